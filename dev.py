@@ -232,7 +232,9 @@ def follow(command: list[str], part: str, packages: int, holding: int) -> list[s
     """Run an installer, showing how far it is. Returns its output if it failed."""
     started = said = time.monotonic()
     terminal = sys.stderr.isatty()
-    process = subprocess.Popen(
+    output: list[str] = []
+    seen = 0
+    with subprocess.Popen(
         command,
         cwd=ROOT,
         env=clean_environ(),
@@ -241,25 +243,23 @@ def follow(command: list[str], part: str, packages: int, holding: int) -> list[s
         text=True,
         errors="replace",
         pass_fds=(holding,) if POSIX else (),
-    )
-    assert process.stdout is not None
-    output: list[str] = []
-    seen = 0
-    try:
-        for line in process.stdout:
-            output.append(line.rstrip())
-            seen += line.startswith(("Collecting ", "Ignoring ", "Requirement already", "Obtaining "))
-            installing = line.startswith("Installing collected")
-            progress = f"  {part}: {'installing' if installing else f'{min(seen, packages)}/{packages}'}"
-            if terminal:
-                say(f"\r\033[K{progress}", end="")
-            elif time.monotonic() - said > PROGRESS_EVERY_S:
-                said = time.monotonic()
-                say(progress)
-        failed = process.wait() != 0
-    except KeyboardInterrupt:
-        stop_softly(process)
-        raise
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                output.append(line.rstrip())
+                seen += line.startswith(("Collecting ", "Ignoring ", "Requirement already", "Obtaining "))
+                installing = line.startswith("Installing collected")
+                progress = f"  {part}: {'installing' if installing else f'{min(seen, packages)}/{packages}'}"
+                if terminal:
+                    say(f"\r\033[K{progress}", end="")
+                elif time.monotonic() - said > PROGRESS_EVERY_S:
+                    said = time.monotonic()
+                    say(progress)
+            failed = process.wait() != 0
+        except KeyboardInterrupt:
+            stop_softly(process)
+            raise
     verdict = "failed" if failed else "installed"
     clear = "\r\033[K" if terminal else ""
     say(f"{clear}  {part}: {verdict} ({time.monotonic() - started:.0f} s)")

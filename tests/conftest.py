@@ -1,0 +1,33 @@
+"""What every test gets: examples and seeds that are the same on every run."""
+
+from __future__ import annotations
+
+import os
+import zlib
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples on every run: a failure belongs to the change at hand. `dev.py soak` draws new ones.
+settings.register_profile("check", deadline=None, derandomize=True, database=None, print_blob=True)
+settings.register_profile(
+    "soak",
+    deadline=None,
+    max_examples=5_000,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "check"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, default=None, help="what the `seed` fixture gives to every test")
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """A seed that is this test's own and the same on every run; printed, and so shown when the test fails."""
+    given = request.config.getoption("--seed")
+    number = zlib.crc32(request.node.nodeid.encode()) if given is None else given
+    print(f"seed {number}: again with --seed={number}")
+    return number
