@@ -70,6 +70,6 @@ def _why_not_class(cls: type) -> str | None:
 
 def _has_unknown_values(cls: type) -> bool:
     """Whether the values are of other classes than `cls` itself, which only run time shows."""
-    if getattr(cls, "_is_protocol", False) or getattr(cls, "__abstractmethods__", None):
+    if cls is Any or getattr(cls, "_is_protocol", False) or getattr(cls, "__abstractmethods__", None):
         return True
     return any(issubclass(known, cls) for known in BUILTINS)  # object, Hashable, numbers.Number, …

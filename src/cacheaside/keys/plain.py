@@ -44,7 +44,7 @@ def _plain_of(member: Any) -> set[type]:
         return set(DEFAULT_PLAIN) if get_origin(member) is None else set()
     if member in _PLAIN_BUILTINS or _is_plain_enum(member):
         return {member}
-    return set(DEFAULT_PLAIN) if member is object else set()
+    return set(DEFAULT_PLAIN) if member is object or member is Any else set()  # Any is a class in 3.11
 
 
 def _is_plain_enum(cls: type) -> bool:
