@@ -1,12 +1,18 @@
-"""What every test gets: examples and seeds that are the same on every run."""
+"""What every test gets: examples and seeds that are the same on every run, and a loop that is not blocked."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import zlib
+from typing import TYPE_CHECKING
 
 import pytest
+from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # The same examples on every run: a failure belongs to the change at hand. `dev.py soak` draws new ones.
 settings.register_profile("check", deadline=None, derandomize=True, database=None, print_blob=True)
@@ -31,3 +37,16 @@ def seed(request: pytest.FixtureRequest) -> int:
     number = zlib.crc32(request.node.nodeid.encode()) if given is None else given
     print(f"seed {number}: again with --seed={number}")
     return number
+
+
+@pytest.fixture(autouse=True)
+def _loop_stays_free(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails an `async def` test in which the library blocks the loop: by a file, a socket or a wait.
+
+    A test of `def` endpoints called in a loop, which do block it, says so with the mark `blocks_loop`.
+    """
+    if not inspect.iscoroutinefunction(request.function) or request.node.get_closest_marker("blocks_loop"):
+        yield
+        return
+    with blockbuster_ctx("cacheaside"):
+        yield
