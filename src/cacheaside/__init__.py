@@ -1,0 +1,46 @@
+"""Cache-aside for Python services, made safe to run. Start with `Cache`, `Contract` and `@cache.read`."""
+
+from cacheaside.cache import Cache
+from cacheaside.contract import Contract
+from cacheaside.errors import (
+    CacheasideError,
+    DeclarationError,
+    KeyEncodingError,
+    LoadTimeout,
+    MissingFromBatch,
+    Overloaded,
+    SourceError,
+    UsageError,
+    ValueEncodingError,
+)
+from cacheaside.lookup import Forward, Lookup, NotStored, Served, Tier
+from cacheaside.observe.stats import CacheStats, EndpointStats
+from cacheaside.source import Source
+from cacheaside.tags import Tag, TagFamily
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cache",
+    "CacheStats",
+    "CacheasideError",
+    "Contract",
+    "DeclarationError",
+    "EndpointStats",
+    "Forward",
+    "KeyEncodingError",
+    "LoadTimeout",
+    "Lookup",
+    "MissingFromBatch",
+    "NotStored",
+    "Overloaded",
+    "Served",
+    "Source",
+    "SourceError",
+    "Tag",
+    "TagFamily",
+    "Tier",
+    "UsageError",
+    "ValueEncodingError",
+    "__version__",
+]

@@ -1,0 +1,1 @@
+"""Hearing changes: what this process knows of invalidations, and since when."""

@@ -1,0 +1,50 @@
+"""The short log of heard changes: did any of these tags change since then?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from cacheaside.types import TagId
+
+__all__ = ["LOG_TAGS_MAX", "ChangeLog"]
+
+LOG_TAGS_MAX: Final = 65_536
+
+
+class ChangeLog:
+    """The last change of each recently changed tag, by number. Not thread-safe: guarded by the lock of L1.
+
+    It is bounded: the tags that changed longest ago are forgotten, and what it can no longer show it denies.
+    """
+
+    __slots__ = ("_floor", "_last", "_tags_max", "number")
+
+    def __init__(self, tags_max: int = LOG_TAGS_MAX) -> None:
+        self._last: dict[TagId, int] = {}
+        self._tags_max = tags_max
+        self._floor = 0
+        self.number = 0
+        """The number of the last change; a reader's position is this number."""
+
+    def record(self, tags: Sequence[TagId]) -> None:
+        """Each of `tags` changed now."""
+        self.number += 1
+        last = self._last
+        for tag in tags:
+            last.pop(tag, None)
+            last[tag] = self.number
+        while len(last) > self._tags_max:
+            oldest = next(iter(last))
+            self._floor = last.pop(oldest)
+
+    def last(self, tag: TagId) -> int:
+        """The number of the last change of `tag`; when it is not known, of the last change that it could be."""
+        return self._last.get(tag, self._floor)
+
+    def unchanged(self, tags: Sequence[TagId], since: int) -> bool:
+        """True when it is shown that none of `tags` changed after position `since`."""
+        if since < self._floor:
+            return False
+        last = self._last
+        return all(last.get(tag, 0) <= since for tag in tags)

@@ -1,0 +1,161 @@
+"""What an endpoint promises about the age of what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final, Literal
+
+from cacheaside.durations import Duration, Size, byte_count, seconds
+from cacheaside.errors import DeclarationError
+
+__all__ = ["Consistency", "Contract", "Terms"]
+
+Consistency = Literal["bounded", "strong"]
+_CONSISTENCIES: Final = ("bounded", "strong")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """A contract resolved to plain numbers; what the rest of the library reads. Durations in seconds."""
+
+    ttl_s: float
+    grace_s: float
+    absent_ttl_s: float
+    stale_after_invalidation_s: float
+    jitter: float
+    early_refresh: float
+    max_bytes: int | None
+    strong: bool
+    store: bool
+    accepts: Callable[[Any], bool] | None
+    error_ttls_s: tuple[tuple[type[Exception], float], ...]
+
+    @property
+    def bound_s(self) -> float:
+        """The greatest age that a read may return, from the start of the load."""
+        return max(self.ttl_s + self.grace_s, self.stale_after_invalidation_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The correctness window of an endpoint. There is no default ttl: a cached value always has a bound.
+
+    Age runs from the start of the load. No read returns a value older than the contract allows (G3).
+
+    ttl: fresh this long.
+    grace: served this much longer while one caller refreshes it, or while the source fails; never after an
+        invalidation.
+    absent_ttl: how long "no such row" (the loader returned None) is fresh. 0, the default: not stored.
+    stale_after_invalidation: a value known to be out of date may still be served, up to this age, while one
+        caller loads the new one or while the source fails. 0, the default: never.
+    consistency: "bounded" (the above), or "strong": every read loads from the source.
+    jitter: the share of ttl, 0 to 1, by which single entries become stale earlier, so that entries filled
+        together do not expire together. Never later.
+    early_refresh: β of XFetch (Vattani, Chierichetti, Lowenstein, VLDB 2015): above 0, a fresh value is
+        refreshed behind its readers shortly before it becomes stale, earlier when its load is slow.
+    max_bytes: a larger encoded value is returned but not stored.
+    store: False: load each time, share only concurrent loads. A function of the value: store when it says True.
+    error_ttl: exceptions to remember, by class, and for how long; by default none is.
+
+    Durations are seconds, `timedelta` or strings ("60s", "1h30m").
+    """
+
+    ttl: Duration
+    grace: Duration = 0
+    absent_ttl: Duration = 0
+    stale_after_invalidation: Duration = 0
+    consistency: Consistency = "bounded"
+    jitter: float = 0.1
+    early_refresh: float = 0.0
+    max_bytes: Size | None = None
+    store: bool | Callable[[Any], bool] = True
+    error_ttl: Mapping[type[Exception], Duration] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _resolve(self)
+
+    @property
+    def terms(self) -> Terms:
+        """The contract in plain numbers."""
+        return _resolve(self)
+
+    def using(self, **changes: Any) -> Contract:
+        """The same contract with some options changed; an unknown option is a `DeclarationError`."""
+        known = {f.name for f in fields(self)}
+        if unknown := sorted(set(changes) - known):
+            raise DeclarationError(
+                f"Contract has no option {', '.join(unknown)}; it has {', '.join(sorted(known))}."
+            )
+        return replace(self, **changes)
+
+    @classmethod
+    def fresh_first(cls, ttl: Duration) -> Contract:
+        """Fresh within `ttl`, else from the source; when the source fails, so does the read."""
+        return cls(ttl)
+
+    @classmethod
+    def available_first(cls, ttl: Duration, *, grace: Duration) -> Contract:
+        """Fresh within `ttl`; up to `grace` longer while it is refreshed or the source fails, and refreshed early."""
+        return cls(ttl, grace=grace, early_refresh=1.0)
+
+    @classmethod
+    def never_stale(cls) -> Contract:
+        """Every read loads from the source and fails when the source fails: for what must fail closed."""
+        return cls(1, consistency="strong", store=False)
+
+
+def _resolve(contract: Contract) -> Terms:
+    c = contract
+    if c.ttl is None:
+        raise DeclarationError(
+            'A contract needs a ttl: Contract(ttl="60s"). There is no cached value without a bound.'
+        )
+    ttl_s = seconds(c.ttl, name="ttl")
+    if ttl_s == 0:
+        raise DeclarationError("ttl=0 caches nothing: use Contract.never_stale(), or store=False with a ttl.")
+    if c.consistency not in _CONSISTENCIES:
+        raise DeclarationError(f"consistency={c.consistency!r} must be one of {', '.join(_CONSISTENCIES)}.")
+    grace_s = seconds(c.grace, name="grace")
+    stale_s = seconds(c.stale_after_invalidation, name="stale_after_invalidation")
+    strong = c.consistency == "strong"
+    _refuse_contradictions(c, grace_s, stale_s, strong)
+    return Terms(
+        ttl_s=ttl_s,
+        grace_s=grace_s,
+        absent_ttl_s=seconds(c.absent_ttl, name="absent_ttl"),
+        stale_after_invalidation_s=stale_s,
+        jitter=_share(c.jitter, "jitter", 1.0),
+        early_refresh=_share(c.early_refresh, "early_refresh", 100.0),
+        max_bytes=None if c.max_bytes is None else byte_count(c.max_bytes, name="max_bytes"),
+        strong=strong,
+        store=c.store is not False,
+        accepts=c.store if callable(c.store) else None,
+        error_ttls_s=_error_ttls(c.error_ttl),
+    )
+
+
+def _refuse_contradictions(c: Contract, grace_s: float, stale_s: float, strong: bool) -> None:
+    if strong and (grace_s or stale_s):
+        raise DeclarationError(
+            "consistency='strong' never serves a stored value, so grace and stale_after_invalidation contradict it."
+        )
+    if not isinstance(c.store, bool) and not callable(c.store):
+        raise DeclarationError(f"store={c.store!r} must be True, False or a function of the value.")
+    if c.store is False and (grace_s or stale_s):
+        raise DeclarationError(
+            "store=False keeps nothing, so grace and stale_after_invalidation contradict it."
+        )
+
+
+def _share(value: float, name: str, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+        raise DeclarationError(f"{name}={value!r} must be a number from 0 to {most:g}.")
+    return float(value)
+
+
+def _error_ttls(ttls: Mapping[type[Exception], Duration]) -> tuple[tuple[type[Exception], float], ...]:
+    for kind in ttls:
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise DeclarationError(f"error_ttl: {kind!r} is not an Exception class.")
+    return tuple((kind, seconds(ttl, name=f"error_ttl[{kind.__name__}]")) for kind, ttl in ttls.items())

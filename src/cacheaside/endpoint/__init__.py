@@ -1,0 +1,1 @@
+"""Endpoints: what `@cache.read` makes of a function."""

@@ -1,0 +1,180 @@
+"""The types users see: what a decorated function is to a type checker.
+
+At run time a decorated function is the generated function itself, with these methods as attributes; a decorated
+method is a descriptor that binds them to the instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
+
+from cacheaside.contract import Consistency
+from cacheaside.durations import Duration, Size
+from cacheaside.lookup import Lookup
+
+__all__ = ["AsyncEndpoint", "AsyncUsing", "BlockingEndpoint", "BlockingUsing", "Changes"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+V = TypeVar("V")
+S = TypeVar("S")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Changes(TypedDict, total=False):
+    """Options of a `Contract` that one call may change."""
+
+    ttl: Duration
+    grace: Duration
+    absent_ttl: Duration
+    stale_after_invalidation: Duration
+    consistency: Consistency
+    jitter: float
+    early_refresh: float
+    max_bytes: Size | None
+    store: bool | Callable[[Any], bool]
+    error_ttl: Mapping[type[Exception], Duration]
+
+
+class AsyncUsing(Protocol, Generic[P, V]):
+    """An `async def` endpoint with some options of its contract changed."""
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> V:
+        """The value, under the changed contract."""
+        ...
+
+    async def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Lookup[V]:
+        """The value and its circumstances, under the changed contract."""
+        ...
+
+
+class AsyncEndpoint(Protocol, Generic[P, V]):
+    """A cached `async def`. Awaiting it gives a hit, or one load however many ask."""
+
+    __name__: str
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, V]:
+        """The value, within the contract; or the loader's own exception."""
+        ...
+
+    async def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Lookup[V]:
+        """The value with its circumstances: how it was served, its age, the bound that applied."""
+        ...
+
+    async def strong(self, *args: P.args, **kwargs: P.kwargs) -> V:
+        """The value from the source, by a load of this caller's own, which is stored for the next reader."""
+        ...
+
+    def using(self, **changes: Unpack[Changes]) -> AsyncUsing[P, V]:
+        """The same endpoint with options of its contract changed: `product.using(grace=0)(42)`."""
+        ...
+
+    @overload
+    async def many(self, keys: Iterable[Any], *, return_exceptions: Literal[False] = False) -> list[V]: ...
+    @overload
+    async def many(self, keys: Iterable[Any], *, return_exceptions: bool) -> list[V | BaseException]: ...
+
+    def batch(self, loader: F) -> F:
+        """Declare the loader of many keys at once; see `cacheaside.endpoint.batch` for what it receives."""
+        ...
+
+    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """What is cached for these arguments is out of date: no read that starts later returns it."""
+        ...
+
+    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Load and store these arguments now."""
+        ...
+
+    async def purge(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Invalidate, and remove the value itself."""
+        ...
+
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """The canonical key of these arguments."""
+        ...
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any], /) -> AsyncEndpoint[P, V]: ...
+    @overload
+    def __get__(
+        self: AsyncEndpoint[Concatenate[S, Q], V], instance: S, owner: type[Any] | None = None, /
+    ) -> AsyncEndpoint[Q, V]: ...
+
+
+class BlockingUsing(Protocol, Generic[P, V]):
+    """A `def` endpoint with some options of its contract changed."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> V:
+        """The value, under the changed contract."""
+        ...
+
+    def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Lookup[V]:
+        """The value and its circumstances, under the changed contract."""
+        ...
+
+
+class BlockingEndpoint(Protocol, Generic[P, V]):
+    """A cached `def`. Calling it gives a hit, or one load however many threads ask."""
+
+    __name__: str
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> V:
+        """The value, within the contract; or the loader's own exception."""
+        ...
+
+    def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Lookup[V]:
+        """The value with its circumstances: how it was served, its age, the bound that applied."""
+        ...
+
+    def strong(self, *args: P.args, **kwargs: P.kwargs) -> V:
+        """The value from the source, by a load of this caller's own, which is stored for the next reader."""
+        ...
+
+    def using(self, **changes: Unpack[Changes]) -> BlockingUsing[P, V]:
+        """The same endpoint with options of its contract changed: `product.using(grace=0)(42)`."""
+        ...
+
+    @overload
+    def many(self, keys: Iterable[Any], *, return_exceptions: Literal[False] = False) -> list[V]: ...
+    @overload
+    def many(self, keys: Iterable[Any], *, return_exceptions: bool) -> list[V | BaseException]: ...
+
+    def batch(self, loader: F) -> F:
+        """Declare the loader of many keys at once; see `cacheaside.endpoint.batch` for what it receives."""
+        ...
+
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """What is cached for these arguments is out of date: no read that starts later returns it."""
+        ...
+
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Load and store these arguments now."""
+        ...
+
+    def purge(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Invalidate, and remove the value itself."""
+        ...
+
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """The canonical key of these arguments."""
+        ...
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any], /) -> BlockingEndpoint[P, V]: ...
+    @overload
+    def __get__(
+        self: BlockingEndpoint[Concatenate[S, Q], V], instance: S, owner: type[Any] | None = None, /
+    ) -> BlockingEndpoint[Q, V]: ...

@@ -1,0 +1,90 @@
+"""Methods: `svc.product(42)` is fast, and `svc.product.lookup(42)` knows its instance.
+
+Binding runs no Python code: the descriptor's `__get__` is a class made in C, which is called with (descriptor,
+instance, owner) and keeps them; the generated function is its `__call__`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from cacheaside.endpoint.facade import AsyncFacade, BlockingFacade
+
+__all__ = ["make_method"]
+
+
+class _Bound(msgspec.Struct, eq=False):
+    """An endpoint bound to an instance; one subclass per endpoint."""
+
+    descriptor: Any
+    instance: Any
+    owner: Any
+
+    def lookup(self, *args: Any, **kwargs: Any) -> Any:
+        return self.descriptor.facade.lookup(self.instance, *args, **kwargs)
+
+    def strong(self, *args: Any, **kwargs: Any) -> Any:
+        return self.descriptor.facade.strong(self.instance, *args, **kwargs)
+
+    def invalidate(self, *args: Any, **kwargs: Any) -> Any:
+        return self.descriptor.facade.invalidate(self.instance, *args, **kwargs)
+
+    def refresh(self, *args: Any, **kwargs: Any) -> Any:
+        return self.descriptor.facade.refresh(self.instance, *args, **kwargs)
+
+    def purge(self, *args: Any, **kwargs: Any) -> Any:
+        return self.descriptor.facade.purge(self.instance, *args, **kwargs)
+
+    def key(self, *args: Any, **kwargs: Any) -> str:
+        key: str = self.descriptor.facade.key(self.instance, *args, **kwargs)
+        return key
+
+    def many(self, keys: Iterable[Any], *, return_exceptions: bool = False) -> Any:
+        return self.descriptor.facade.many(
+            keys, leading=(self.instance,), return_exceptions=return_exceptions
+        )
+
+    def using(self, **changes: Any) -> Any:
+        return self.descriptor.facade.using(**changes).bound_to(self.instance)
+
+    def __repr__(self) -> str:
+        return f"<{self.descriptor.__qualname__} of {self.instance!r}>"
+
+
+class _Method:
+    """The class attribute. Not a data descriptor: tests may put something else on an instance or the class."""
+
+    __get__: Any
+
+    def __init__(self, hit: Callable[..., Any], facade: AsyncFacade | BlockingFacade) -> None:
+        self.facade = facade
+        self.endpoint = facade.endpoint
+        self.batch = facade.batch
+        self.__name__ = hit.__name__
+        self.__qualname__ = hit.__qualname__
+        self.__doc__ = hit.__doc__
+        self.__wrapped__ = hit.__wrapped__  # type: ignore[attr-defined]
+
+
+def make_method(hit: Callable[..., Any], facade: AsyncFacade | BlockingFacade) -> Any:
+    """A descriptor whose bound form calls `hit` and has the methods of `facade`."""
+    body: dict[str, Any] = {
+        "__call__": hit,
+        "__doc__": hit.__doc__,
+        "__module__": hit.__module__,
+        "__signature__": inspect.signature(hit),
+        "batch": property(lambda bound: facade.batch),
+        "endpoint": property(lambda bound: facade.endpoint),
+    }
+    if isinstance(facade, AsyncFacade):
+        # What inspect and asyncio look for to tell an `async def`, as inspect.markcoroutinefunction sets it.
+        body["_is_coroutine"] = getattr(asyncio.coroutines, "_is_coroutine", None)
+        body["_is_coroutine_mark"] = getattr(inspect, "_is_coroutine_mark", None)
+    bound = type(_Bound)(hit.__name__, (_Bound,), body)
+    method = type("_Method", (_Method,), {"__get__": bound})
+    return method(hit, facade)

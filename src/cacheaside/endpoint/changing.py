@@ -1,0 +1,116 @@
+"""The bracket around a write: `async with cache.changing(products(42)) as change: …commit inside…`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from types import TracebackType
+
+from cacheaside.errors import UsageError
+from cacheaside.flow import write as writing
+from cacheaside.flow.ports import Ports
+from cacheaside.runtime.blocking import run_blocking
+from cacheaside.tags import Tag
+from cacheaside.types import TagId
+
+__all__ = ["BlockingChange", "Change", "Changing"]
+
+TagIds = Callable[[tuple[Tag, ...]], tuple[TagId, ...]]
+
+
+class _Write:
+    """The tags of one write under way."""
+
+    def __init__(self, tag_ids: TagIds) -> None:
+        self.tag_ids = tag_ids
+        self.writer = os.urandom(12).hex()
+        self.tags: tuple[TagId, ...] = ()
+        self.rolled_back = False
+
+    def added(self, tags: tuple[Tag, ...]) -> tuple[TagId, ...]:
+        new = tuple(tag for tag in self.tag_ids(tags) if tag not in self.tags)
+        self.tags += new
+        return new
+
+
+class Change:
+    """A write under way, awaited."""
+
+    def __init__(self, write: _Write, ports: Ports) -> None:
+        self._write = write
+        self._ports = ports
+
+    async def add(self, *tags: Tag) -> None:
+        """The write changes these as well; before the commit."""
+        await writing.begin(self._write.added(tags), self._write.writer, self._ports)
+
+    def rolled_back(self) -> None:
+        """The transaction is known to be rolled back. Without this, leaving the block by an exception means that
+        the outcome is unknown: nothing is stored for these tags until the commit can no longer be under way."""
+        self._write.rolled_back = True
+
+
+class BlockingChange:
+    """A write under way, in sync code."""
+
+    def __init__(self, write: _Write, ports: Ports) -> None:
+        self._write = write
+        self._ports = ports
+
+    def add(self, *tags: Tag) -> None:
+        """The write changes these as well; before the commit."""
+        run_blocking(writing.begin(self._write.added(tags), self._write.writer, self._ports))
+
+    def rolled_back(self) -> None:
+        """The transaction is known to be rolled back; see `Change.rolled_back`."""
+        self._write.rolled_back = True
+
+
+class Changing:
+    """What `cache.changing(…)` returns: a context manager for `async with` and for `with`; used once.
+
+    Commit inside the block. From its beginning until it ends, nothing is stored for the tags; when it has ended, no
+    read that starts later returns a value older than the commit. A process that dies inside leaves nothing stale.
+    """
+
+    def __init__(self, tags: tuple[Tag, ...], tag_ids: TagIds, ports: Ports, blocking_ports: Ports) -> None:
+        self._first = tags
+        self._write = _Write(tag_ids)
+        self._ports = ports
+        self._blocking_ports = blocking_ports
+        self._entered = False
+
+    def _enter(self) -> tuple[TagId, ...]:
+        if self._entered:
+            raise UsageError("cache.changing(…) was entered before: make a new one for each write.")
+        self._entered = True
+        return self._write.added(self._first)
+
+    async def __aenter__(self) -> Change:
+        await writing.begin(self._enter(), self._write.writer, self._ports)
+        return Change(self._write, self._ports)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        flow = self._end(kind is not None, self._ports)
+        await (self._ports.crew.surely(flow) if self._ports.shared else flow)
+
+    def __enter__(self) -> BlockingChange:
+        run_blocking(writing.begin(self._enter(), self._write.writer, self._blocking_ports))
+        return BlockingChange(self._write, self._blocking_ports)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        run_blocking(self._end(kind is not None, self._blocking_ports))
+
+    async def _end(self, failed: bool, ports: Ports) -> None:
+        write = self._write
+        if write.rolled_back:
+            await writing.give_up(write.tags, write.writer, ports)
+        elif failed:
+            # The commit may have happened, or may be about to: the mark stays until it expires.
+            await writing.invalidate(write.tags, ports)
+        else:
+            await writing.finish(write.tags, write.writer, ports)

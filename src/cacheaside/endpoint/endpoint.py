@@ -1,0 +1,148 @@
+"""One cached function: its key, its tags, its values, its loader."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cacheaside.contract import Contract, Terms
+from cacheaside.endpoint.batch import batch_results
+from cacheaside.endpoint.parameters import Parameters
+from cacheaside.errors import UsageError
+from cacheaside.flow.call import Call, Packed
+from cacheaside.keys import arguments_prefix, key_under
+from cacheaside.source.source import Source
+from cacheaside.stores.l1.table import Table
+from cacheaside.tags import Tag, tag_ids
+from cacheaside.tally import Tally
+from cacheaside.types import TagId
+from cacheaside.values import Codec, Sharing
+
+__all__ = ["ENCODED", "Endpoint"]
+
+log = logging.getLogger("cacheaside")
+
+ENCODED: Final = object()
+"""First part of the slots of calls whose raw arguments cannot stand for their key; equal to no argument."""
+PLAIN_ANY: Final = frozenset((int, str, bytes, type(None)))
+"""The classes of a varied value that may stand in a raw key: no two of them are ever equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the decorator was given, checked."""
+
+    name: str
+    contract: Contract
+    version: int | str
+    tags: Callable[[Sequence[Any]], Sequence[Tag]] | None
+    value_tags: Callable[[Sequence[Any], Any], Sequence[Tag]] | None
+    vary: Callable[[Sequence[Any]], tuple[Any, ...]] | None
+    tags_max: int
+
+
+class Endpoint:
+    """Implements `flow.call.Reads` and `source.loads.Loadable`."""
+
+    def __init__(
+        self,
+        declared: Declared,
+        parameters: Parameters,
+        codec: Codec,
+        source: Source[Any],
+        loader: Callable[..., Any],
+        *,
+        namespace: str,
+        everything: TagId,
+        strict: Callable[[], bool],
+        key_name: str | None = None,
+    ) -> None:
+        self.declared = declared
+        self.name = declared.name
+        self.contract = declared.contract
+        self.terms = declared.contract.terms
+        self.tags_max = declared.tags_max
+        self.parameters = parameters
+        self.codec = codec
+        self.source = source
+        self.loader = loader
+        self.batch_loader: Callable[..., Any] | None = None
+        self.tally = Tally()
+        self.namespace = namespace
+        self._everything = everything
+        self._strict = strict
+        self._reported = False
+        self._key_places = tuple(parameters.all_names.index(name) for name in parameters.in_key)
+        self._prefix = arguments_prefix(namespace, key_name or self.name, declared.version, codec.fingerprint)
+        copied = codec.sharing is Sharing.COPY
+        encoded = codec.sharing is Sharing.DECODE
+        absent = codec.encode(None) if encoded and codec.allows_none else None
+        self.table = Table(self.name, self.terms, self.tally, absent=absent, absent_is_slow=copied)
+        self._absent_encoded = encoded and codec.allows_none
+
+    @property
+    def timeout_s(self) -> float:
+        return self.source.timeout_s
+
+    def call(self, values: tuple[Any, ...], terms: Terms | None = None) -> Call:
+        """The read of these values, in the order of `parameters.all_names`."""
+        parts = tuple(values[place] for place in self._key_places)
+        varied = () if self.declared.vary is None else self.declared.vary(values)
+        key = TagId(key_under(self._prefix, parts + varied))
+        declared = self.declared.tags
+        tags: tuple[TagId, ...] = (key, self._everything)
+        if declared is not None:
+            tags += tag_ids(declared(values), namespace=self.namespace, where=f"{self.name}: tags=")
+        return Call(
+            self, self._slot(parts, varied, key), key, tags, values, self.terms if terms is None else terms
+        )
+
+    def _slot(self, parts: tuple[Any, ...], varied: tuple[Any, ...], key: TagId) -> Hashable:
+        plain = all(type(part) in kinds for part, kinds in zip(parts, self.parameters.plain, strict=True))
+        if not plain or any(type(part) not in PLAIN_ANY for part in varied):
+            return (ENCODED, key)
+        raw = parts + varied
+        return raw[0] if len(raw) == 1 else raw
+
+    def pack(self, value: Any) -> Packed:
+        """`value` as held; a `ValueEncodingError` when it does not fit the annotation."""
+        encoded, decoded = self.codec.roundtrip(value)
+        held = encoded if self.codec.sharing is Sharing.DECODE else decoded
+        return Packed(held, encoded, value is None)
+
+    def unpack(self, held: Any) -> Any:
+        """A value for one caller."""
+        match self.codec.sharing:
+            case Sharing.SHARED:
+                return held
+            case Sharing.COPY:
+                return None if held is None else self.codec.copy(held)
+            case Sharing.DECODE:
+                return self.codec.decode(held)
+
+    def value_tags(self, value: Any) -> tuple[TagId, ...]:
+        """The tags that the value names."""
+        if self.declared.value_tags is None:
+            return ()
+        where = f"{self.name}: value_tags="
+        return tag_ids(self.declared.value_tags((), value), namespace=self.namespace, where=where)
+
+    def report_unstorable(self, error: Exception) -> None:
+        """Log, once per endpoint, why its values are not stored; under strict testing, raise instead."""
+        if self._strict():
+            raise error
+        if not self._reported:
+            self._reported = True
+            log.warning("%s: a value was returned but cannot be stored: %s", self.name, error)
+
+    def set_batch(self, function: Callable[..., Any], is_async: bool) -> None:
+        """Have `function` load many keys at once."""
+        if self.batch_loader is not None:
+            raise UsageError(f"{self.name} has a batch loader already.")
+        self.batch_loader = batch_results(self, function, is_async=is_async)
+
+    def settings(self) -> Mapping[str, Any]:
+        """What was declared, for reports."""
+        return {"version": self.declared.version, "source": self.source.name, "terms": self.terms}

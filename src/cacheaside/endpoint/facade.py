@@ -1,0 +1,233 @@
+"""What users call on a cached function, awaited and blocking: `product.lookup(42)`, `product.many([1, 2])`, …
+
+Both facades prepare calls and hand them to the same flows; they differ in who turns the crank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+from cacheaside.contract import Terms
+from cacheaside.endpoint.endpoint import Endpoint
+from cacheaside.errors import UsageError
+from cacheaside.flow import read as reading
+from cacheaside.flow import write as writing
+from cacheaside.flow.call import Call
+from cacheaside.flow.ports import Failure, Ports
+from cacheaside.flow.read_many import read_many
+from cacheaside.lookup import Forward, Lookup
+from cacheaside.runtime.blocking import run_blocking
+
+__all__ = ["AsyncFacade", "BlockingFacade", "Host"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Host(Protocol):
+    """The cache, as its endpoints see it."""
+
+    @property
+    def ports(self) -> Ports: ...
+    @property
+    def blocking_ports(self) -> Ports: ...
+    @property
+    def enabled(self) -> bool: ...
+
+
+class _Facade:
+    """What both colours share: from arguments to calls."""
+
+    is_async = False
+
+    def __init__(self, endpoint: Endpoint, bind: Callable[..., tuple[Any, ...]], host: Host) -> None:
+        self.endpoint = endpoint
+        self._bind = bind
+        self._host = host
+
+    def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], terms: Terms | None = None) -> Call:
+        """The call of these arguments; a wrong number of them is a TypeError, as for any function."""
+        return self._usable(self.endpoint.call(self._bind(*args, **kwargs), terms))
+
+    def _usable(self, call: Call) -> Call:
+        if not self._host.enabled:
+            call.terms = replace(call.terms, strong=True, store=False)
+        return call
+
+    def calls(self, items: Iterable[Any], leading: tuple[Any, ...], terms: Terms | None = None) -> list[Call]:
+        """The calls of many keys: each item is the one argument, or a tuple or mapping of several."""
+        single = len(self.endpoint.parameters.names) == 1
+        return [self._item(item, single, leading, terms) for item in items]
+
+    def _item(self, item: Any, single: bool, leading: tuple[Any, ...], terms: Terms | None) -> Call:
+        if single:
+            return self.call((*leading, item), {}, terms)
+        if isinstance(item, Mapping):
+            return self.call(leading, item, terms)
+        if isinstance(item, tuple):
+            return self.call((*leading, *item), {}, terms)
+        raise UsageError(
+            f"{self.endpoint.name}.many: it has several parameters, so each key is a tuple or a mapping of them, "
+            f"not a {type(item).__name__}."
+        )
+
+    def terms(self, changes: Mapping[str, Any]) -> Terms:
+        """The endpoint's contract with some options changed."""
+        return self.endpoint.contract.using(**changes).terms
+
+    def key(self, *args: Any, **kwargs: Any) -> str:
+        """The canonical key of this call: printable, unique to these arguments."""
+        return self.endpoint.call(self._bind(*args, **kwargs)).key
+
+    def batch(self, loader: F) -> F:
+        """Declare the loader of many keys at once."""
+        self.endpoint.set_batch(loader, self.is_async)
+        return loader
+
+    def _forward(self) -> Forward:
+        return Forward.STRONG if self._host.enabled else Forward.BYPASS
+
+
+def _values(answers: Sequence[Lookup[Any] | Failure], return_exceptions: bool) -> list[Any]:
+    if not return_exceptions:
+        for answer in answers:
+            if isinstance(answer, Failure):
+                raise answer.error
+    return [answer.error if isinstance(answer, Failure) else answer.value for answer in answers]
+
+
+class AsyncFacade(_Facade):
+    """The methods of an `async def` endpoint."""
+
+    is_async = True
+
+    def using(self, **changes: Any) -> AsyncUsing:
+        """The endpoint with options of its contract changed."""
+        return AsyncUsing(self, self.terms(changes))
+
+    async def read(self, call: Call) -> Lookup[Any]:
+        """Answer one call."""
+        ports = self._host.ports
+        if not self._host.enabled:
+            return await reading.strong(call, ports, Forward.BYPASS)
+        return await reading.read(call, ports)
+
+    async def slow(self, values: tuple[Any, ...]) -> Any:
+        """What the generated hit path calls when it cannot answer."""
+        return (await self.read(self._usable(self.endpoint.call(values)))).value
+
+    async def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
+        return await self.read(self.call(args, kwargs))
+
+    async def strong(self, *args: Any, **kwargs: Any) -> Any:
+        return (await reading.strong(self.call(args, kwargs), self._host.ports, self._forward())).value
+
+    async def refresh(self, *args: Any, **kwargs: Any) -> None:
+        await reading.strong(self.call(args, kwargs), self._host.ports, self._forward())
+
+    async def invalidate(self, *args: Any, **kwargs: Any) -> None:
+        call = self.call(args, kwargs)
+        call.endpoint.tally.invalidations += 1
+        await self._write(writing.invalidate((call.key,), self._host.ports, (call,)))
+
+    async def purge(self, *args: Any, **kwargs: Any) -> None:
+        await self._write(writing.purge(self.call(args, kwargs), self._host.ports))
+
+    async def _write(self, flow: Any) -> None:
+        ports = self._host.ports
+        # Without a server a write never suspends, so nothing can cancel it half-way.
+        await (ports.crew.surely(flow) if ports.shared else flow)
+
+    async def many(
+        self, items: Iterable[Any], *, leading: tuple[Any, ...] = (), return_exceptions: bool = False
+    ) -> list[Any]:
+        calls = self.calls(items, leading)
+        batched = self.endpoint.batch_loader is not None
+        answers = await read_many(calls, self._host.ports, batched=batched)
+        return _values(answers, return_exceptions)
+
+
+class BlockingFacade(_Facade):
+    """The methods of a `def` endpoint."""
+
+    def using(self, **changes: Any) -> BlockingUsing:
+        """The endpoint with options of its contract changed."""
+        return BlockingUsing(self, self.terms(changes))
+
+    def read(self, call: Call) -> Lookup[Any]:
+        """Answer one call."""
+        ports = self._host.blocking_ports
+        if not self._host.enabled:
+            return run_blocking(reading.strong(call, ports, Forward.BYPASS))
+        return run_blocking(reading.read(call, ports))
+
+    def slow(self, values: tuple[Any, ...]) -> Any:
+        """What the generated hit path calls when it cannot answer."""
+        return self.read(self._usable(self.endpoint.call(values))).value
+
+    def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
+        return self.read(self.call(args, kwargs))
+
+    def strong(self, *args: Any, **kwargs: Any) -> Any:
+        return run_blocking(
+            reading.strong(self.call(args, kwargs), self._host.blocking_ports, self._forward())
+        ).value
+
+    def refresh(self, *args: Any, **kwargs: Any) -> None:
+        run_blocking(reading.strong(self.call(args, kwargs), self._host.blocking_ports, self._forward()))
+
+    def invalidate(self, *args: Any, **kwargs: Any) -> None:
+        call = self.call(args, kwargs)
+        call.endpoint.tally.invalidations += 1
+        run_blocking(writing.invalidate((call.key,), self._host.blocking_ports, (call,)))
+
+    def purge(self, *args: Any, **kwargs: Any) -> None:
+        run_blocking(writing.purge(self.call(args, kwargs), self._host.blocking_ports))
+
+    def many(
+        self, items: Iterable[Any], *, leading: tuple[Any, ...] = (), return_exceptions: bool = False
+    ) -> list[Any]:
+        calls = self.calls(items, leading)
+        batched = self.endpoint.batch_loader is not None
+        return _values(
+            run_blocking(read_many(calls, self._host.blocking_ports, batched=batched)), return_exceptions
+        )
+
+
+class AsyncUsing:
+    """`product.using(grace=0)`: reads under changed terms."""
+
+    def __init__(self, facade: AsyncFacade, terms: Terms, leading: tuple[Any, ...] = ()) -> None:
+        self._facade = facade
+        self._terms = terms
+        self._leading = leading
+
+    def bound_to(self, instance: Any) -> AsyncUsing:
+        """The same for a method of `instance`."""
+        return AsyncUsing(self._facade, self._terms, (instance,))
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return (await self.lookup(*args, **kwargs)).value
+
+    async def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
+        return await self._facade.read(self._facade.call((*self._leading, *args), kwargs, self._terms))
+
+
+class BlockingUsing:
+    """`product.using(grace=0)`: reads under changed terms."""
+
+    def __init__(self, facade: BlockingFacade, terms: Terms, leading: tuple[Any, ...] = ()) -> None:
+        self._facade = facade
+        self._terms = terms
+        self._leading = leading
+
+    def bound_to(self, instance: Any) -> BlockingUsing:
+        """The same for a method of `instance`."""
+        return BlockingUsing(self._facade, self._terms, (instance,))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.lookup(*args, **kwargs).value
+
+    def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
+        return self._facade.read(self._facade.call((*self._leading, *args), kwargs, self._terms))

@@ -1,0 +1,84 @@
+"""One key's read: what to look for, what it depends on, how to load it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cacheaside.contract import Terms
+from cacheaside.tally import Tally
+from cacheaside.types import Generation, TagId
+
+__all__ = ["Call", "Packed", "Reads", "Record"]
+
+
+class Reads(Protocol):
+    """What a flow needs to know of an endpoint."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def terms(self) -> Terms: ...
+    @property
+    def tally(self) -> Tally: ...
+    @property
+    def tags_max(self) -> int: ...
+    @property
+    def timeout_s(self) -> float: ...
+
+    def pack(self, value: Any) -> Packed:
+        """`value` as the cache holds it; `ValueEncodingError` when it does not fit the return annotation."""
+
+    def unpack(self, held: Any) -> Any:
+        """A value for one caller alone: shared when immutable, else copied or decoded."""
+
+    def value_tags(self, value: Any) -> tuple[TagId, ...]:
+        """The tags that the value itself names."""
+
+    def report_unstorable(self, error: Exception) -> None:
+        """Say, once, that a value of this endpoint cannot be stored, and why."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A read of one key.
+
+    slot: the key's place in its endpoint's table. key: the canonical key, also the id of its implicit tag.
+    tags: the implicit tag, the namespace's, and those declared from the arguments, each once.
+    """
+
+    endpoint: Reads
+    slot: Hashable
+    key: TagId
+    tags: tuple[TagId, ...]
+    values: tuple[Any, ...]
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A value as the cache holds it: `held` in L1, `encoded` in L2."""
+
+    held: Any
+    encoded: bytes
+    absent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An entry: a value with the stamp it was computed under.
+
+    held: the value as the cache holds it, or a remembered exception. ttl_s: how long it is fresh, before jitter.
+    grace: whether grace applies to it.
+    """
+
+    held: Any
+    size_bytes: int
+    loaded_at: float
+    ttl_s: float
+    grace: bool
+    is_error: bool
+    tags: tuple[TagId, ...]
+    generations: tuple[Generation, ...]
+    load_s: float

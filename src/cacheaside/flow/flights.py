@@ -1,0 +1,171 @@
+"""Single flight: who loads a key, who waits for it, and whom a landing may answer.
+
+**Joining is a read too** (PROTOCOL §7). A load that began before a write was acknowledged must not answer a caller
+that came after it:
+
+1. flight F reads the generation of its tag and begins to load the old row
+2. a writer commits and its invalidation is acknowledged
+3. caller C arrives, joins F
+4. F lands with the old row: C would read a value older than an acknowledged write
+
+So a flight closes to joiners before its fill looks at the generations once more. When they moved, or could not be
+read, the landing answers only those who arrived before the flight began: their read is older than its load. The
+others start over; the flight they then share began after all of them arrived, so nobody starts over twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from cacheaside.lookup import NotStored
+from cacheaside.types import Generation, TagId
+
+__all__ = ["Flight", "Flights", "Landing", "answers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """How a load ended.
+
+    value: as the cache holds it, or raw when it could not be packed. error: the loader's own exception.
+    stamp: the generations it was loaded under; None when they could not be read.
+    moved: a tag changed between the beginning of the load and its landing, or that could not be ruled out.
+    """
+
+    value: Any
+    packed: bool
+    error: BaseException | None
+    loaded_at: float
+    stamp: dict[TagId, Generation] | None
+    moved: bool
+    not_stored: NotStored | None
+
+
+class Flight:
+    """One load in progress, and those who wait for it. All fields are guarded by the lock of `Flights`."""
+
+    __slots__ = (
+        "is_open",
+        "key",
+        "landed",
+        "landing",
+        "pinned",
+        "run",
+        "started",
+        "tags",
+        "waiters",
+        "waiting",
+    )
+
+    def __init__(self, key: TagId, tags: Sequence[TagId], started: int) -> None:
+        self.key = key
+        self.tags = tags
+        self.started = started
+        self.is_open = True
+        self.landed = False
+        self.landing: Landing | None = None
+        self.waiting = 0
+        self.pinned = False
+        self.waiters: list[Callable[[], None]] = []
+        self.run: Any = None
+        """What runs the load: the crew's own (an asyncio task, a thread's id)."""
+
+
+def answers(flight: Flight, landing: Landing, arrived: int) -> bool:
+    """Whether `landing` may answer a read that arrived at `arrived`."""
+    return not landing.moved or flight.started > arrived
+
+
+class Flights:
+    """The flights of a process: at most one open flight a key. No method waits."""
+
+    def __init__(self, lock: AbstractContextManager[Any]) -> None:
+        self._lock = lock
+        self._open: dict[TagId, Flight] = {}
+        self._moments = count(1)
+
+    def moment(self) -> int:
+        """A number greater than any before: tells who arrived before which flight began."""
+        return next(self._moments)
+
+    def is_open(self, key: TagId) -> bool:
+        """Whether a load of `key` that would take joiners is under way."""
+        return key in self._open
+
+    def board(self, key: TagId, tags: Sequence[TagId], *, pinned: bool = False) -> tuple[Flight, bool]:
+        """Join the open flight of `key`, or lead a new one (True). A pinned flight needs no waiter to go on."""
+        with self._lock:
+            flight = self._open.get(key)
+            leads = flight is None
+            if flight is None:
+                flight = self._open[key] = Flight(key, tags, self.moment())
+            flight.waiting += not pinned
+            flight.pinned |= pinned
+            return flight, leads
+
+    def alone(self, key: TagId, tags: Sequence[TagId]) -> Flight:
+        """A flight that nobody can join."""
+        flight = Flight(key, tags, self.moment())
+        flight.is_open = False
+        flight.waiting = 1
+        return flight
+
+    def close(self, flights: Sequence[Flight]) -> None:
+        """Let nobody join any more."""
+        with self._lock:
+            for flight in flights:
+                self._close(flight)
+
+    def close_touching(self, tags: Sequence[TagId]) -> None:
+        """Close the flights that loads of `tags` are on: who comes after this change begins a load of its own."""
+        with self._lock:
+            if self._open:
+                changed = set(tags)
+                for flight in [f for f in self._open.values() if not changed.isdisjoint(f.tags)]:
+                    self._close(flight)
+
+    def land(self, flight: Flight, landing: Landing | None) -> None:
+        """End the flight and wake all who wait. None: it will never have a result. Only the first call counts."""
+        with self._lock:
+            self._close(flight)
+            if flight.landed:
+                return
+            flight.landed = True
+            flight.landing = landing
+            waiters, flight.waiters = flight.waiters, []
+        for wake in waiters:
+            wake()
+
+    def watch(self, flight: Flight, wake: Callable[[], None]) -> bool:
+        """Have `wake` called when the flight lands; False when it has landed already. `wake` must not raise."""
+        with self._lock:
+            if flight.landed:
+                return False
+            flight.waiters.append(wake)
+            return True
+
+    def leave(self, flight: Flight) -> bool:
+        """One waiter goes. True when nobody is left who wants the load: it is closed, and may be stopped."""
+        with self._lock:
+            flight.waiting -= 1
+            if flight.waiting > 0 or flight.pinned or flight.landed:
+                return False
+            self._close(flight)
+            return True
+
+    def forget(self, lock: AbstractContextManager[Any]) -> None:
+        """After a fork: the leaders stayed in the parent, and so may the holder of the lock."""
+        self._lock = lock
+        self._open.clear()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def _close(self, flight: Flight) -> None:
+        flight.is_open = False
+        if self._open.get(flight.key) is flight:
+            del self._open[flight.key]

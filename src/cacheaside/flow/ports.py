@@ -1,0 +1,219 @@
+"""What a flow may ask of the world. Everything that differs between asyncio, threads and the simulator is here.
+
+Plain methods never wait. `async` methods may, and are the only places where a flow can be suspended or cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from cacheaside.flow.call import Call, Record
+from cacheaside.flow.flights import Flight, Flights, Landing
+from cacheaside.lookup import NotStored
+from cacheaside.policy.freshness import Held
+from cacheaside.types import Generation, TagId
+
+__all__ = [
+    "Clock",
+    "Crew",
+    "Failure",
+    "Flow",
+    "Found",
+    "Heard",
+    "Loaded",
+    "Loads",
+    "Near",
+    "Nest",
+    "Ports",
+    "Position",
+    "Tier",
+    "TierAway",
+]
+
+Flow = Coroutine[Any, Any, Any]
+
+
+class TierAway(Exception):
+    """The tier did not answer, or not in time. Never leaves the flows: a read goes on without it."""
+
+
+class Clock(Protocol):
+    """Seconds on a clock that never goes back."""
+
+    def now(self) -> float: ...
+
+
+class Position(NamedTuple):
+    """A place in the log of heard changes, and the moment it was taken."""
+
+    number: int
+    at: float
+
+
+class Heard(Protocol):
+    """The log of changes of tags that this process heard, and the way to make it hear more."""
+
+    def position(self) -> Position:
+        """Here, now: every change heard later is after it."""
+
+    async def sync(self) -> None:
+        """Return when everything acknowledged before this call was heard: a heartbeat sent after the call began."""
+
+    def still(self, tags: Sequence[TagId], since: Position) -> bool:
+        """True when it is shown that none of `tags` changed after `since`, a mark that expired meanwhile included."""
+
+    def hear(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None:
+        """Log a change of each of `tags`, drop from L1 what was computed from them, close their flights.
+
+        `calls` are those whose own keys are among `tags`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is held under a key. `entry` is the holder's own."""
+
+    held: Held
+    value: Any
+    is_error: bool
+    entry: Any = None
+
+    @classmethod
+    def of(cls, record: Record) -> Found:
+        """A record as something found; unjittered."""
+        return cls(Held(record.loaded_at, record.ttl_s, record.grace, False, 0), record.held, record.is_error)
+
+
+class Near(Protocol):
+    """L1: what this process holds."""
+
+    def find(self, call: Call) -> Found | None: ...
+
+    def keep(self, call: Call, record: Record, since: Position) -> NotStored | None:
+        """Hold `record`, unless one of its tags was heard to change after `since` (the in-flight rule)."""
+
+    def touch(self, call: Call, found: Found) -> None:
+        """A fresh entry was served off the fast path: count it, and let its hits be fast again."""
+
+    def early(self, call: Call, found: Found, now: float) -> bool:
+        """Whether a fresh entry is due to be refreshed early."""
+
+    def drop(self, call: Call) -> None:
+        """Remove what is held for `call`, value and all."""
+
+    def delay_refresh(self, call: Call, error: BaseException) -> None:
+        """A refresh failed: for a while the reads of this key do not start another."""
+
+    def refresh_delayed(self, call: Call) -> str | None:
+        """The failure that delays the next refresh, by its class name; None when one may start."""
+
+
+class Tier(Protocol):
+    """Where generations, marks and stored entries live: Redis, or this process alone. Raises `TierAway`."""
+
+    async def stamp(self, tags: Sequence[TagId]) -> tuple[Generation, ...]:
+        """The generation of each tag, created where missing."""
+
+    async def writers(self, tags: Sequence[TagId]) -> frozenset[TagId]:
+        """Those of `tags` that a writer is under way for."""
+
+    async def fetch(self, call: Call) -> tuple[Record | None, tuple[Generation | None, ...]]:
+        """What is stored under the call's key, and the generations of the call's tags, in one round trip."""
+
+    async def generations(self, tags: Sequence[TagId]) -> tuple[Generation | None, ...]:
+        """The generation of each tag; None where missing."""
+
+    async def store(
+        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId]
+    ) -> tuple[Generation | None, ...]:
+        """Store `records`, then read the generations of `recheck`, in one round trip."""
+
+    async def bump(self, tags: Sequence[TagId]) -> None:
+        """Give each tag a new generation, unlike any before; each transmission another one."""
+
+    async def enlist(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
+        """Add `writer` to the writers under way of each tag, for `lifetime_s` at most."""
+
+    async def release(self, tags: Sequence[TagId], writer: str) -> None:
+        """Remove `writer`, and no other, from the writers under way of each tag."""
+
+    async def remove(self, call: Call) -> None:
+        """Delete what is stored for `call`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The loader's own exception for one call."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One result per call, in order: a value or a `Failure`; and what the loader read through other endpoints.
+
+    nested: generation by tag of what it read. oldest: the start of the oldest load among it.
+    vouched: False when something it read cannot be vouched for; the results may not be stored.
+    """
+
+    results: Sequence[Any]
+    nested: dict[TagId, Generation]
+    oldest: float | None
+    vouched: bool
+
+
+class Nest(Protocol):
+    """An outer load, as the reads inside it see it: what they read becomes part of the outer entry's stamp."""
+
+    def joined(self, stamp: dict[TagId, Generation], loaded_at: float) -> None: ...
+
+    def unvouched(self) -> None: ...
+
+
+class Loads(Protocol):
+    """The source, behind its limit."""
+
+    async def load(self, calls: Sequence[Call]) -> Loaded: ...
+
+    def nest(self) -> Nest | None:
+        """The load that this code is running inside of, if any."""
+
+
+class Crew(Protocol):
+    """Who runs flows beside or behind this one, and waits."""
+
+    async def fly(self, flights: Sequence[Flight], fill: Flow, timeout_s: float) -> None:
+        """Run `fill` for `flights`: on asyncio as a task of its own, which one caller's cancellation does not end;
+        in a thread, here and now. Nobody waits for it longer than `timeout_s`."""
+
+    async def wait(self, flight: Flight) -> Landing | None:
+        """The flight's landing; None when it will never land (its leader was cancelled or died)."""
+
+    def behind(self, flow: Flow) -> bool:
+        """Run `flow` behind the caller; False, with the flow closed, when too much is waiting already."""
+
+    async def surely(self, flow: Flow) -> Any:
+        """Run `flow` to its end even when the caller is cancelled meanwhile."""
+
+    async def together(self, flows: Sequence[Flow]) -> list[Any]:
+        """Each flow's result or exception, in order; concurrently where the world has a way to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The world as one flow sees it.
+
+    shared: whether the tier stores values that other processes fill too.
+    mark_lifetime_s: how long a mark stands when its writer never comes back; outlasts any commit.
+    """
+
+    clock: Clock
+    near: Near
+    heard: Heard
+    tier: Tier
+    loads: Loads
+    flights: Flights
+    crew: Crew
+    shared: bool
+    mark_lifetime_s: float

@@ -1,0 +1,71 @@
+"""Read many keys: what the cache has, then one load for what it has not, through the endpoint's batch loader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cacheaside.flow.call import Call
+from cacheaside.flow.fill import Boarded, fill
+from cacheaside.flow.flights import Flight, answers
+from cacheaside.flow.ports import Failure, Ports
+from cacheaside.flow.read import landed, read, serve, share
+from cacheaside.lookup import Forward, Lookup
+
+__all__ = ["read_many"]
+
+Answer = Lookup[Any] | Failure
+
+
+async def read_many(calls: Sequence[Call], ports: Ports, *, batched: bool) -> list[Answer]:
+    """One answer per call, in order; equal keys are read once. A key's failure does not touch the others.
+
+    batched: misses go to the source in one load. Otherwise each is loaded by itself, concurrently where the world
+    can. Inside another endpoint's load, and under strong terms, each key is read by itself.
+    """
+    unique = list({call.key: call for call in calls}.values())
+    if not batched or not unique or unique[0].terms.strong or ports.loads.nest() is not None or ports.shared:
+        found = await ports.crew.together([read(call, ports) for call in unique])
+        answers_ = [Failure(one) if isinstance(one, BaseException) else one for one in found]
+    else:
+        answers_ = await _batched(unique, ports)
+    by_key = {call.key: answer for call, answer in zip(unique, answers_, strict=True)}
+    return [by_key[call.key] for call in calls]
+
+
+async def _batched(calls: Sequence[Call], ports: Ports) -> list[Answer]:
+    arrived = ports.flights.moment()
+    answered: dict[Call, Answer] = {}
+    missed: dict[Call, Forward] = {}
+    for call in calls:
+        try:
+            served, forward = serve(call, ports)
+        except Exception as error:
+            answered[call] = Failure(error)
+            continue
+        if served is None:
+            missed[call] = forward
+        else:
+            answered[call] = served
+    # Those this read leads are loaded before it waits for anybody else's: two reads that each lead what the other
+    # waits for cannot wait in a circle.
+    boarded = {call: ports.flights.board(call.key, call.tags) for call in missed}
+    led = [Boarded(call, flight) for call, (flight, leads) in boarded.items() if leads]
+    if led:
+        await ports.crew.fly([one.flight for one in led], fill(led, ports), led[0].call.endpoint.timeout_s)
+    for call, (flight, leads) in boarded.items():
+        answered[call] = await _await_one(call, flight, leads, arrived, missed[call], ports)
+    return [answered[call] for call in calls]
+
+
+async def _await_one(
+    call: Call, flight: Flight, leads: bool, arrived: int, forward: Forward, ports: Ports
+) -> Answer:
+    try:
+        landing = await ports.crew.wait(flight)
+        if landing is None or not answers(flight, landing, arrived):
+            return await share(call, arrived, forward, ports)
+        call.endpoint.tally.forward[forward] += 1
+        return landed(call, landing, forward, leads, ports)
+    except Exception as error:
+        return Failure(error)

@@ -1,0 +1,99 @@
+"""How old is too old: an entry judged against a contract's terms.
+
+Rule 1: age runs from the start of the load (PROTOCOL §4).
+Rule 2: nothing here lengthens a window. Jitter and early refresh only shorten it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from cacheaside.contract import Terms
+
+__all__ = ["Freshness", "Held", "early_refresh_at", "fresh_for_s", "jittered_s", "judge"]
+
+
+class Freshness(Enum):
+    """What an entry is worth now."""
+
+    FRESH = auto()
+    STALE = auto()
+    """Past its ttl, within grace."""
+    EXPIRED = auto()
+    """Past its ttl and grace."""
+    OUTDATED = auto()
+    """Invalidated, and within stale_after_invalidation."""
+    INVALIDATED = auto()
+    """Invalidated, and of no more use."""
+    ABSENT = auto()
+    """Nothing is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the cache holds under a key, as far as its age is concerned.
+
+    ttl_s: the time it is fresh, before jitter: it depends on what it is (a value, an absent row, an error).
+    grace: whether grace applies to it at all; an absent row and a remembered error have none.
+    """
+
+    loaded_at: float
+    ttl_s: float
+    grace: bool
+    invalidated: bool
+    salt: int
+
+
+_GOLDEN: Final = 0x9E3779B97F4A7C15
+_MASK: Final = (1 << 64) - 1
+
+
+def _unit(salt: int, loaded_at: float, lane: int) -> float:
+    """A number in [0, 1) fixed by the entry itself, so that it need not be stored (splitmix64 finaliser)."""
+    z = (salt * 31 + int(loaded_at * 1e9) + (lane + 1) * _GOLDEN) & _MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return float((z ^ (z >> 31)) >> 11) / (1 << 53)
+
+
+def jittered_s(ttl_s: float, jitter: float, salt: int, loaded_at: float) -> float:
+    """ttl_s less a share of up to `jitter`, fixed per entry: entries filled together do not expire together."""
+    return ttl_s * (1.0 - jitter * _unit(salt, loaded_at, 0)) if jitter else ttl_s
+
+
+def fresh_for_s(held: Held, terms: Terms) -> float:
+    """How long after the start of its load the entry counts as fresh."""
+    return jittered_s(held.ttl_s, terms.jitter, held.salt, held.loaded_at)
+
+
+def early_refresh_at(held: Held, terms: Terms, load_s: float) -> float:
+    """The moment from which a fresh entry is refreshed behind its readers; infinity when never.
+
+    XFetch: expiry - load time · β · (-ln u), with u drawn once per entry rather than once per read, so that a
+    key's read rate does not matter (Vattani, Chierichetti, Lowenstein: Optimal probabilistic cache stampede
+    prevention, VLDB 2015).
+    """
+    if not terms.early_refresh:
+        return math.inf
+    lead_s = load_s * terms.early_refresh * -math.log(1.0 - _unit(held.salt, held.loaded_at, 1))
+    return held.loaded_at + max(0.0, fresh_for_s(held, terms) - lead_s)
+
+
+def judge(held: Held | None, terms: Terms, now: float) -> Freshness:
+    """What `held` is worth at `now` under `terms`."""
+    if held is None:
+        return Freshness.ABSENT
+    age_s = now - held.loaded_at
+    if held.invalidated:
+        outdated = terms.stale_after_invalidation_s > 0 and age_s < terms.stale_after_invalidation_s
+        return Freshness.OUTDATED if outdated else Freshness.INVALIDATED
+    fresh_s = fresh_for_s(held, terms)
+    if age_s < fresh_s:
+        return Freshness.FRESH
+    # Grace follows the ttl as declared: jitter moves the refresh forward, not the end of the window.
+    if held.grace and age_s < held.ttl_s + terms.grace_s:
+        return Freshness.STALE
+    return Freshness.EXPIRED

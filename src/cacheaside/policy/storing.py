@@ -1,0 +1,53 @@
+"""May a loaded value be stored? Every reason against it, in one place (PROTOCOL §1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cacheaside.contract import Terms
+from cacheaside.lookup import NotStored
+
+__all__ = ["Loaded", "may_store"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What is known of a load when it is over.
+
+    absent: the source has no such row. remembered_s: how long an error is remembered (None: not an error).
+    accepted: the contract's own predicate. writer: a write of one of its tags was under way when it began.
+    moved: a tag's generation is not the one read before the load began.
+    held_still: the tags first seen in the value were shown not to have changed since the load began.
+    """
+
+    absent: bool = False
+    remembered_s: float | None = None
+    accepted: bool = True
+    size_bytes: int = 0
+    writer: bool = False
+    moved: bool = False
+    held_still: bool = True
+    tags: int = 0
+    tags_max: int = 0
+    unstorable: bool = False
+
+
+def may_store(loaded: Loaded, terms: Terms) -> NotStored | None:
+    """None when the value may be stored, else the reason why it may only be returned."""
+    if loaded.unstorable:
+        return NotStored.UNSTORABLE
+    if not terms.store or not loaded.accepted:
+        return NotStored.CONTRACT
+    if loaded.absent and not terms.absent_ttl_s:
+        return NotStored.CONTRACT
+    if loaded.tags > loaded.tags_max:
+        return NotStored.TOO_MANY_TAGS
+    if terms.max_bytes is not None and loaded.size_bytes > terms.max_bytes:
+        return NotStored.TOO_LARGE
+    if loaded.writer:
+        return NotStored.WRITER
+    if loaded.moved:
+        return NotStored.MOVED
+    if not loaded.held_still:
+        return NotStored.VALUE_TAGS
+    return None

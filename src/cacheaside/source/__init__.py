@@ -1,0 +1,5 @@
+"""The source of truth: its resource, its limit, the loads that go to it."""
+
+from cacheaside.source.source import Source
+
+__all__ = ["Source"]

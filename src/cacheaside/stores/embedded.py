@@ -1,0 +1,141 @@
+"""The tier of a cache without a server: generations and marks of this process alone; values live in L1 only.
+
+A tag's generation is the number of its last change in the log. Elsewhere a counter would not do, since one that
+restarts brings old entries back; here the log, the entries and the fills under way live and die together, numbers
+are never given twice, and a tag that the log has forgotten takes the number of the last one forgotten: what was
+stamped before matches nothing, at the cost of a miss.
+
+A change of generation and the drop from L1 are one step under one lock (`L1.changed`), so what L1 holds is valid
+whenever it is looked at under that lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from cacheaside.flow.call import Call, Record
+from cacheaside.flow.flights import Flights
+from cacheaside.flow.ports import Clock, Position
+from cacheaside.stores.l1.store import L1
+from cacheaside.stores.l1.table import Remembered
+from cacheaside.types import Generation, TagId
+
+__all__ = ["EmbeddedHeard", "EmbeddedTier"]
+
+
+class EmbeddedTier:
+    """Implements `flow.ports.Tier`; no method suspends. Thread-safe by the lock of L1."""
+
+    def __init__(self, l1: L1, clock: Clock) -> None:
+        self._l1 = l1
+        self._clock = clock
+        self._marks: dict[TagId, dict[str, float]] = {}
+
+    def _generations(self, tags: Sequence[TagId]) -> tuple[Generation, ...]:
+        last = self._l1.log.last
+        with self._l1.lock:
+            return tuple(Generation(last(tag)) for tag in tags)
+
+    async def stamp(self, tags: Sequence[TagId]) -> tuple[Generation, ...]:
+        return self._generations(tags)
+
+    async def generations(self, tags: Sequence[TagId]) -> tuple[Generation | None, ...]:
+        return self._generations(tags)
+
+    async def fetch(self, call: Call) -> tuple[Record | None, tuple[Generation | None, ...]]:
+        """The entry in L1, as a record stamped now: under the lock, what L1 holds is valid."""
+        with self._l1.lock:
+            table = self._l1.table_of(call)
+            entry = table.entries.get(call.slot)
+            generations = self._generations(call.tags)
+            if entry is None or entry.until < 0 or type(entry.value) is Remembered:
+                return None, generations
+            held = table.held(entry, call.terms)
+            extra = tuple(tag for tag in cast(tuple[TagId, ...], entry.tags) if tag not in call.tags)
+            stamp = cast(tuple[Generation, ...], generations) + self._generations(extra)
+            record = Record(
+                entry.value, 0, entry.loaded_at, held.ttl_s, held.grace, False, call.tags + extra, stamp, 0.0
+            )
+            return record, generations
+
+    async def store(
+        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId]
+    ) -> tuple[Generation | None, ...]:
+        return self._generations(recheck)
+
+    async def remove(self, call: Call) -> None:
+        """Values live in L1 only."""
+
+    async def bump(self, tags: Sequence[TagId]) -> None:
+        """The new generation comes with `EmbeddedHeard.hear`, in the same step as the drop."""
+
+    async def writers(self, tags: Sequence[TagId]) -> frozenset[TagId]:
+        with self._l1.lock:
+            self.expire()
+            return frozenset(tag for tag in tags if tag in self._marks)
+
+    async def enlist(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
+        with self._l1.lock:
+            until = self._clock.now() + lifetime_s
+            for tag in tags:
+                self._marks.setdefault(tag, {})[writer] = until
+
+    async def release(self, tags: Sequence[TagId], writer: str) -> None:
+        with self._l1.lock:
+            for tag in tags:
+                self._leave(tag, writer)
+
+    def _leave(self, tag: TagId, writer: str) -> None:
+        writers = self._marks.get(tag)
+        if writers is not None:
+            writers.pop(writer, None)
+            if not writers:
+                del self._marks[tag]
+
+    def expire(self) -> None:
+        """End the marks whose time is over, and log that: what was loaded under them may be older than a commit."""
+        with self._l1.lock:
+            if not self._marks:
+                return
+            now = self._clock.now()
+            over = [
+                (tag, who)
+                for tag, writers in self._marks.items()
+                for who, until in writers.items()
+                if until <= now
+            ]
+            for tag, writer in over:
+                self._leave(tag, writer)
+            if over:
+                self._l1.changed(tuple(dict.fromkeys(tag for tag, _ in over)))
+
+    def forget_writers(self) -> None:
+        """After a fork: the writers stayed in the parent."""
+        self._marks.clear()
+
+
+class EmbeddedHeard:
+    """Implements `flow.ports.Heard`: what happens in this process is heard as it happens."""
+
+    def __init__(self, l1: L1, tier: EmbeddedTier, clock: Clock, flights: Sequence[Flights]) -> None:
+        self._l1 = l1
+        self._tier = tier
+        self._clock = clock
+        self._flights = flights
+
+    def position(self) -> Position:
+        self._tier.expire()
+        return Position(self._l1.log.number, self._clock.now())
+
+    async def sync(self) -> None:
+        self._tier.expire()
+
+    def still(self, tags: Sequence[TagId], since: Position) -> bool:
+        with self._l1.lock:
+            return self._l1.log.unchanged(tags, since.number)
+
+    def hear(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None:
+        self._l1.changed(tags, calls)
+        for flights in self._flights:
+            flights.close_touching(tags)

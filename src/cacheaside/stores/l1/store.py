@@ -1,0 +1,200 @@
+"""L1: bounded, thread-safe, coherent with what this process hears.
+
+Hits do not come here: the generated hit path reads a table's `entries` by itself. Everything that changes L1 does,
+under one lock, which is never held while anything waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import RLock
+from typing import Final
+
+from cacheaside.coherence.log import ChangeLog
+from cacheaside.flow.call import Call, Record
+from cacheaside.flow.ports import Clock, Found, Position
+from cacheaside.lookup import NotStored
+from cacheaside.policy.freshness import early_refresh_at, fresh_for_s
+from cacheaside.stores.l1.entry import Entry, blocks_of
+from cacheaside.stores.l1.eviction import Eviction
+from cacheaside.stores.l1.index import TagIndex
+from cacheaside.stores.l1.table import RETRY_AFTER_S, Remembered, Table
+from cacheaside.types import TagId
+
+__all__ = ["L1"]
+
+INVALIDATED: Final = -1.0
+SAMPLE_S: Final = 1.0
+"""How often, at most, a hit of one entry leaves the fast path to have its age counted."""
+
+
+class L1:
+    """The entries of all tables of one cache.
+
+    An entry depends on its own key, on the namespace, and on its tags; only the last are indexed, since the first
+    is found in its table and the second means all.
+    """
+
+    def __init__(self, clock: Clock, *, entries_max: int, bytes_max: int, everything: TagId) -> None:
+        self.lock = RLock()
+        self.log = ChangeLog()
+        self._clock = clock
+        self._everything = everything
+        self._tables: dict[str, Table] = {}
+        self._index = TagIndex()
+        self._eviction = Eviction(entries_max, bytes_max)
+
+    def add_table(self, table: Table) -> None:
+        """Take in an endpoint's table, under its name."""
+        self._tables[table.name] = table
+
+    def table_of(self, call: Call) -> Table:
+        """The table of the call's endpoint."""
+        return self._tables[call.endpoint.name]
+
+    def __len__(self) -> int:
+        return len(self._eviction)
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes of encoded payload held, in whole blocks."""
+        return self._eviction.bytes_used
+
+    # What flows ask (flow.ports.Near).
+
+    def find(self, call: Call) -> Found | None:
+        """What is held for `call`, fresh or not."""
+        table = self.table_of(call)
+        entry = table.entries.get(call.slot)
+        if entry is None:
+            return None
+        value = entry.value
+        if type(value) is Remembered:
+            return Found(table.held(entry, call.terms), value.error, True, entry)
+        return Found(table.held(entry, call.terms), value, False, entry)
+
+    def keep(self, call: Call, record: Record, since: Position) -> NotStored | None:
+        """Hold `record`, unless a change of its tags was heard since, or something younger is held already."""
+        table = self.table_of(call)
+        with self.lock:
+            if not self.log.unchanged(record.tags, since.number):
+                return NotStored.MOVED
+            blocks = blocks_of(record.size_bytes)
+            if not self._eviction.accepts(blocks):
+                return NotStored.TOO_LARGE
+            old = table.entries.get(call.slot)
+            if old is not None and old.until >= 0 and old.loaded_at > record.loaded_at:
+                return None
+            tags = tuple(tag for tag in record.tags if tag != call.key and tag != self._everything)
+            entry = Entry(table.held_form(record), 0.0, call.slot, table, record.loaded_at, tags, blocks)
+            table.retries.pop(call.slot, None)
+            self._place(table, call, old, entry, record)
+        return None
+
+    def _place(self, table: Table, call: Call, old: Entry | None, entry: Entry, record: Record) -> None:
+        entry.until = self._until(table, entry, self._clock.now(), record.load_s)
+        if old is None:
+            victims = self._eviction.insert(entry, hash((table.name, call.slot)))
+        else:
+            self._index.remove(old)
+            victims = self._eviction.replace(old, entry)
+        table.entries[call.slot] = entry
+        self._index.add(entry)
+        for victim in victims:
+            victim_table = victim.table
+            assert isinstance(victim_table, Table)
+            victim_table.tally.evicted += 1
+            if victim_table.entries.get(victim.key) is victim:
+                del victim_table.entries[victim.key]
+            self._index.remove(victim)
+
+    def touch(self, call: Call, found: Found) -> None:
+        """Count a hit of a fresh entry, and let its hits be fast again until something needs doing."""
+        table = self.table_of(call)
+        entry = found.entry
+        with self.lock:
+            if table.entries.get(call.slot) is entry and entry.until >= 0:
+                entry.hits += 1
+                entry.until = self._until(table, entry, self._clock.now(), table.tally.fill.mean_s)
+
+    def early(self, call: Call, found: Found, now: float) -> bool:
+        """Whether a fresh entry is due to be refreshed early."""
+        table = self.table_of(call)
+        return now >= early_refresh_at(found.held, table.terms, table.tally.fill.mean_s)
+
+    def _until(self, table: Table, entry: Entry, now: float, load_s: float) -> float:
+        if table.is_slow(entry.value):
+            return 0.0
+        held = table.held(entry, table.terms)
+        early_at = early_refresh_at(held, table.terms, load_s)
+        if early_at <= now:
+            return 0.0
+        return min(entry.loaded_at + fresh_for_s(held, table.terms), early_at, now + SAMPLE_S)
+
+    def drop(self, call: Call) -> None:
+        """Remove what is held for `call`, value and all."""
+        table = self.table_of(call)
+        with self.lock:
+            entry = table.entries.get(call.slot)
+            if entry is not None:
+                self._remove(table, entry)
+
+    def delay_refresh(self, call: Call, error: BaseException) -> None:
+        """A refresh failed: start no other for a while."""
+        with self.lock:
+            self.table_of(call).delay(call.slot, self._clock.now() + RETRY_AFTER_S, error)
+
+    def refresh_delayed(self, call: Call) -> str | None:
+        """The failure that delays the next refresh, or None."""
+        delay = self.table_of(call).retries.get(call.slot)
+        return delay[1] if delay is not None and self._clock.now() < delay[0] else None
+
+    def hits(self, table: Table) -> int:
+        """Hits of a table's entries so far, those gone included."""
+        with self.lock:
+            return table.hits + sum(entry.hits for entry in table.entries.values())
+
+    def after_fork(self) -> None:
+        """The holder of the lock may have stayed in the parent."""
+        self.lock = RLock()
+
+    # What is heard.
+
+    def changed(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None:
+        """Log a change of each of `tags`, then drop what was computed from them, in one step.
+
+        In one step, because between the two a fill could look at the log, find nothing, and be kept.
+        `calls` are those whose own keys are among `tags`: a key is not indexed, its table finds it.
+        """
+        with self.lock:
+            self.log.record(tags)
+            for call in calls:
+                entry = self.table_of(call).entries.get(call.slot)
+                if entry is not None:
+                    self._invalidate(entry)
+            for tag in tags:
+                if tag == self._everything:
+                    self._drop_everything()
+                    return
+                for indexed in self._index.of(tag):
+                    self._invalidate(indexed)
+
+    def _invalidate(self, entry: Entry) -> None:
+        table = entry.table
+        assert isinstance(table, Table)
+        if table.terms.stale_after_invalidation_s:
+            entry.until = INVALIDATED
+        else:
+            self._remove(table, entry)
+
+    def _remove(self, table: Table, entry: Entry) -> None:
+        entry.until = INVALIDATED
+        if table.entries.get(entry.key) is entry:
+            del table.entries[entry.key]
+        self._index.remove(entry)
+        self._eviction.remove(entry)
+
+    def _drop_everything(self) -> None:
+        for table in self._tables.values():
+            for entry in list(table.entries.values()):
+                self._invalidate(entry)

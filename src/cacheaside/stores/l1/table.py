@@ -1,0 +1,81 @@
+"""One endpoint's entries in L1."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cacheaside.contract import Terms
+from cacheaside.flow.call import Record
+from cacheaside.policy.freshness import Held
+from cacheaside.stores.l1.entry import Entry
+from cacheaside.tally import Tally
+
+__all__ = ["Remembered", "Table"]
+
+RETRIES_MAX: Final = 10_000
+RETRY_AFTER_S: Final = 1.0
+"""After a failed refresh, how long the reads of a key go on with what is held before another is started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A loader's exception, held in place of a value."""
+
+    error: BaseException
+    ttl_s: float
+
+
+class Table:
+    """An endpoint's entries by raw key, with what is needed to judge them.
+
+    `entries` is what the generated hit path reads, without a lock; all else happens under the lock of L1.
+    absent: how an absent row is held (None, or its encoded form where values are held encoded).
+    absent_is_slow: an absent row cannot be returned by the fast path, because values are copied for each caller.
+    """
+
+    __slots__ = ("absent", "absent_is_slow", "entries", "hits", "name", "retries", "tally", "terms")
+
+    def __init__(
+        self, name: str, terms: Terms, tally: Tally, *, absent: bytes | None, absent_is_slow: bool
+    ) -> None:
+        self.name = name
+        self.terms = terms
+        self.tally = tally
+        self.absent = absent
+        self.absent_is_slow = absent_is_slow
+        self.entries: dict[Hashable, Entry] = {}
+        self.hits = 0
+        self.retries: dict[Hashable, tuple[float, str]] = {}
+
+    def held(self, entry: Entry, terms: Terms) -> Held:
+        """The entry as the policy judges it under `terms`."""
+        value = entry.value
+        salt = hash(entry.key)
+        if type(value) is Remembered:
+            return Held(entry.loaded_at, value.ttl_s, False, entry.until < 0, salt)
+        if self.is_absent(value):
+            return Held(entry.loaded_at, terms.absent_ttl_s, False, entry.until < 0, salt)
+        return Held(entry.loaded_at, terms.ttl_s, True, entry.until < 0, salt)
+
+    def is_absent(self, value: Any) -> bool:
+        """Whether `value` is held for "no such row"."""
+        return value is None if self.absent is None else bool(value == self.absent)
+
+    def is_slow(self, value: Any) -> bool:
+        """Whether the fast path cannot return `value`."""
+        return type(value) is Remembered or (self.absent_is_slow and value is None)
+
+    def held_form(self, record: Record) -> Any:
+        """What an entry holds for `record`."""
+        if record.is_error:
+            assert isinstance(record.held, BaseException)
+            return Remembered(record.held, record.ttl_s)
+        return record.held
+
+    def delay(self, slot: Hashable, until: float, error: BaseException) -> None:
+        """Start no refresh of `slot` before `until`."""
+        if len(self.retries) >= RETRIES_MAX:
+            self.retries.clear()
+        self.retries[slot] = (until, type(error).__name__)

@@ -1,0 +1,63 @@
+"""An endpoint's counters: plain integers, added to where things happen, read by `cache.stats()`.
+
+Under free threads an increment may, rarely, be lost; a counter never goes back.
+"""
+
+from __future__ import annotations
+
+from cacheaside.histogram import Histogram
+from cacheaside.lookup import Forward, NotStored
+
+__all__ = ["Tally"]
+
+
+class Tally:
+    """What happened at one endpoint, hits on the fast path excepted: those are counted in the entries themselves."""
+
+    __slots__ = (
+        "abandoned",
+        "age_at_serve",
+        "collapsed",
+        "evicted",
+        "fill",
+        "forward",
+        "fresh",
+        "grace",
+        "invalidations",
+        "loads",
+        "loads_failed",
+        "loads_repeated",
+        "not_stored",
+        "outdated",
+        "refreshes",
+        "refreshes_dropped",
+        "refreshes_failed",
+        "remembered_errors",
+        "stored",
+    )
+
+    def __init__(self) -> None:
+        self.fresh = 0
+        """Served fresh, off the fast path."""
+        self.grace = 0
+        self.outdated = 0
+        self.remembered_errors = 0
+        self.collapsed = 0
+        self.forward: dict[Forward, int] = dict.fromkeys(Forward, 0)
+        self.loads = 0
+        """Loads begun, one per key and attempt."""
+        self.loads_repeated = 0
+        """Of those, loads of a miss that had been loaded for already: start-overs and abandoned flights."""
+        self.loads_failed = 0
+        self.abandoned = 0
+        self.refreshes = 0
+        self.refreshes_failed = 0
+        self.refreshes_dropped = 0
+        self.stored = 0
+        self.not_stored: dict[NotStored, int] = dict.fromkeys(NotStored, 0)
+        self.invalidations = 0
+        self.evicted = 0
+        self.fill = Histogram()
+        """From the beginning of a load to its landing."""
+        self.age_at_serve = Histogram()
+        """Sampled: the age of values when they were served from the cache."""
