@@ -65,7 +65,7 @@ def test_help_names_every_command(dev: Any) -> None:
 def test_help_needs_no_environment(arguments: list[str], status: int, tmp_path: Path) -> None:
     """Help is printed at once, from a copy of dev.py that lies in an otherwise empty folder."""
     (tmp_path / "dev.py").write_bytes((ROOT / "dev.py").read_bytes())
-    command = [sys.executable, tmp_path / "dev.py", *arguments]
+    command = [sys.executable, str(tmp_path / "dev.py"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env={})
     assert done.returncode == status
     assert "python3 dev.py demo" in done.stdout

@@ -67,7 +67,7 @@ def test_the_wheel_installs_alone(wheel: Path, tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     run(sys.executable, "-m", "venv", venv, cwd=tmp_path)
     python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps"]
+    pip: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps"]
     run(*pip, "--require-hashes", "-r", ROOT / "requirements" / "core.txt", cwd=tmp_path)
     run(*pip, "--no-index", wheel, cwd=tmp_path)
     run(python, "-m", "pip", "check", cwd=tmp_path)
