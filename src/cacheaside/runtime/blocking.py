@@ -59,6 +59,8 @@ class BlockingCrew:
         await fill
 
     async def wait(self, flight: Flight) -> Landing | None:
+        if flight.landed:
+            return flight.landing
         landed = threading.Event()
         if not self._flights.watch(flight, landed.set):
             return flight.landing

@@ -19,6 +19,10 @@ class Turn:
         self.granted = False
 
 
+def _nobody_waits() -> None:
+    """Wakes nobody: the turn was granted when it was asked for."""
+
+
 class Limit:
     """At most `most` holders at once and `queue_max` waiting; first come, first served. No method waits."""
 
@@ -47,6 +51,15 @@ class Limit:
             else:
                 self._queue.append(turn)
         return turn
+
+    def ask_now(self) -> Turn | None:
+        """A granted turn if one is free, else None; nothing waits."""
+        with self._lock:
+            if self.holders >= self.most:
+                return None
+            turn = Turn(_nobody_waits)
+            self._grant(turn)
+            return turn
 
     def give_back(self, turn: Turn) -> None:
         """End a turn, granted or not; each exactly once."""

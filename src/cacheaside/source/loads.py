@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from cacheaside.errors import LoadTimeout, Overloaded, UsageError
 from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Loaded
+from cacheaside.source.limit import Turn
 from cacheaside.source.nest import OpenNest, scope
 from cacheaside.source.source import Source
 
@@ -152,12 +153,25 @@ async def _turn(endpoint: Loadable, outer: OpenNest | None) -> AsyncIterator[Non
     if outer is not None and outer.holds_turn_of(source):
         yield
         return
+    turn = source.limit.ask_now() or await _wait_for_turn(endpoint)
+    try:
+        yield
+    finally:
+        source.limit.give_back(turn)
+
+
+async def _wait_for_turn(endpoint: Loadable) -> Turn:
+    source = endpoint.source
     loop = asyncio.get_running_loop()
     granted = loop.create_future()
 
+    def set_granted() -> None:
+        if not granted.done():
+            granted.set_result(None)
+
     def wake() -> None:
         try:
-            loop.call_soon_threadsafe(lambda: granted.done() or granted.set_result(None))
+            loop.call_soon_threadsafe(set_granted)
         except RuntimeError:  # the loop is closed: nobody is left to take this turn
             if turn is not None:
                 source.limit.give_back(turn)
@@ -168,9 +182,10 @@ async def _turn(endpoint: Loadable, outer: OpenNest | None) -> AsyncIterator[Non
     try:
         if not turn.granted:
             await granted
-        yield
-    finally:
+    except BaseException:
         source.limit.give_back(turn)
+        raise
+    return turn
 
 
 @contextmanager
@@ -179,6 +194,15 @@ def _blocking_turn(endpoint: Loadable, outer: OpenNest | None) -> Iterator[None]
     if outer is not None and outer.holds_turn_of(source):
         yield
         return
+    turn = source.limit.ask_now() or _block_for_turn(endpoint)
+    try:
+        yield
+    finally:
+        source.limit.give_back(turn)
+
+
+def _block_for_turn(endpoint: Loadable) -> Turn:
+    source = endpoint.source
     granted = Event()
     turn = source.limit.ask(granted.set)
     if turn is None:
@@ -186,6 +210,7 @@ def _blocking_turn(endpoint: Loadable, outer: OpenNest | None) -> Iterator[None]
     try:
         if not turn.granted and not granted.wait(source.timeout_s):
             raise _timed_out(endpoint)
-        yield
-    finally:
+    except BaseException:
         source.limit.give_back(turn)
+        raise
+    return turn
