@@ -2,7 +2,7 @@
 
 Why each step stands where it does, as interleavings that keep an old value:
 
-- *Stamp before the load.* (1) load reads the old row (2) a writer commits and bumps (3) the fill reads the new
+- *Stamp before the load.* (1) the load reads the old row (2) a writer commits and bumps (3) the fill reads the new
   generation and stores the old row under it: valid for ever.
 - *Stamp before looking for writers.* (1) the fill looks: nobody (2) a writer marks, and bumps to g1 (3) the fill
   reads g1, loads the row before the commit (4) the writer commits and dies: g1 stays, the old row with it.
@@ -13,44 +13,37 @@ Why each step stands where it does, as interleavings that keep an old value:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Final
 
-from cacheaside.errors import ValueEncodingError
-from cacheaside.flow.call import Call, Packed, Record
-from cacheaside.flow.flights import Flight, Landing
+from cacheaside.flow.call import Call, Record
+from cacheaside.flow.draft import Boarded, Draft, draft_of, record_of, verdict_on
+from cacheaside.flow.flights import Landing
 from cacheaside.flow.ports import Failure, Loaded, Ports, Position, TierAway
 from cacheaside.lookup import NotStored
-from cacheaside.policy import storing
+from cacheaside.policy.freshness import judge
+from cacheaside.policy.verdict import RULES, Verdict
 from cacheaside.types import Generation, TagId
 
 __all__ = ["Boarded", "fill"]
 
-Stamp = dict[TagId, Generation]
-
-
-@dataclass(frozen=True, slots=True)
-class Boarded:
-    """A call with the flight that it leads."""
-
-    call: Call
-    flight: Flight
-
 
 @dataclass(slots=True)
-class _Draft:
-    """What is known of one call's result before it is stored."""
+class _Fill:
+    """What one fill has found out so far.
 
-    boarded: Boarded
-    value: Any
-    packed: Packed | None
-    error: BaseException | None
-    remembered_s: float | None
-    tags: tuple[TagId, ...]
-    late: tuple[TagId, ...]
-    vouched: bool
-    accepted: bool = True
-    held_still: bool = True
+    stamp: the generations it loads under; None when the tier did not answer. writers: tags with a write under way.
+    vouched: False when what the load read through other endpoints does not agree with the stamp.
+    """
+
+    began: float
+    since: Position
+    stamp: dict[TagId, Generation] | None = None
+    writers: frozenset[TagId] = frozenset()
+    vouched: bool = True
+    loaded_at: float = 0.0
+    load_s: float = 0.0
+    records: dict[TagId, Record] = field(default_factory=dict)
 
 
 async def fill(boarded: Sequence[Boarded], ports: Ports) -> None:
@@ -58,7 +51,7 @@ async def fill(boarded: Sequence[Boarded], ports: Ports) -> None:
     broken: Landing | None = None
     try:
         await _fill(boarded, ports)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
         broken = Landing(None, False, error, 0.0, None, True, None)
     finally:
         # Cancelled, or broken: those who wait must not wait for ever. A landed flight takes no second landing.
@@ -67,36 +60,30 @@ async def fill(boarded: Sequence[Boarded], ports: Ports) -> None:
 
 
 async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
-    began = ports.clock.now()
-    since = ports.heard.position()
-    stamp, writers = await _stamp(_unique(one.call.tags for one in boarded), ports)
+    this = _Fill(ports.clock.now(), ports.heard.position())
+    await _stamp(this, _unique(one.call.tags for one in boarded), ports)
     loaded = await _load([one.call for one in boarded], ports)
-    load_s = ports.clock.now() - began
-    loaded_at = began if loaded.oldest is None else min(began, loaded.oldest)
-    vouched = _join(stamp, loaded)
-    drafts = [_draft(one, result, loaded, stamp) for one, result in zip(boarded, loaded.results, strict=True)]
-    if stamp is not None:
-        writers |= await _stamp_late(drafts, stamp, since, ports)
+    this.load_s = ports.clock.now() - this.began
+    this.loaded_at = this.began if loaded.oldest is None else min(this.began, loaded.oldest)
+    _join(this, loaded)
+    drafts = [
+        draft_of(one, result, tuple(loaded.nested))
+        for one, result in zip(boarded, loaded.results, strict=True)
+    ]
+    await _stamp_late(this, drafts, ports)
     ports.flights.close([one.flight for one in boarded])
-    records = {
-        draft.boarded.call.key: _record(draft, stamp, loaded_at, load_s)
-        for draft in drafts
-        if stamp is not None and vouched and _verdict(draft, writers, moved=False) is None
-    }
-    moved = await _store_and_recheck(drafts, records, stamp if vouched else None, ports)
+    moved = await _store_and_recheck(this, drafts, ports)
     for draft in drafts:
-        _land(
-            draft, records.get(draft.boarded.call.key), stamp, moved, writers, loaded_at, load_s, since, ports
-        )
+        _land(this, draft, moved, ports)
 
 
-async def _stamp(tags: Sequence[TagId], ports: Ports) -> tuple[Stamp | None, frozenset[TagId]]:
+async def _stamp(this: _Fill, tags: Sequence[TagId], ports: Ports) -> None:
     try:
         generations = await ports.tier.stamp(tags)
-        writers = await ports.tier.writers(tags)
+        this.writers = await ports.tier.writers(tags)
     except TierAway:
-        return None, frozenset()
-    return dict(zip(tags, generations, strict=True)), writers
+        return
+    this.stamp = dict(zip(tags, generations, strict=True))
 
 
 async def _load(calls: Sequence[Call], ports: Ports) -> Loaded:
@@ -104,154 +91,106 @@ async def _load(calls: Sequence[Call], ports: Ports) -> Loaded:
         call.endpoint.tally.loads += 1
     try:
         return await ports.loads.load(calls)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the loader's own error belongs to every caller
         return Loaded([Failure(error)] * len(calls), {}, None, True)
 
 
-def _join(stamp: Stamp | None, loaded: Loaded) -> bool:
-    """Make what was read through other endpoints part of the stamp; False when it does not agree with it."""
-    if stamp is None:
-        return False
-    agrees = all(stamp.get(tag, generation) == generation for tag, generation in loaded.nested.items())
-    for tag, generation in loaded.nested.items():
-        stamp.setdefault(tag, generation)
-    return agrees and loaded.vouched
+def _join(this: _Fill, loaded: Loaded) -> None:
+    """Make what was read through other endpoints part of the stamp; two generations of one tag cannot both be right."""
+    this.vouched = loaded.vouched
+    if this.stamp is not None:
+        for tag, generation in loaded.nested.items():
+            if this.stamp.setdefault(tag, generation) != generation:
+                this.vouched = False
 
 
-def _draft(one: Boarded, result: Any, loaded: Loaded, stamp: Stamp | None) -> _Draft:
-    call = one.call
-    endpoint = call.endpoint
-    tags = call.tags + tuple(tag for tag in loaded.nested if tag not in call.tags)
-    if isinstance(result, Failure):
-        endpoint.tally.loads_failed += 1
-        remembered_s = next(
-            (ttl for kind, ttl in call.terms.error_ttls_s if isinstance(result.error, kind)), None
-        )
-        return _Draft(one, None, None, result.error, remembered_s, tags, (), vouched=True)
-    packed = None
-    late: tuple[TagId, ...] = ()
-    accepted = True
-    try:
-        packed = endpoint.pack(result)
-        if not packed.absent:
-            late = tuple(tag for tag in endpoint.value_tags(result) if tag not in tags)
-            accepted = call.terms.accepts is None or bool(call.terms.accepts(result))
-    except ValueEncodingError as error:
-        endpoint.report_unstorable(error)
-    except Exception as error:
-        # The endpoint's own value_tags= or store= failed: without its tags the value must not be stored.
-        endpoint.report_unstorable(error)
-        return _Draft(one, result, packed, None, None, tags, (), vouched=False)
-    return _Draft(one, result, packed, None, None, tags + late, late, vouched=True, accepted=accepted)
-
-
-async def _stamp_late(
-    drafts: Sequence[_Draft], stamp: Stamp, since: Position, ports: Ports
-) -> frozenset[TagId]:
+async def _stamp_late(this: _Fill, drafts: Sequence[Draft], ports: Ports) -> None:
     """Stamp the tags first seen in the values. They were not stamped before the load, so the log must show that
     none of them changed since it began; changes acknowledged before the generations were read must be in it."""
-    tags = [tag for tag in _unique(draft.late for draft in drafts) if tag not in stamp]
-    if not tags:
-        return frozenset()
+    stamp = this.stamp
+    late = () if stamp is None else _unique(draft.late for draft in drafts)
+    if stamp is None or not late:
+        return
     try:
-        stamp.update(zip(tags, await ports.tier.stamp(tags), strict=True))
-        writers = await ports.tier.writers(tags)
+        new = [tag for tag in late if tag not in stamp]
+        stamp.update(zip(new, await ports.tier.stamp(new), strict=True))
+        this.writers |= await ports.tier.writers(new)
         await ports.heard.sync()
     except TierAway:
-        for draft in drafts:
-            draft.held_still = draft.held_still and not draft.late
-        return frozenset()
+        this.stamp = None
+        return
     for draft in drafts:
-        draft.held_still = ports.heard.still(draft.late, since)
-    return writers
+        draft.held_still = ports.heard.still(draft.late, this.since)
 
 
-def _verdict(draft: _Draft, writers: frozenset[TagId], *, moved: bool) -> NotStored | None:
-    call = draft.boarded.call
-    if draft.error is not None and draft.remembered_s is None:
-        return NotStored.CONTRACT
-    packed = draft.packed
-    return storing.may_store(
-        storing.Loaded(
-            absent=packed is not None and packed.absent,
-            accepted=draft.accepted,
-            size_bytes=0 if packed is None else len(packed.encoded),
-            writer=not writers.isdisjoint(draft.tags),
-            moved=moved,
-            held_still=draft.held_still,
-            tags=len(draft.tags),
-            tags_max=call.endpoint.tags_max,
-            unstorable=not draft.vouched or (packed is None and draft.error is None),
-        ),
-        call.terms,
-    )
-
-
-def _record(draft: _Draft, stamp: Stamp | None, loaded_at: float, load_s: float) -> Record:
-    assert stamp is not None
-    terms = draft.boarded.call.terms
-    generations = tuple(stamp[tag] for tag in draft.tags)
-    if draft.packed is None:
-        assert draft.error is not None and draft.remembered_s is not None
-        return Record(
-            draft.error, 0, loaded_at, draft.remembered_s, False, True, draft.tags, generations, load_s
-        )
-    absent = draft.packed.absent
-    ttl_s = terms.absent_ttl_s if absent else terms.ttl_s
-    size_bytes = len(draft.packed.encoded)
-    return Record(
-        draft.packed.held, size_bytes, loaded_at, ttl_s, not absent, False, draft.tags, generations, load_s
-    )
-
-
-async def _store_and_recheck(
-    drafts: Sequence[_Draft], records: dict[TagId, Record], stamp: Stamp | None, ports: Ports
-) -> frozenset[TagId] | None:
+async def _store_and_recheck(this: _Fill, drafts: Sequence[Draft], ports: Ports) -> frozenset[TagId] | None:
     """Store, and read the generations once more: the tags that moved since the stamp, or None when unknown.
 
     A record stored under a generation that has moved is harmless: its stamp matches nothing.
     """
-    if stamp is None:
+    stamp = this.stamp
+    if stamp is None or not this.vouched:
         return None
+    for draft in drafts:
+        if verdict_on(draft, this.writers, moved=False) is None:
+            this.records[draft.call.key] = record_of(draft, stamp, this.loaded_at, this.load_s)
+    stored = [
+        (draft.call, record)
+        for draft in drafts
+        if (record := this.records.get(draft.call.key)) is not None and not record.is_error
+    ]
     tags = tuple(stamp)
-    stored = [(d.boarded.call, records[d.boarded.call.key]) for d in drafts if d.boarded.call.key in records]
     try:
-        now = await ports.tier.store([(call, record) for call, record in stored if not record.is_error], tags)
+        now = await ports.tier.store(stored, tags)
     except TierAway:
         return None
     return frozenset(tag for tag, generation in zip(tags, now, strict=True) if generation != stamp[tag])
 
 
-def _land(
-    draft: _Draft,
-    record: Record | None,
-    stamp: Stamp | None,
-    moved_tags: frozenset[TagId] | None,
-    writers: frozenset[TagId],
-    loaded_at: float,
-    load_s: float,
-    since: Position,
-    ports: Ports,
-) -> None:
-    call = draft.boarded.call
-    tally = call.endpoint.tally
+def _land(this: _Fill, draft: Draft, moved_tags: frozenset[TagId] | None, ports: Ports) -> None:
+    call, stamp = draft.call, this.stamp
     moved = moved_tags is None or not draft.held_still or not moved_tags.isdisjoint(draft.tags)
-    if record is not None and not moved:
-        not_stored = ports.near.keep(call, record, since)
-    else:
-        not_stored = _verdict(draft, writers, moved=moved) or NotStored.MOVED
+    not_stored = _keep(this, draft, moved, ports)
     if draft.error is None:
-        tally.fill.record(load_s)
-        if not_stored is None:
-            tally.stored += 1
-        else:
-            tally.not_stored[not_stored] += 1
+        _count(draft, not_stored, this.load_s)
+    if draft.error is None and not_stored in _SUPERSEDING and call.terms.store:
+        # The source answered, and the answer is not kept: what is held from before it must not outlive it.
+        ports.near.drop(call)
     value = draft.value if draft.packed is None else draft.packed.held
     own = None if stamp is None else {tag: stamp[tag] for tag in draft.tags if tag in stamp}
-    ports.flights.land(
-        draft.boarded.flight,
-        Landing(value, draft.packed is not None, draft.error, loaded_at, own, moved, not_stored),
-    )
+    packed = draft.packed is not None
+    landing = Landing(value, packed, draft.error, this.loaded_at, own, moved, not_stored)
+    ports.flights.land(draft.boarded.flight, landing)
+
+
+_SUPERSEDING: Final = frozenset(
+    (NotStored.CONTRACT, NotStored.TOO_LARGE, NotStored.TOO_MANY_TAGS, NotStored.UNSTORABLE)
+)
+
+
+def _keep(this: _Fill, draft: Draft, moved: bool, ports: Ports) -> NotStored | None:
+    record = this.records.get(draft.call.key)
+    if record is None or moved:
+        return verdict_on(draft, this.writers, moved=moved) or NotStored.MOVED
+    if record.is_error and _is_servable(draft.call, ports):
+        return NotStored.CONTRACT  # a value that may still be served is worth more than the news of a failure
+    return ports.near.keep(draft.call, record, this.since)
+
+
+def _is_servable(call: Call, ports: Ports) -> bool:
+    found = ports.near.find(call)
+    if found is None or found.is_error:
+        return False
+    return RULES[judge(found.held, call.terms, ports.clock.now())] is not Verdict.FILL
+
+
+def _count(draft: Draft, not_stored: NotStored | None, load_s: float) -> None:
+    tally = draft.call.endpoint.tally
+    tally.fill.record(load_s)
+    if not_stored is None:
+        tally.stored += 1
+    else:
+        tally.not_stored[not_stored] += 1
 
 
 def _unique(groups: Iterable[Sequence[TagId]]) -> tuple[TagId, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from cacheaside.errors import SourceError
@@ -15,7 +16,7 @@ from cacheaside.policy.freshness import Freshness, judge
 from cacheaside.policy.verdict import FORWARD, RULES, SERVED, Verdict
 from cacheaside.types import Generation
 
-__all__ = ["read", "refresh", "serve", "share", "strong"]
+__all__ = ["landed", "lead", "read", "refresh", "serve", "share", "start_over", "strong"]
 
 _ABANDONED_MAX: Final = 3
 """Loads that ended without value or error (cancelled) before a read gives up: a loader that cancels itself."""
@@ -46,7 +47,7 @@ def serve(call: Call, ports: Ports) -> tuple[Lookup[Any] | None, Forward]:
     refreshing, delayed_by = False, None
     if verdict is Verdict.SERVE_AND_REFRESH:
         refreshing, delayed_by = _refresh_behind(call, ports)
-    else:
+    elif not found.is_error:
         ports.near.touch(call, found)
         if call.terms.early_refresh and ports.near.early(call, found, now):
             refreshing, delayed_by = _refresh_behind(call, ports)
@@ -115,13 +116,21 @@ async def _valid(
 
 async def share(call: Call, arrived: int, forward: Forward, ports: Ports) -> Lookup[Any]:
     """Lead or join loads of `call` until one may answer a read that arrived at `arrived`."""
+    call.endpoint.tally.forward[forward] += 1
+    return await start_over(call, arrived, forward, ports, again=False)
+
+
+async def start_over(
+    call: Call, arrived: int, forward: Forward, ports: Ports, *, again: bool = True
+) -> Lookup[Any]:
+    """As `share`, for a read that has been counted; `again` when a load has been made for it already."""
     tally = call.endpoint.tally
-    tally.forward[forward] += 1
     abandoned = 0
     while True:
         flight, leads = ports.flights.board(call.key, call.tags)
         if leads:
-            await ports.crew.fly([flight], fill([Boarded(call, flight)], ports), call.endpoint.timeout_s)
+            tally.loads_repeated += again
+            await lead([Boarded(call, flight)], ports)
         landing = await ports.crew.wait(flight)
         if landing is None:
             tally.abandoned += 1
@@ -134,7 +143,18 @@ async def share(call: Call, arrived: int, forward: Forward, ports: Ports) -> Loo
                 )
         elif answers(flight, landing, arrived):
             return landed(call, landing, forward, leads, ports)
-        tally.loads_repeated += leads
+        again = True
+
+
+async def lead(boarded: Sequence[Boarded], ports: Ports) -> None:
+    """Have the flights of `boarded` flown. Whatever stops that before it began must not leave them open."""
+    flights = [one.flight for one in boarded]
+    try:
+        await ports.crew.fly(flights, fill(boarded, ports), boarded[0].call.endpoint.timeout_s)
+    except BaseException:
+        for flight in flights:
+            ports.flights.land(flight, None)
+        raise
 
 
 def landed(call: Call, landing: Landing, forward: Forward, leads: bool, ports: Ports) -> Lookup[Any]:
@@ -158,6 +178,9 @@ def landed(call: Call, landing: Landing, forward: Forward, leads: bool, ports: P
 
 async def strong(call: Call, ports: Ports, forward: Forward = Forward.STRONG) -> Lookup[Any]:
     """Load from the source, alone, and store the result."""
+    nest = ports.loads.nest()
+    if nest is not None:
+        return await _load_nested(call, nest, ports)
     call.endpoint.tally.forward[forward] += 1
     landing = await _alone(call, ports)
     return landed(call, landing, forward, True, ports)
@@ -165,7 +188,7 @@ async def strong(call: Call, ports: Ports, forward: Forward = Forward.STRONG) ->
 
 async def _alone(call: Call, ports: Ports) -> Landing:
     flight = ports.flights.alone(call.key, call.tags)
-    await ports.crew.fly([flight], fill([Boarded(call, flight)], ports), call.endpoint.timeout_s)
+    await lead([Boarded(call, flight)], ports)
     landing = await ports.crew.wait(flight)
     if landing is None:
         raise SourceError(
@@ -189,8 +212,11 @@ async def _read_nested(call: Call, nest: Nest, ports: Ports) -> Lookup[Any]:
         found = Found.of(record)
         nest.joined(dict(zip(record.tags, record.generations, strict=True)), record.loaded_at)
         return _answer(call, found, Freshness.FRESH, now, False, None)
-    tally = call.endpoint.tally
-    tally.forward[Forward.NESTED] += 1
+    return await _load_nested(call, nest, ports)
+
+
+async def _load_nested(call: Call, nest: Nest, ports: Ports) -> Lookup[Any]:
+    call.endpoint.tally.forward[Forward.NESTED] += 1
     landing = await _alone(call, ports)
     if landing.moved or landing.stamp is None or landing.not_stored in _UNVOUCHED:
         nest.unvouched()
@@ -234,7 +260,7 @@ async def refresh(call: Call, ports: Ports) -> None:
     if not leads:
         return
     call.endpoint.tally.refreshes += 1
-    await ports.crew.fly([flight], fill([Boarded(call, flight)], ports), call.endpoint.timeout_s)
+    await lead([Boarded(call, flight)], ports)
     landing = await ports.crew.wait(flight)
     if landing is not None and landing.error is not None:
         call.endpoint.tally.refreshes_failed += 1

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from cacheaside.flow.call import Call
-from cacheaside.flow.fill import Boarded, fill
+from cacheaside.flow.fill import Boarded
 from cacheaside.flow.flights import Flight, answers
 from cacheaside.flow.ports import Failure, Ports
-from cacheaside.flow.read import landed, read, serve, share
+from cacheaside.flow.read import landed, lead, read, serve, start_over
 from cacheaside.lookup import Forward, Lookup
 
 __all__ = ["read_many"]
@@ -40,7 +40,7 @@ async def _batched(calls: Sequence[Call], ports: Ports) -> list[Answer]:
     for call in calls:
         try:
             served, forward = serve(call, ports)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - one key's failure is its own
             answered[call] = Failure(error)
             continue
         if served is None:
@@ -52,7 +52,7 @@ async def _batched(calls: Sequence[Call], ports: Ports) -> list[Answer]:
     boarded = {call: ports.flights.board(call.key, call.tags) for call in missed}
     led = [Boarded(call, flight) for call, (flight, leads) in boarded.items() if leads]
     if led:
-        await ports.crew.fly([one.flight for one in led], fill(led, ports), led[0].call.endpoint.timeout_s)
+        await lead(led, ports)
     for call, (flight, leads) in boarded.items():
         answered[call] = await _await_one(call, flight, leads, arrived, missed[call], ports)
     return [answered[call] for call in calls]
@@ -62,10 +62,10 @@ async def _await_one(
     call: Call, flight: Flight, leads: bool, arrived: int, forward: Forward, ports: Ports
 ) -> Answer:
     try:
+        call.endpoint.tally.forward[forward] += 1
         landing = await ports.crew.wait(flight)
         if landing is None or not answers(flight, landing, arrived):
-            return await share(call, arrived, forward, ports)
-        call.endpoint.tally.forward[forward] += 1
+            return await start_over(call, arrived, forward, ports)
         return landed(call, landing, forward, leads, ports)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - one key's failure is its own
         return Failure(error)
