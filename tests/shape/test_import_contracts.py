@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.shape.checkout import ROOT, SOURCE
+from tests.shape.checkout import ROOT, SOURCE, pyproject
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +40,19 @@ def test_the_contracts_hold() -> None:
     """Every floor imports only from below, siblings stay apart, and the pure floors are pure."""
     kept, said = lint(SOURCE.parent)
     assert kept, said
+
+
+def test_every_pure_floor_is_held_to_it() -> None:
+    """Keys, values, policy, mapping and the flows are pure, each from the day it is there."""
+    there = {
+        f"cacheaside.{name}"
+        for name in ("keys", "values", "policy", "mapping", "flow")
+        if (SOURCE / name).is_dir()
+    }
+    (pure,) = (
+        contract for contract in pyproject()["tool"]["importlinter"]["contracts"] if contract["id"] == "pure"
+    )
+    assert set(pure["source_modules"]) == there
 
 
 FLOORS = "each floor imports only from below"
