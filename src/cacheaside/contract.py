@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final, Literal
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cacheaside.durations import Duration, Size, byte_count, seconds
 from cacheaside.errors import DeclarationError
@@ -13,6 +14,7 @@ __all__ = ["Consistency", "Contract", "Terms"]
 
 Consistency = Literal["bounded", "strong"]
 _CONSISTENCIES: Final = ("bounded", "strong")
+_MISSING: Final[Any] = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class Contract:
         invalidation.
     absent_ttl: how long "no such row" (the loader returned None) is fresh. 0, the default: not stored.
     stale_after_invalidation: a value known to be out of date may still be served, up to this age, while one
-        caller loads the new one or while the source fails. 0, the default: never.
+        caller loads the new one or while the source fails; at most ttl + grace. 0, the default: never.
     consistency: "bounded" (the above), or "strong": every read loads from the source.
     jitter: the share of ttl, 0 to 1, by which single entries become stale earlier, so that entries filled
         together do not expire together. Never later.
@@ -58,10 +60,15 @@ class Contract:
     store: False: load each time, share only concurrent loads. A function of the value: store when it says True.
     error_ttl: exceptions to remember, by class, and for how long; by default none is.
 
-    Durations are seconds, `timedelta` or strings ("60s", "1h30m").
+    Durations are seconds, `timedelta` or strings ("60s", "1h30m"). A contract that contradicts itself is a
+    `DeclarationError` when it is made.
     """
 
-    ttl: Duration
+    if TYPE_CHECKING:
+        ttl: Duration
+    else:
+        ttl: Duration = _MISSING  # so that a missing ttl is an error of ours, which says why there is no default
+    _: KW_ONLY
     grace: Duration = 0
     absent_ttl: Duration = 0
     stale_after_invalidation: Duration = 0
@@ -70,19 +77,19 @@ class Contract:
     early_refresh: float = 0.0
     max_bytes: Size | None = None
     store: bool | Callable[[Any], bool] = True
-    error_ttl: Mapping[type[Exception], Duration] = field(default_factory=dict)
+    error_ttl: Mapping[type[Exception], Duration] = field(default_factory=dict[type[Exception], Duration])
+    terms: Terms = field(init=False, repr=False, compare=False)
+    """The contract in plain numbers, resolved once."""
 
     def __post_init__(self) -> None:
-        _resolve(self)
+        object.__setattr__(self, "terms", _resolve(self))
 
-    @property
-    def terms(self) -> Terms:
-        """The contract in plain numbers."""
-        return _resolve(self)
+    def __hash__(self) -> int:
+        return hash(self.terms)
 
     def using(self, **changes: Any) -> Contract:
         """The same contract with some options changed; an unknown option is a `DeclarationError`."""
-        known = {f.name for f in fields(self)}
+        known = {f.name for f in fields(self) if f.init}
         if unknown := sorted(set(changes) - known):
             raise DeclarationError(
                 f"Contract has no option {', '.join(unknown)}; it has {', '.join(sorted(known))}."
@@ -105,57 +112,94 @@ class Contract:
         return cls(1, consistency="strong", store=False)
 
 
-def _resolve(contract: Contract) -> Terms:
-    c = contract
-    if c.ttl is None:
-        raise DeclarationError(
-            'A contract needs a ttl: Contract(ttl="60s"). There is no cached value without a bound.'
-        )
-    ttl_s = seconds(c.ttl, name="ttl")
-    if ttl_s == 0:
-        raise DeclarationError("ttl=0 caches nothing: use Contract.never_stale(), or store=False with a ttl.")
-    if c.consistency not in _CONSISTENCIES:
-        raise DeclarationError(f"consistency={c.consistency!r} must be one of {', '.join(_CONSISTENCIES)}.")
+def _resolve(c: Contract) -> Terms:
+    ttl_s = _ttl_s(c.ttl)
     grace_s = seconds(c.grace, name="grace")
     stale_s = seconds(c.stale_after_invalidation, name="stale_after_invalidation")
-    strong = c.consistency == "strong"
-    _refuse_contradictions(c, grace_s, stale_s, strong)
+    strong = _is_strong(c.consistency)
+    keeps, accepts = _storing(c.store)
+    _refuse_contradictions(ttl_s, grace_s, stale_s, strong=strong, keeps=keeps)
     return Terms(
         ttl_s=ttl_s,
         grace_s=grace_s,
         absent_ttl_s=seconds(c.absent_ttl, name="absent_ttl"),
         stale_after_invalidation_s=stale_s,
-        jitter=_share(c.jitter, "jitter", 1.0),
-        early_refresh=_share(c.early_refresh, "early_refresh", 100.0),
+        jitter=_number(c.jitter, "jitter", 1.0),
+        early_refresh=_number(c.early_refresh, "early_refresh", 100.0),
         max_bytes=None if c.max_bytes is None else byte_count(c.max_bytes, name="max_bytes"),
         strong=strong,
-        store=c.store is not False,
-        accepts=c.store if callable(c.store) else None,
+        store=keeps,
+        accepts=accepts,
         error_ttls_s=_error_ttls(c.error_ttl),
     )
 
 
-def _refuse_contradictions(c: Contract, grace_s: float, stale_s: float, strong: bool) -> None:
+# These take Any: what users write is checked whatever a type checker would have said.
+
+
+def _ttl_s(ttl: Any) -> float:
+    if ttl is _MISSING or ttl is None:
+        raise DeclarationError(
+            'A contract needs a ttl: Contract(ttl="60s"). There is no cached value without a bound.'
+        )
+    ttl_s = seconds(ttl, name="ttl")
+    if ttl_s == 0:
+        raise DeclarationError("ttl=0 caches nothing: use Contract.never_stale(), or store=False with a ttl.")
+    return ttl_s
+
+
+def _is_strong(consistency: object) -> bool:
+    if consistency not in _CONSISTENCIES:
+        raise DeclarationError(f"consistency={consistency!r} must be one of {', '.join(_CONSISTENCIES)}.")
+    return consistency == "strong"
+
+
+def _storing(store: Any) -> tuple[bool, Callable[[Any], bool] | None]:
+    if isinstance(store, bool):
+        return store, None
+    accepts: Callable[[Any], bool] = store
+    if not callable(accepts):
+        raise DeclarationError(f"store={store!r} must be True, False or a function of the value.")
+    if inspect.iscoroutinefunction(accepts):
+        raise DeclarationError(
+            "store= is an `async def`, and a coroutine counts as True: decide with a plain function of the value."
+        )
+    return True, accepts
+
+
+def _refuse_contradictions(
+    ttl_s: float, grace_s: float, stale_s: float, *, strong: bool, keeps: bool
+) -> None:
     if strong and (grace_s or stale_s):
         raise DeclarationError(
             "consistency='strong' never serves a stored value, so grace and stale_after_invalidation contradict it."
         )
-    if not isinstance(c.store, bool) and not callable(c.store):
-        raise DeclarationError(f"store={c.store!r} must be True, False or a function of the value.")
-    if c.store is False and (grace_s or stale_s):
+    if not keeps and (grace_s or stale_s):
         raise DeclarationError(
             "store=False keeps nothing, so grace and stale_after_invalidation contradict it."
         )
+    if stale_s > ttl_s + grace_s:
+        raise DeclarationError(
+            f"stale_after_invalidation ({stale_s:g} s) is longer than ttl + grace ({ttl_s + grace_s:g} s): a value "
+            "known to be out of date would be served longer than one that is not. Shorten it, or lengthen grace."
+        )
 
 
-def _share(value: float, name: str, most: float) -> float:
+def _number(value: Any, name: str, most: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
         raise DeclarationError(f"{name}={value!r} must be a number from 0 to {most:g}.")
     return float(value)
 
 
-def _error_ttls(ttls: Mapping[type[Exception], Duration]) -> tuple[tuple[type[Exception], float], ...]:
-    for kind in ttls:
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):
-            raise DeclarationError(f"error_ttl: {kind!r} is not an Exception class.")
-    return tuple((kind, seconds(ttl, name=f"error_ttl[{kind.__name__}]")) for kind, ttl in ttls.items())
+def _error_ttls(ttls: Any) -> tuple[tuple[type[Exception], float], ...]:
+    if not isinstance(ttls, Mapping):
+        raise DeclarationError(
+            f'error_ttl={ttls!r} must map exception classes to durations: error_ttl={{NotFound: "5s"}}.'
+        )
+    return tuple((_error_class(kind), seconds(ttl, name="error_ttl")) for kind, ttl in ttls.items())
+
+
+def _error_class(kind: object) -> type[Exception]:
+    if not (isinstance(kind, type) and issubclass(kind, Exception)):
+        raise DeclarationError(f"error_ttl: {kind!r} is not an Exception class.")
+    return kind

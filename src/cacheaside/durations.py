@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from datetime import timedelta
 from typing import Final
 
@@ -31,19 +32,19 @@ _UNIT_BYTES: Final = {
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
 
 
-def seconds(value: Duration, *, name: str) -> float:
-    """`value` in seconds, finite and not negative; a `DeclarationError` names the option `name`."""
+def seconds(value: object, *, name: str) -> float:
+    """A `Duration` in seconds, finite and not negative; for anything else a `DeclarationError` names option `name`."""
     result = _parse(value, name)
     if not math.isfinite(result) or result < 0:
         raise DeclarationError(f"{name}={value!r} must be a finite duration of zero or more.")
     return result
 
 
-def _parse(value: Duration, name: str) -> float:
+def _parse(value: object, name: str) -> float:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) <= sys.float_info.max else math.inf
     if isinstance(value, str):
         text = value.replace(" ", "")
         parts = _PART.findall(text)
@@ -55,14 +56,15 @@ def _parse(value: Duration, name: str) -> float:
     )
 
 
-def byte_count(value: Size, *, name: str) -> int:
-    """`value` in whole bytes, at least 1; a `DeclarationError` names the option `name`."""
+def byte_count(value: object, *, name: str) -> int:
+    """A `Size` in whole bytes, at least 1; for anything else a `DeclarationError` names option `name`."""
     result: int | None = None
     if isinstance(value, int) and not isinstance(value, bool):
         result = value
     elif isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
         unit = _UNIT_BYTES.get(match[2].lower())
-        result = None if unit is None else int(float(match[1]) * unit)
+        size = 0.0 if unit is None else float(match[1]) * unit
+        result = int(size) if math.isfinite(size) else None
     if result is None or result < 1:
         raise DeclarationError(
             f'{name}={value!r} is not a size: write bytes (65536) or a string with a unit ("64KiB", "10MB").'

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec
+from typing import Any, Generic, ParamSpec, get_origin
 
 from cacheaside.errors import DeclarationError, UsageError
-from cacheaside.keys import tag_key
+from cacheaside.keys import encodable, tag_key
+from cacheaside.keys.classes import BUILTINS
 from cacheaside.types import TagId
 
 __all__ = ["Tag", "TagFamily", "tag_ids"]
@@ -29,56 +30,68 @@ class Tag:
 class TagFamily(Generic[P]):
     """A kind of tag: `products = cache.tag("products", int)`; then `products(42)` names one.
 
-    Arguments are checked against the declared types exactly: `products("42")` and `products(True)` are errors,
-    since they would name a tag that nothing depends on, and an invalidation would be lost.
+    Parts must be of the declared types, and of no others: `products("42")` and `products(True)` are errors, since they
+    would name a tag that nothing depends on, and an invalidation would be lost.
     """
 
-    __slots__ = ("_namespace", "_types", "name")
+    __slots__ = ("_namespace", "name", "types")
 
     def __init__(self, namespace: str, name: str, types: tuple[type[Any], ...]) -> None:
-        if not isinstance(name, str) or not name:
-            raise DeclarationError(f'A tag needs a name: cache.tag("products", int), not {name!r}.')
-        for kind in types:
-            if not isinstance(kind, type):
-                raise DeclarationError(
-                    f"cache.tag({name!r}, …): {kind!r} is not a class such as int, str or UUID."
-                )
+        _check_family(name, types)
         self._namespace = namespace
-        self._types = types
+        self.types = types
         self.name = name
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Tag:
         """The tag of these parts; a wrong number or type of them is a `UsageError`."""
-        types = self._types
+        types = self.types
         if (
             kwargs
             or len(args) != len(types)
             or any(type(a) is not t for a, t in zip(args, types, strict=True))
         ):
-            self._check(args, bool(kwargs))
+            self._check(args, kwargs)
         return Tag(TagId(tag_key(self._namespace, self.name, args)), self._namespace)
 
     def __repr__(self) -> str:
-        return f"<tag {self.name}({', '.join(kind.__name__ for kind in self._types)})>"
+        return f"<tag {self.name}({', '.join(kind.__name__ for kind in self.types)})>"
 
-    def _check(self, args: tuple[Any, ...], named: bool) -> None:
-        wanted = ", ".join(kind.__name__ for kind in self._types)
-        if named or len(args) != len(self._types):
+    def _check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        wanted = ", ".join(kind.__name__ for kind in self.types)
+        if kwargs:
             raise UsageError(
-                f"{self.name}({wanted}) takes {len(self._types)} positional parts, got {len(args)}."
+                f"{self.name}({wanted}) takes its parts by position, not by name ({', '.join(kwargs)})."
             )
-        for part, kind in zip(args, self._types, strict=True):
-            # A subclass may be meant (an Enum, a str subclass), but bool for int never is.
-            if not isinstance(part, kind) or (isinstance(part, bool) and kind is int):
+        if len(args) != len(self.types):
+            raise UsageError(f"{self.name}({wanted}) takes {len(self.types)} parts, got {len(args)}.")
+        for part, kind in zip(args, self.types, strict=True):
+            # A subclass of a builtin (an Enum of str, a bool) is encoded apart from it, so it names another tag.
+            if not isinstance(part, kind) or (type(part) is not kind and kind in BUILTINS):
                 raise UsageError(
-                    f"{self.name}({wanted}) got a {type(part).__name__} where {kind.__name__} is declared."
+                    f"{self.name}({wanted}) got a {type(part).__name__} where {kind.__name__} is declared. "
+                    f"Convert it, or declare the tag with {type(part).__name__}."
                 )
 
 
-def tag_ids(tags: Iterable[Tag], *, namespace: str, where: str) -> tuple[TagId, ...]:
-    """The ids of `tags`, each once, in order; anything that is not a tag of `namespace` is a `UsageError`."""
+def _check_family(name: Any, types: tuple[Any, ...]) -> None:
+    if not isinstance(name, str) or not name:
+        raise DeclarationError(f'A tag needs a name: cache.tag("products", int), not {name!r}.')
+    for kind in types:
+        if not isinstance(kind, type) or get_origin(kind) is not None:
+            raise DeclarationError(
+                f"cache.tag({name!r}, …): {kind!r} is not a class such as int, str or UUID."
+            )
+        reason = encodable(kind)
+        if reason is not None:
+            raise DeclarationError(f"cache.tag({name!r}, …): {kind.__name__} cannot be part of a tag: {reason}")
+
+
+def tag_ids(tags: Any, *, namespace: str, where: str) -> tuple[TagId, ...]:
+    """The ids of an iterable of tags, each once, in order; for anything but tags of `namespace` a `UsageError`."""
     if isinstance(tags, Tag):
-        raise UsageError(f"{where} returned one tag where a list of tags is expected: write [products(42)].")
+        raise UsageError(f"{where} got one tag where a list of tags is expected: write [products(42)].")
+    if isinstance(tags, (str, bytes)) or not isinstance(tags, Iterable):
+        raise UsageError(f"{where} got a {type(tags).__name__} where a list of tags is expected.")
     ids: dict[TagId, None] = {}
     for tag in tags:
         if isinstance(tag, TagFamily):
