@@ -20,7 +20,7 @@ __all__ = ["READERS", "Database", "Session", "Writer", "connect"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-READERS: Final = 4
+READERS: Final = 8
 """How many reads SQLite is given at a time."""
 _BUSY_TIMEOUT_S: Final = 5.0
 

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
+from msgspec import Struct
+
 __all__ = ["Allowance", "Findings", "History", "Range", "Served", "Written", "check"]
 
 
@@ -36,8 +38,7 @@ class Written:
     acknowledged_at: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True, array_like=True):
     """What a list claims to be complete for: flights from `origin` expected to leave in `[since, until)`."""
 
     origin: str
@@ -45,8 +46,7 @@ class Range:
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True, array_like=True):
     """One response: when its request started, when it had arrived, and what it was built from."""
 
     endpoint: str

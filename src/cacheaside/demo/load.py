@@ -13,10 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
@@ -34,13 +34,12 @@ from cacheaside.demo.views import Versions
 
 __all__ = ["Demand", "main"]
 
-T = TypeVar("T")
-
 EXPONENT: Final = 0.99
 """Of Zipf's law; the value that YCSB made customary."""
 
 _FLIGHT_SHARE: Final = 0.60
 _BOARD_SHARE: Final = 0.25  # the rest asks for planes
+_DAYS_AROUND: Final = 3
 _PULSE_S: Final = 0.25
 _TIMEOUT_S: Final = 10.0
 _FAILURES_KEPT: Final = 5
@@ -50,27 +49,20 @@ _PAUSE_AFTER_FAILURE_S: Final = 0.05
 class Demand:
     """What the readers ask for: the same sequence for the same seed and database.
 
-    The flights and planes of the replayed day are the popular ones, in an order drawn from the seed; the rest of
-    the year follows. One tail number in six is unknown to the registry, and is asked for like the others.
+    They ask for the flights of the replayed day and the three days either side, for the planes that fly them, and
+    for the boards of the three airports; which of each is popular is drawn from the seed. One tail number in six
+    is unknown to the registry, and is asked for like the others.
     """
 
     def __init__(self, connection: sqlite3.Connection, seed: int) -> None:
         self._random = Random(seed)
-        day = new_york_day(REPLAY_START).isoformat()
-        self._flights = self._zipf(
-            [row[0] for row in connection.execute("SELECT id FROM flights WHERE day = ? ORDER BY 1", (day,))],
-            [
-                row[0]
-                for row in connection.execute("SELECT id FROM flights WHERE day <> ? ORDER BY 1", (day,))
-            ],
-        )
-        tails = "SELECT DISTINCT tailnum FROM flights WHERE tailnum IS NOT NULL"
-        today = [row[0] for row in connection.execute(f"{tails} AND day = ? ORDER BY 1", (day,))]
-        known = set(today)
-        others = [row[0] for row in connection.execute(f"{tails} ORDER BY 1") if row[0] not in known]
-        self._planes = self._zipf(today, others)
-        origins = [row[0] for row in connection.execute("SELECT DISTINCT origin FROM flights ORDER BY 1")]
-        self._origins = self._zipf(origins, [])
+        today = new_york_day(REPLAY_START)
+        week = [(today + timedelta(days)).isoformat() for days in (-_DAYS_AROUND, _DAYS_AROUND)]
+        where = "FROM flights WHERE day BETWEEN ? AND ?"
+        self._flights = self._zipf(connection.execute(f"SELECT id {where} ORDER BY 1", week))
+        tails = f"SELECT DISTINCT tailnum {where} AND tailnum IS NOT NULL ORDER BY 1"
+        self._planes = self._zipf(connection.execute(tails, week))
+        self._origins = self._zipf(connection.execute(f"SELECT DISTINCT origin {where} ORDER BY 1", week))
 
     def draw(self) -> tuple[str, str]:
         """An endpoint's name and the path to ask for."""
@@ -81,10 +73,10 @@ class Demand:
             return "board", f"/airports/{self._origins.draw()}/departures"
         return "plane", f"/planes/{quote(self._planes.draw())}"
 
-    def _zipf(self, popular: list[T], others: list[T]) -> Zipf[T]:
-        self._random.shuffle(popular)
-        self._random.shuffle(others)
-        return Zipf(popular + others, EXPONENT, self._random)
+    def _zipf(self, rows: sqlite3.Cursor) -> Zipf[Any]:
+        things = [row[0] for row in rows]
+        self._random.shuffle(things)
+        return Zipf(things, EXPONENT, self._random)
 
 
 class _Shown(msgspec.Struct):
@@ -152,6 +144,8 @@ class _Outcomes:
         fresh = sorted(self._fresh_s)
         pulse = LoadPulse(
             requests=len(fresh),
+            absent=self.absent,
+            overlapping=self.overlapping,
             failed=self._fresh_failed,
             span_s=span_s,
             p50_ms=_quantile_ms(fresh, 0.5),

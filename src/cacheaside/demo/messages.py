@@ -62,9 +62,14 @@ class ServicePulse(Struct, frozen=True, tag="service"):
 
 
 class LoadPulse(Struct, frozen=True, tag="load"):
-    """From the load, four times a second: what happened since the last one."""
+    """From the load, four times a second: what happened since the last one.
+
+    `absent` and `overlapping` are counts of the whole run, as in `LoadEnded`.
+    """
 
     requests: int
+    absent: int
+    overlapping: int
     failed: int
     span_s: float
     p50_ms: float

@@ -118,6 +118,7 @@ def phase_report(*, cache: bool, load: LoadEnded, service: ServicePulse, finding
         endpoints={
             name: EndpointReport(load.requests[name], load.p50_ms[name], load.p99_ms[name], counters)
             for name, counters in service.endpoints.items()
+            if name in load.requests
         },
         failures=load.failures,
     )

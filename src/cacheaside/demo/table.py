@@ -1,0 +1,138 @@
+"""The lines of the comparison, with the cache and without: words and numbers, no drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cacheaside.demo.report import EndpointReport, Phase, Report
+
+__all__ = ["ENDPOINT_COLUMNS", "Line", "comparison", "endpoint_lines", "in_a_line", "verdict"]
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One measure in words, for both phases, and how they compare where that means something."""
+
+    name: str
+    without: str
+    with_: str
+    factor: str = ""
+
+
+def comparison(without: Phase | None, with_: Phase | None) -> list[Line]:
+    """What the cache changes, line by line; a phase that did not run yet is left blank."""
+
+    def line(
+        name: str, words: Callable[[Phase], str], factor: Callable[[Phase, Phase], str] = _no_factor
+    ) -> Line:
+        both = factor(without, with_) if without and with_ else ""
+        return Line(name, words(without) if without else "", words(with_) if with_ else "", both)
+
+    return [
+        line(
+            "requests/s",
+            lambda p: f"{p.requests_per_s:,.0f}",
+            lambda off, on: _factor(on.requests_per_s, off.requests_per_s, "more"),
+        ),
+        line(
+            "latency p50 / p99, ms",
+            lambda p: _pair(p.p50_ms, p.p99_ms),
+            lambda off, on: _factor(off.p50_ms, on.p50_ms, "lower"),
+        ),
+        line("hit rate", lambda p: f"{p.hit_rate:.1%}" if p.cache else NOTHING),
+        line("miss rate", lambda p: f"{p.miss_rate:.1%}" if p.cache else NOTHING),
+        line("fill latency p50 / p99, ms", lambda p: _pair(p.fill_p50_ms, p.fill_p99_ms)),
+        line("loads per missed key", lambda p: f"{p.loads_per_missed_key:.3f}"),
+        line(
+            "database queries per request",
+            lambda p: f"{p.queries_per_request:.3f}",
+            lambda off, on: _factor(off.queries_per_request, on.queries_per_request, "fewer"),
+        ),
+        line("changes (of them bulk holds)", lambda p: f"{p.changes:,} ({p.bulk_holds})"),
+        line("stale serves / checked", _stale),
+        line("beyond the contract", lambda p: f"{p.staleness.beyond_contract:,}"),
+        line("oldest stale serve", _oldest),
+    ]
+
+
+def in_a_line(phase: Phase) -> str:
+    """A phase in less than 120 characters."""
+    hits = f", hit rate {phase.hit_rate:.1%}" if phase.cache else ""
+    return (
+        f"{phase.requests_per_s:,.0f} requests/s, p50 {_ms(phase.p50_ms)} ms{hits},"
+        f" {phase.loads_per_missed_key:.2f} loads/missed key, {phase.queries_per_request:.2f} queries/request,"
+        f" {phase.changes:,} changes, {_stale(phase)} stale"
+    )
+
+
+def endpoint_lines(phase: Phase) -> list[tuple[str, ...]]:
+    """Each endpoint in words, by `ENDPOINT_COLUMNS`."""
+    return [(name, *_endpoint(one)) for name, one in phase.endpoints.items()]
+
+
+ENDPOINT_COLUMNS = (
+    "endpoint",
+    "requests",
+    "latency, ms",
+    "hit rate",
+    "misses",
+    "joined",
+    "refreshed",
+    "fill, ms",
+)
+
+
+def verdict(report: Report) -> str:
+    """One sentence on whether any answer was older than it may be, and how that is known."""
+    on, off = report.with_cache.staleness, report.without_cache.staleness
+    checked = on.responses_checked + off.responses_checked
+    basis = (
+        f"{checked:,} responses were compared with the database's history of"
+        f" {report.without_cache.changes + report.with_cache.changes:,} changes"
+    )
+    if on.impossible or off.impossible:
+        return f"No verdict: {basis}, and the history contradicts {on.impossible + off.impossible} of them."
+    beyond = on.beyond_contract + off.beyond_contract
+    if beyond:
+        return f"{beyond:,} stale serves beyond the contract: {basis}."
+    return f"No stale serve beyond the contract: {basis}."
+
+
+def _endpoint(one: EndpointReport) -> tuple[str, ...]:
+    counters = one.counters
+    return (
+        f"{one.requests:,}",
+        _pair(one.p50_ms, one.p99_ms),
+        f"{counters.hits / max(1, counters.reads):.1%}",
+        f"{sum(counters.misses.values()):,}",
+        f"{counters.collapsed:,}",
+        f"{counters.refreshes:,}",
+        _pair(counters.fill_p50_ms, counters.fill_p99_ms),
+    )
+
+
+def _stale(phase: Phase) -> str:
+    return f"{phase.staleness.stale_serves:,} / {phase.staleness.responses_checked:,}"
+
+
+def _oldest(phase: Phase) -> str:
+    return f"{phase.staleness.oldest_stale_ms:,.1f} ms" if phase.staleness.stale_serves else NOTHING
+
+
+def _pair(p50_ms: float, p99_ms: float) -> str:
+    return f"{_ms(p50_ms)} / {_ms(p99_ms)}"
+
+
+def _ms(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def _factor(larger: float, smaller: float, word: str) -> str:
+    return f"{larger / smaller:.1f}x {word}" if smaller else ""
+
+
+def _no_factor(_without: Phase, _with: Phase) -> str:
+    return ""
