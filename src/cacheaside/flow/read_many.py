@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from cacheaside.flow.answer import landed
 from cacheaside.flow.call import Call
 from cacheaside.flow.fill import Boarded
 from cacheaside.flow.flights import Flight, answers
+from cacheaside.flow.lead import lead
 from cacheaside.flow.ports import Failure, Ports
-from cacheaside.flow.read import landed, lead, read, serve, start_over
+from cacheaside.flow.read import read, serve, start_over
 from cacheaside.lookup import Forward, Lookup
 
 __all__ = ["read_many"]

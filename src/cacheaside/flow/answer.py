@@ -1,0 +1,67 @@
+"""From what was found or loaded to one caller's `Lookup`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cacheaside.flow.call import Call
+from cacheaside.flow.flights import Landing
+from cacheaside.flow.ports import Found, Ports
+from cacheaside.lookup import Forward, Lookup, Served, Tier
+from cacheaside.policy.freshness import Freshness
+from cacheaside.policy.verdict import SERVED
+
+__all__ = ["landed", "served"]
+
+
+def served(
+    call: Call,
+    found: Found,
+    freshness: Freshness,
+    now: float,
+    *,
+    refreshing: bool = False,
+    delayed_by: str | None = None,
+) -> Lookup[Any]:
+    """What was found as the answer to one caller, or the remembered exception."""
+    tally = call.endpoint.tally
+    age_s = now - found.held.loaded_at
+    how = SERVED[freshness]
+    tally.age_at_serve.record(age_s)
+    if found.is_error:
+        tally.remembered_errors += 1
+        raise found.value.with_traceback(None)
+    if how is Served.FRESH:
+        tally.fresh += found.entry is None  # an entry of L1 counts its own hits
+    elif how is Served.GRACE:
+        tally.grace += 1
+    else:
+        tally.outdated += 1
+    value = call.endpoint.unpack(found.value)
+    bound_s = _bound_s(call, found, how)
+    return Lookup(value, how, None, Tier.L1, age_s, bound_s, refreshing=refreshing, source_error=delayed_by)
+
+
+def _bound_s(call: Call, found: Found, served: Served) -> float:
+    if how is Served.OUTDATED:
+        return call.terms.stale_after_invalidation_s
+    return found.held.ttl_s + (call.terms.grace_s if found.held.grace else 0.0)
+
+
+def landed(call: Call, landing: Landing, forward: Forward, leads: bool, ports: Ports) -> Lookup[Any]:
+    """A landing as the answer to one caller, or the loader's own exception."""
+    if landing.error is not None:
+        raise landing.error
+    if not leads:
+        call.endpoint.tally.collapsed += 1
+    value = call.endpoint.unpack(landing.value) if landing.packed else landing.value
+    return Lookup(
+        value,
+        Served.LOADED if leads else Served.COLLAPSED,
+        forward,
+        Tier.SOURCE,
+        max(0.0, ports.clock.now() - landing.loaded_at),
+        call.terms.bound_s,
+        stored=landing.not_stored is None,
+        not_stored=landing.not_stored,
+    )

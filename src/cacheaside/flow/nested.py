@@ -1,0 +1,43 @@
+"""Reads inside another endpoint's load."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from cacheaside.flow.answer import landed, served
+from cacheaside.flow.call import Call
+from cacheaside.flow.lead import alone
+from cacheaside.flow.ports import Found, Nest, Ports
+from cacheaside.flow.valid import shown_valid
+from cacheaside.lookup import Forward, Lookup, NotStored
+from cacheaside.policy.freshness import Freshness
+
+__all__ = ["load_nested", "read_nested"]
+
+_UNVOUCHED: Final = frozenset({NotStored.WRITER, NotStored.MOVED, NotStored.VALUE_TAGS})
+
+
+async def read_nested(call: Call, nest: Nest, ports: Ports) -> Lookup[Any]:
+    """A read inside a load (PROTOCOL §2): nothing that began before that load may answer it,
+    and what it reads becomes part of the outer entry's stamp and age.
+
+    L1 alone would not do: (1) L1 has not yet heard of a bump (2) the outer load stamps the new generation
+    (3) reads the old value from L1, and stores what it computed from it under the new generation.
+    """
+    held = None if call.terms.strong else await shown_valid(call, ports)
+    if held is not None:
+        record, now = held
+        nest.joined(dict(zip(record.tags, record.generations, strict=True)), record.loaded_at)
+        return served(call, Found.of(record), Freshness.FRESH, now)
+    return await load_nested(call, nest, ports)
+
+
+async def load_nested(call: Call, nest: Nest, ports: Ports) -> Lookup[Any]:
+    """A load inside a load: what it was stamped with becomes part of the outer stamp."""
+    call.endpoint.tally.forward[Forward.NESTED] += 1
+    landing = await alone(call, ports)
+    if landing.moved or landing.stamp is None or landing.not_stored in _UNVOUCHED:
+        nest.unvouched()
+    else:
+        nest.joined(landing.stamp, landing.loaded_at)
+    return landed(call, landing, Forward.NESTED, True, ports)
