@@ -46,7 +46,7 @@ POSIX = os.name == "posix"
 INTERRUPTED = 130  # the exit status after Ctrl-C, as shells report it
 FAILED_LINES = 25  # how much of a failed installer's output is worth reading
 PROGRESS_EVERY_S = 5.0  # how often a log that is no terminal hears from us
-ENDS_BY_ITSELF_S = 2.0  # how long a step may take to heed a Ctrl-C that it may not have heard
+OWN_GROUP = 0 if POSIX else None  # a Ctrl-C reaches dev.py alone, which passes it on once
 
 
 class Stop(Exception):
@@ -243,6 +243,7 @@ def follow(command: list[str], part: str, packages: int, holding: int) -> list[s
         text=True,
         errors="replace",
         pass_fds=(holding,) if POSIX else (),
+        process_group=OWN_GROUP,
     ) as process:
         assert process.stdout is not None
         try:
@@ -258,7 +259,7 @@ def follow(command: list[str], part: str, packages: int, holding: int) -> list[s
                     say(progress)
             failed = process.wait() != 0
         except KeyboardInterrupt:
-            stop_softly(process)
+            interrupt(process)
             raise
     verdict = "failed" if failed else "installed"
     clear = "\r\033[K" if terminal else ""
@@ -290,23 +291,26 @@ def environ_of(env: Environment, extra: dict[str, str] | None = None) -> dict[st
     return {**environ, "VIRTUAL_ENV": str(env.path), "PATH": path, **(extra or {})}
 
 
-def stop_softly(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
-    """After a Ctrl-C: on a terminal the process heard it too and ends by itself; else it is told."""
+def interrupt(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
+    """Pass a Ctrl-C on and wait for the process to end; a second one ends it at once."""
     try:
-        process.wait(ENDS_BY_ITSELF_S)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT if POSIX else signal.SIGTERM)
+        if POSIX:  # elsewhere it shares our console and has heard it
+            process.send_signal(signal.SIGINT)
+        process.wait()
+    except KeyboardInterrupt:
+        process.kill()
         process.wait()
 
 
 def step(env: Environment, *arguments: str, extra: dict[str, str] | None = None) -> int:
     """Run Python in `env` from the project's root; returns its exit status."""
-    process = subprocess.Popen([str(env.python), *arguments], cwd=ROOT, env=environ_of(env, extra))
+    command = [str(env.python), *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, env=environ_of(env, extra), process_group=OWN_GROUP)
     before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
         return process.wait()
     except KeyboardInterrupt:
-        stop_softly(process)
+        interrupt(process)
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
