@@ -42,7 +42,7 @@ def served(
     return Lookup(value, how, None, Tier.L1, age_s, bound_s, refreshing=refreshing, source_error=delayed_by)
 
 
-def _bound_s(call: Call, found: Found, served: Served) -> float:
+def _bound_s(call: Call, found: Found, how: Served) -> float:
     if how is Served.OUTDATED:
         return call.terms.stale_after_invalidation_s
     return found.held.ttl_s + (call.terms.grace_s if found.held.grace else 0.0)
