@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -56,3 +57,13 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     """A relative link names a file that exists."""
     targets = [(page.parent / target) for target in LINK.findall(page.read_text(encoding="utf-8"))]
     assert [str(target) for target in targets if not target.exists()] == []
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.py")), ids=lambda file: file.stem)
+def test_an_example_runs(file: Path) -> None:
+    """Each example is a program that ends well and prints something."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", file], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
