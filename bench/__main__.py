@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench import herd, hit, leader, memory, miss, report, targets
+from bench import herd, hit, hit_ratio, leader, memory, miss, report, targets
 from bench.interleaved import Case, Plan, WrongAnswer, time_cases
 from bench.rows import EMPTY_LOOP, net_of
 from bench.targets import Target
@@ -109,6 +109,10 @@ def measure(options: argparse.Namespace) -> Findings:
     if section_wanted("memory"):
         memories = memory.rows(options.entries, row_wanted, progress)
         found.add("memory", report.memory(memories), memories, targets.of_memory(memories))
+    if section_wanted("ratio"):
+        progress("hit ratios beside an independent simulator")
+        ratios = hit_ratio.rows(hit_ratio.PARTS[2:3] if options.quick else hit_ratio.PARTS)
+        found.add("ratio", hit_ratio.text(ratios), ratios, targets.of_ratios(ratios))
     return found
 
 

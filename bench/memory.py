@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import os
 import resource
 import subprocess
 import sys
-import time
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from bench.rows import MemoryRow
 
 VALUE_BYTES = 200
 LIST_SLOTS_BYTES = 16
+RESIDENT, TRACED = MEASURES = ("rss", "traced")
 PAYLOAD = "payload alone, in two lists"
 FIRST_KEY = 1_000
 """Small integers are shared by the interpreter and would cost nothing."""
@@ -159,24 +159,23 @@ FILLS: dict[str, Callable[[int], object]] = {
 
 
 def rows(entries: int, wanted: Callable[[str], bool], progress: Callable[[str], None]) -> list[MemoryRow]:
-    """One row per cache; the payload's own row first."""
-    names = [name for name in FILLS if name == PAYLOAD or wanted(name)]
+    """One row per cache; the payload's own row first, which all the others need."""
     found: list[MemoryRow] = []
-    payload = (0.0, 0.0)
-    for name in names:
+    payload_rss = payload_traced = 0.0
+    for name in (name for name in FILLS if name == PAYLOAD or wanted(name)):
         progress(f"memory of {entries:,} entries, {name}")
-        rss, insert_ns = _child(name, entries, "rss")
-        traced, _ = _child(name, entries, "traced")
+        with ThreadPoolExecutor(len(MEASURES)) as both:
+            rss, traced = both.map(partial(_child, name, entries), MEASURES)
         if name == PAYLOAD:
-            payload = (rss - LIST_SLOTS_BYTES, traced - LIST_SLOTS_BYTES)
-        found.append(MemoryRow(name, entries, rss, traced, rss - payload[0], traced - payload[1], insert_ns))
+            payload_rss, payload_traced = rss - LIST_SLOTS_BYTES, traced - LIST_SLOTS_BYTES
+        found.append(MemoryRow(name, entries, rss, traced, rss - payload_rss, traced - payload_traced))
     return found
 
 
-def _child(name: str, entries: int, measure: str) -> tuple[float, float]:
-    command = [sys.executable, "-m", "bench.memory", name, str(entries), measure]
+def _child(name: str, entries: int, measure: str) -> float:
+    """Bytes per entry, from a process of its own."""
     done = subprocess.run(
-        command,
+        [sys.executable, "-m", "bench.memory", name, str(entries), measure],
         cwd=Path(__file__).resolve().parent.parent,
         capture_output=True,
         text=True,
@@ -185,8 +184,7 @@ def _child(name: str, entries: int, measure: str) -> tuple[float, float]:
     )
     if done.returncode != 0:
         raise RuntimeError(f"the memory row {name!r} failed:\n{done.stderr}")
-    answer = json.loads(done.stdout)
-    return answer["bytes_per_entry"], answer["insert_ns"]
+    return float(done.stdout)
 
 
 def resident_bytes() -> int:
@@ -199,21 +197,22 @@ def resident_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _measure(name: str, entries: int, measure: str) -> dict[str, float]:
-    fill = FILLS[name]
+def _measure(fill: Callable[[int], object], entries: int, measure: str) -> float:
     fill(1_000)  # imports, first tables, whatever is made once
     gc.collect()
-    if measure == "traced":
+    if measure == TRACED:
         tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0] if measure == "traced" else resident_bytes()
-    start = time.perf_counter()
+    before = _taken(measure)
     cache = fill(entries)
-    insert_ns = (time.perf_counter() - start) / entries * 1e9
     gc.collect()
-    after = tracemalloc.get_traced_memory()[0] if measure == "traced" else resident_bytes()
+    taken = _taken(measure) - before
     del cache
-    return {"bytes_per_entry": (after - before) / entries, "insert_ns": insert_ns}
+    return taken / entries
+
+
+def _taken(measure: str) -> int:
+    return tracemalloc.get_traced_memory()[0] if measure == TRACED else resident_bytes()
 
 
 if __name__ == "__main__":
-    print(json.dumps(_measure(sys.argv[1], int(sys.argv[2]), sys.argv[3])))
+    print(_measure(FILLS[sys.argv[1]], int(sys.argv[2]), sys.argv[3]))

@@ -8,11 +8,10 @@ from typing import Any
 
 from bench.interleaved import Calls, Case, Ready, require
 from bench.peers import TTL_S, AsyncLoad, AsyncPeer, SyncLoad, SyncPeer
-from bench.rows import Table
+from bench.rows import OURS, Table
 from bench.views import BASKET, LANGUAGE, PRICES, VIEW, Basket, View
 from cacheaside import Cache, Contract
 
-NAME = "cacheaside"
 CONTRACT = Contract(ttl=TTL_S)
 L1_BYTES = "4GiB"
 """Beyond what any row stores, so that the bound by entries is the one that counts."""
@@ -30,7 +29,7 @@ def async_peers() -> list[AsyncPeer]:
         cached: AsyncLoad = fresh_cache(entries).read("product", CONTRACT)(load)
         return cached
 
-    return [AsyncPeer(NAME, decorate)]
+    return [AsyncPeer(OURS, decorate)]
 
 
 def sync_peers() -> list[SyncPeer]:
@@ -38,7 +37,7 @@ def sync_peers() -> list[SyncPeer]:
         cached: SyncLoad = fresh_cache(entries).read("product", CONTRACT)(load)
         return cached
 
-    return [SyncPeer(NAME, decorate)]
+    return [SyncPeer(OURS, decorate)]
 
 
 # A hit.
@@ -47,19 +46,19 @@ def sync_peers() -> list[SyncPeer]:
 def hit_cases(table: Table, entries: int, filled: int) -> list[Case]:
     """The variants of a hit. Every one has other entries around it, and its value is compared."""
     variants: list[tuple[str, str, object, Build]] = [
-        (NAME, "f(k)", VIEW, _one_async if table.is_async else _one),
-        (f"{NAME}, keyword call", "f(k=k)", VIEW, _one_async if table.is_async else _one),
-        (f"{NAME}, 2 arguments, 1 by default", "f(k)", VIEW, _two_async if table.is_async else _two),
-        (f"{NAME}, 2 arguments", "f(k, language)", VIEW, _two_async if table.is_async else _two),
-        (f"{NAME}, 3 arguments, 2 by default", "f(k)", VIEW, _three_async if table.is_async else _three),
-        (f"{NAME}, method", "s.product(k)", VIEW, _method_async if table.is_async else _method),
+        (OURS, "f(k)", VIEW, _one_async if table.is_async else _one),
+        (f"{OURS}, keyword call", "f(k=k)", VIEW, _one_async if table.is_async else _one),
+        (f"{OURS}, 2 arguments, 1 by default", "f(k)", VIEW, _two_async if table.is_async else _two),
+        (f"{OURS}, 2 arguments", "f(k, language)", VIEW, _two_async if table.is_async else _two),
+        (f"{OURS}, 3 arguments, 2 by default", "f(k)", VIEW, _three_async if table.is_async else _three),
+        (f"{OURS}, method", "s.product(k)", VIEW, _method_async if table.is_async else _method),
         (
-            f"{NAME}, mutable, of immutable fields",
+            f"{OURS}, mutable, of immutable fields",
             "f(k)",
             PRICES,
             _prices_async if table.is_async else _prices,
         ),
-        (f"{NAME}, mutable, with a list in it", "f(k)", BASKET, _basket_async if table.is_async else _basket),
+        (f"{OURS}, mutable, with a list in it", "f(k)", BASKET, _basket_async if table.is_async else _basket),
     ]
     awaited = "await " if table.is_async else ""
     return [
@@ -216,8 +215,8 @@ def _basket(cache: Cache, loads: Calls) -> Mapping[str, Any]:
 def miss_cases(table: Table, entries: int, filled: int) -> list[Case]:
     """A miss end to end, without tags and with one."""
     return [
-        _miss(table, NAME, entries, filled, tagged=False),
-        _miss(table, f"{NAME}, 1 tag an entry", entries, filled, tagged=True),
+        _miss(table, OURS, entries, filled, tagged=False),
+        _miss(table, f"{OURS}, 1 tag an entry", entries, filled, tagged=True),
     ]
 
 

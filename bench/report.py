@@ -74,7 +74,6 @@ def memory(rows: Sequence[MemoryRow]) -> str:
         "over payload",
         "traced B",
         "over payload",
-        "fill ns/entry",
     )
     return aligned(
         headers,
@@ -85,7 +84,6 @@ def memory(rows: Sequence[MemoryRow]) -> str:
                 f"{row.rss_overhead_bytes:.0f}",
                 f"{row.traced_bytes:.0f}",
                 f"{row.traced_overhead_bytes:.0f}",
-                f"{row.insert_ns:,.0f}",
             )
             for row in rows
         ],
@@ -141,7 +139,7 @@ def targets(rows: Sequence[Target]) -> str:
 
 def plain(row: Any) -> dict[str, Any]:
     """A row as JSON takes it; a timed row names its table instead of holding it."""
-    values = asdict(row)
+    values: dict[str, Any] = dict(row) if isinstance(row, dict) else asdict(row)
     if isinstance(row, TimedRow):
         values |= {"table": row.table.title, "floor": row.table.floor}
     return values

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+OURS = "cacheaside"
+"""The name of cacheaside's plain row, and the beginning of the names of its variants."""
+
 EMPTY_LOOP = "empty loop"
 """In every table of timed rows: the loop with nothing in it, which is taken off all the others."""
 
@@ -48,7 +51,6 @@ class MemoryRow:
     traced_bytes: float
     rss_overhead_bytes: float
     traced_overhead_bytes: float
-    insert_ns: float
 
 
 @dataclass(frozen=True, slots=True)
