@@ -27,17 +27,17 @@ VALUE_MAX_BYTES = 64 * 1024 * 1024
 LEVELS_MAX = 64
 """How deep arrays and maps of a stored value may nest, in levels."""
 
-_UNFIT = re.compile(r"Expected `[^`]*`(?:, got `[^`]*`)?")
+_UNFIT = re.compile(r"Expected `[^`]*`(?:, got `[^`]*`| [<>]=? [\d.]+)?")
 _MISSING = re.compile(r"Object missing required field `[^`]*`")
-_PLACE = re.compile(r" - at `((?:key in )?\$[^`]*)`$")
+_PLACE = re.compile(r" - at (`key` in )?`(\$[^`]*)`$")
 
 
 class Codec:
     """How values of one endpoint are stored, read back, and handed to readers. Immutable; safe in any thread.
 
     What comes back is what the annotation names: a subclass comes back as the annotated class, fields beyond it
-    are not stored, and an aware datetime comes back in UTC, at the same instant. Hand out what `roundtrip`
-    returns, and the first reader sees what all later ones see.
+    are not stored, an aware datetime comes back in UTC, at the same instant, and the `fold` of a naive one is
+    lost. Hand out what `roundtrip` returns, and the first reader sees what all later ones see.
     """
 
     __slots__ = (
@@ -99,7 +99,7 @@ class Codec:
         except UnicodeError:
             raise self._error("holds text with lone surrogates, which has no UTF-8: clean it first") from None
         except _Foreign as error:
-            raise self._error(f"holds a {error}: {_RETURN_INSTEAD}") from None
+            raise self._error(f"holds an object of class {error}: {_RETURN_INSTEAD}") from None
         except Exception as error:  # noqa: BLE001 whatever it is, its message may quote the value
             raise self._error(f"cannot be encoded ({type(error).__qualname__}): {_RETURN_INSTEAD}") from None
 
@@ -229,5 +229,5 @@ def _misfit(error: Exception) -> str:
     text = str(error) if isinstance(error, msgspec.DecodeError) else ""
     place = _PLACE.search(text)
     reason = _UNFIT.match(text) or _MISSING.match(text)
-    where = f" at {place[1]}" if place else ""
+    where = f" at {'a key of ' if place[1] else ''}{place[2]}" if place else ""
     return where + (f": {reason[0][0].lower()}{reason[0][1:]}" if reason else "")

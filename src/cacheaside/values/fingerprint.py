@@ -41,7 +41,7 @@ def _rule(shape: Shape, colors: dict[int, str]) -> list[str]:
     """What a shape is made of, in terms of the current partition."""
     parts = [f"{part.wire_name!r}:{colors[id(part.shape)]}" for part in shape.parts]
     by_place = shape.ordered or shape.kind is Kind.TUPLE
-    return [shape.label, *(parts if by_place else sorted(parts))]
+    return [shape.label, "by place", *parts] if by_place else [shape.label, "by name", *sorted(parts)]
 
 
 def _hash(texts: list[str]) -> str:

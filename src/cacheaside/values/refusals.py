@@ -83,8 +83,6 @@ def why_class_refused(cls: Any) -> str | None:
     if not isinstance(cls, type):
         return None
     name = cls.__qualname__
-    if issubclass(cls, _READ_ONCE):
-        return f"a {name} can be read only once: return a list of its items"
     if issubclass(cls, _FILES):
         return f"a {name} is an open file: return its content as bytes or str"
     lineage = {(base.__module__.partition(".")[0], base.__name__) for base in cls.__mro__}
@@ -95,6 +93,8 @@ def why_class_refused(cls: Any) -> str | None:
         )
     if lineage & _LIVE_QUERIES:
         return f"{name} belongs to a database session: return a list of msgspec.Struct or dataclass made from rows"
+    if issubclass(cls, _READ_ONCE):
+        return f"a {name} can be read only once: return a list of its items"
     if lineage & _MODELS or hasattr(cls, "__mapper__") or hasattr(cls, "_sa_class_manager"):
         return (
             f"{name} is an ORM object, which belongs to its session and loads fields when they are looked at: "

@@ -85,7 +85,8 @@ def _lives_in_dict(cls: Any) -> bool:
     """Whether a dataclass keeps all of its state in the instance `__dict__`. Slots are decoded faster."""
     if not hasattr(cls, "__dataclass_params__") or not all(known.init for known in dataclasses.fields(cls)):
         return False
-    return bool(cls.__basicsize__ == _Ordinary.__basicsize__)  # a slot or a C base makes room for more
+    # A slot or a C base makes room for more.
+    return cls.__dictoffset__ != 0 and bool(cls.__basicsize__ == _Ordinary.__basicsize__)
 
 
 class _Ordinary:
