@@ -106,7 +106,7 @@ GOLDEN_OF_CLASSES: list[tuple[object, str]] = [
     (Point(1, "a"), "c{}~Point(x=i1,y=sa)"),
     (PointTuple(1, 2), "c{}~PointTuple(x=i1,y=i2)"),
     (PointStruct(1, 2), "c{}~PointStruct(x=i1,y=i2)"),
-    (Loose(x=1, y=2), "c{}~Loose(x=i1,~=M(sy=i2))"),
+    (Loose.model_validate({"x": 1, "y": 2}), "c{}~Loose(x=i1,~=M(sy=i2))"),
     (Name("a"), "v{}~Name(sa)"),
     (Custom(1), "k{}~Custom((i1,scustom))"),
 ]

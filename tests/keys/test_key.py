@@ -54,7 +54,7 @@ def test_no_tag_has_the_key_of_an_entry(call: Any, namespace: str, name: str, pa
 def test_a_key_is_safe_wherever_keys_go(call: Any) -> None:
     """Printable ASCII, no space, quote, glob, brace or `!`: no hash tag forms, and marks may go around."""
     safe = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./@+%,=()~:#")
-    for key in (arguments_key(*call), tag_key(*call[:2], call[4])):
+    for key in (arguments_key(*call), tag_key(call[0], call[1], call[4])):
         assert set(key) <= safe
         assert len(key) <= KEY_MAX_CHARS
 

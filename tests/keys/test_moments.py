@@ -38,6 +38,12 @@ def test_a_zone_without_a_name_is_refused() -> None:
         def utcoffset(self, when: datetime | None) -> timedelta:
             return timedelta(hours=1)
 
+        def dst(self, when: datetime | None) -> None:
+            return None
+
+        def tzname(self, when: datetime | None) -> None:
+            return None
+
     with pytest.raises(KeyEncodingError, match=r"Nameless has no name.*zoneinfo\.ZoneInfo"):
         encode(datetime(2024, 1, 1, tzinfo=Nameless()))
 

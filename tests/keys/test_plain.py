@@ -51,7 +51,7 @@ class Access(enum.Flag):
 class Mixed(int, enum.Enum):
     def __new__(cls, number: int, label: str) -> Self:
         member = int.__new__(cls, number)
-        member._value_ = (number, label)  # type: ignore[assignment]
+        member._value_ = (number, label)
         return member
 
     A = (1, "a")

@@ -120,7 +120,7 @@ class StructB(msgspec.Struct):
     b: int
 
 
-Users = NewType("Users", list[User])  # type: ignore[valid-newtype]
+Users = NewType("Users", list[User])
 
 ORM = "an ORM object.*msgspec.Struct, dataclass or pydantic model"
 RESPONSE = "a web response.*return the data it is made from"

@@ -21,11 +21,7 @@ class UntypedParts:
 
     def __init__(self, root: Shape) -> None:
         self._root = root
-        self._holders = {
-            id(shape)
-            for shape in reachable(root)
-            if any(below.kind is Kind.ANY for below in reachable(shape))
-        }
+        self._holders = _holders(root)
 
     def __bool__(self) -> bool:
         return bool(self._holders)
@@ -61,6 +57,23 @@ class UntypedParts:
             keys = [(parts[0].shape, key, f"{path} (a key)") for key in value]
             return keys + [(parts[1].shape, item, f"{path}[...]") for item in value.values()]
         return [(part.shape, _field(value, part.name), f"{path}.{part.name}") for part in parts]
+
+
+def _holders(root: Shape) -> set[int]:
+    """The ids of all shapes with an untyped part somewhere below them, found from those parts upwards."""
+    shapes = reachable(root)
+    above: dict[int, list[Shape]] = {}
+    for shape in shapes:
+        for part in shape.parts:
+            above.setdefault(id(part.shape), []).append(shape)
+    waiting = [shape for shape in shapes if shape.kind is Kind.ANY]
+    found: set[int] = set()
+    while waiting:
+        shape = waiting.pop()
+        if id(shape) not in found:
+            found.add(id(shape))
+            waiting.extend(above.get(id(shape), ()))
+    return found
 
 
 def _field(value: Any, name: str) -> Any:
