@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
-import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, Protocol, Self, TypeVar, cast, overload
+from types import FrameType, TracebackType
+from typing import Any, Final, Self, TypeVar, cast, overload
 
 from cacheaside.contract import Contract
 from cacheaside.durations import Duration, Size, byte_count, seconds
-from cacheaside.endpoint.api import AsyncEndpoint, BlockingEndpoint
 from cacheaside.endpoint.changing import Changing
-from cacheaside.endpoint.declare import Declaration, Registrar, Tags, declare
-from cacheaside.endpoint.endpoint import Endpoint
+from cacheaside.endpoint.colours import check_opener
+from cacheaside.endpoint.declare import Declaration, Tags, declare
+from cacheaside.endpoint.decorating import WithoutSource, WithSource
+from cacheaside.endpoint.host import EVERYTHING, Host
 from cacheaside.endpoint.inline import Inline
 from cacheaside.errors import DeclarationError
 from cacheaside.flow import write as writing
-from cacheaside.flow.flights import Flights
-from cacheaside.flow.ports import Ports
 from cacheaside.observe.stats import CacheStats, endpoint_stats
-from cacheaside.runtime.aio import AsyncCrew
-from cacheaside.runtime.blocking import BlockingCrew, run_blocking
-from cacheaside.runtime.clock import SystemClock
-from cacheaside.source.loads import AsyncLoads, BlockingLoads
+from cacheaside.runtime.blocking import run_blocking
 from cacheaside.source.source import Source
-from cacheaside.stores.embedded import EmbeddedHeard, EmbeddedTier
 from cacheaside.stores.l1.gate import Gate
-from cacheaside.stores.l1.store import L1
-from cacheaside.tags import Tag, TagFamily, tag_ids
-from cacheaside.types import TagId
+from cacheaside.tags import Tag, TagFamily
 
 __all__ = ["Blocking", "Cache"]
 
-P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S")
 V = TypeVar("V")
 A = TypeVar("A")
 B = TypeVar("B")
@@ -46,10 +34,8 @@ C = TypeVar("C")
 
 DEFAULT_TAGS_MAX: Final = 64
 
-_caches: weakref.WeakSet[Cache] = weakref.WeakSet()
 
-
-class Cache(Registrar):
+class Cache:
     """A cache in front of a source of truth. `Cache()` alone keeps everything in this process.
 
     One per service, made at import; it opens nothing and starts nothing. Thread-safe, and usable from any number of
@@ -70,64 +56,20 @@ class Cache(Registrar):
         load_timeout: Duration = "30s",
         commit_timeout: Duration = "30s",
     ) -> None:
-        if not isinstance(namespace, str) or not namespace:
-            raise DeclarationError(f"namespace={namespace!r} must be a name, such as the service's.")
-        if isinstance(l1_entries, bool) or not isinstance(l1_entries, int) or l1_entries < 1:
-            raise DeclarationError(
-                f"l1_entries={l1_entries!r} must be a whole number of entries, at least 1."
-            )
-        self.namespace = namespace
-        self.everything = TagId(TagFamily[[]](namespace, "*", ())().id)
-        self.default_source: Source[Any] = Source("inline", None, limit=1024, timeout=load_timeout)
-        self._clock = SystemClock()
-        self._gate = Gate()
-        self._endpoints: dict[str, Endpoint] = {}
-        self._worlds: list[dict[str, Any]] = []
-        self._sources: dict[str, Source[Any]] = {}
-        self._strict = False
-        self._enabled = True
-        self._lock = threading.RLock()
-        self._l1 = L1(
-            self._clock,
-            entries_max=l1_entries,
+        self._host = Host(
+            _namespace(namespace),
+            entries_max=_entries(l1_entries),
             bytes_max=byte_count(l1_bytes, name="l1_bytes"),
-            everything=self.everything,
+            load_timeout=load_timeout,
+            mark_lifetime_s=seconds(commit_timeout, name="commit_timeout"),
         )
-        self._assemble(seconds(commit_timeout, name="commit_timeout"))
-        self.blocking = Blocking(self)
-        self._inline = Inline(self)
-        _caches.add(self)
+        self._inline = Inline(self._host)
+        self.blocking = Blocking(self._host, self._inline)
 
-    def _assemble(self, mark_lifetime_s: float) -> None:
-        self._async_flights = Flights(threading.Lock())
-        self._blocking_flights = Flights(threading.Lock())
-        self._async_crew = AsyncCrew(self._async_flights)
-        self._blocking_crew = BlockingCrew(self._blocking_flights, self._clock)
-        self._tier = EmbeddedTier(self._l1, self._clock)
-        both = (self._async_flights, self._blocking_flights)
-        heard = EmbeddedHeard(self._l1, self._tier, self._clock, both)
-        self._ports = Ports(
-            clock=self._clock,
-            near=self._l1,
-            heard=heard,
-            tier=self._tier,
-            loads=AsyncLoads(),
-            flights=self._async_flights,
-            crew=self._async_crew,
-            shared=False,
-            mark_lifetime_s=mark_lifetime_s,
-        )
-        self._blocking_ports = Ports(
-            clock=self._clock,
-            near=self._l1,
-            heard=heard,
-            tier=self._tier,
-            loads=BlockingLoads(),
-            flights=self._blocking_flights,
-            crew=self._blocking_crew,
-            shared=False,
-            mark_lifetime_s=mark_lifetime_s,
-        )
+    @property
+    def namespace(self) -> str:
+        """First part of every key and tag."""
+        return self._host.namespace
 
     # Declaring.
 
@@ -156,14 +98,13 @@ class Cache(Registrar):
 
         limit: loads at once, in this process. timeout: for one load, its wait for a turn included.
         """
-        with self._lock:
-            if name in self._sources:
+        check_opener(open, f"source {name!r}")
+        made: Source[Any] = Source(name, open, limit=limit, timeout=timeout)
+        with self._host.lock:
+            if name in self._host.sources:
                 raise DeclarationError(f"source {name!r} is declared already in cache {self.namespace!r}.")
-            if open is None:
-                raise DeclarationError(f"source {name!r}: open= is missing.")
-            made: Source[Any] = Source(name, open, limit=limit, timeout=timeout)
-            self._sources[name] = made
-            return made
+            self._host.sources[name] = made
+        return made
 
     @overload
     def tag(self, name: str) -> TagFamily[[]]: ...
@@ -173,9 +114,22 @@ class Cache(Registrar):
     def tag(self, name: str, first: type[A], second: type[B], /) -> TagFamily[[A, B]]: ...
     @overload
     def tag(self, name: str, first: type[A], second: type[B], third: type[C], /) -> TagFamily[[A, B, C]]: ...
-    def tag(self, name: str, *types: type[Any]) -> TagFamily[Any]:
-        """A kind of tag with the types of its parts: `products = cache.tag("products", int)`."""
-        return TagFamily(self.namespace, name, types)
+    def tag(self, name: str, *types: type[Any]) -> Any:
+        """A kind of tag with the types of its parts: `products = cache.tag("products", int)`.
+
+        It may be declared in several modules; each time with the same types.
+        """
+        if name == EVERYTHING:
+            raise DeclarationError(f"tag {name!r} means everything; see Cache.invalidate_all.")
+        made: TagFamily[Any] = TagFamily(self.namespace, name, types)
+        with self._host.lock:
+            known = self._host.families.setdefault(name, made)
+        if known.types != types:
+            raise DeclarationError(
+                f"tag {name!r} is declared already in cache {self.namespace!r}, as {known!r}: with other types it "
+                "would name other tags, and an invalidation of one would miss the other."
+            )
+        return known
 
     @overload
     def read(
@@ -190,7 +144,7 @@ class Cache(Registrar):
         ignore: Sequence[str] = (),
         version: int | str = 1,
         max_tags: int = DEFAULT_TAGS_MAX,
-    ) -> _WithSource[R]: ...
+    ) -> WithSource[R]: ...
     @overload
     def read(
         self,
@@ -203,11 +157,11 @@ class Cache(Registrar):
         ignore: Sequence[str] = (),
         version: int | str = 1,
         max_tags: int = DEFAULT_TAGS_MAX,
-    ) -> _WithoutSource: ...
+    ) -> WithoutSource: ...
     def read(
         self,
-        name: str,
-        contract: Contract,
+        name: Any = None,
+        contract: Any = None,
         *,
         source: Source[Any] | None = None,
         tags: Tags = (),
@@ -228,8 +182,14 @@ class Cache(Registrar):
         max_tags: an entry with more is not stored.
         """
         declaration = Declaration(name, contract, source, tags, value_tags, vary, ignore, version, max_tags)
-        names = _names_at(sys._getframe(1))
-        return lambda function: declare(function, declaration, self, names)
+        if contract is None and callable(name):
+            return declare(name, declaration, self._host, {})  # @cache.read without arguments: this says so
+        names = _names_at(inspect.currentframe())
+
+        def decorate(function: Callable[..., Any]) -> Any:
+            return declare(function, declaration, self._host, names)
+
+        return decorate
 
     # Writing.
 
@@ -238,57 +198,73 @@ class Cache(Registrar):
 
         When it returns, no read that starts later returns a value older than that commit.
         """
-        flow = writing.invalidate(self._tag_ids(tags), self._ports)
-        await (self._ports.crew.surely(flow) if self._ports.shared else flow)
+        ports = self._host.ports
+        flow = writing.invalidate(self._host.tag_ids(tags, "cache.invalidate"), ports)
+        await (ports.crew.surely(flow) if ports.shared else flow)
 
     async def invalidate_all(self) -> None:
         """Everything in this namespace is out of date."""
-        await self.invalidate(self._everything_tag())
+        await self.invalidate(self._host.everything_tag)
 
     def changing(self, *tags: Tag) -> Changing:
         """The bracket around a write: commit inside, with `async with` or `with`.
 
         Safer than `invalidate` after the commit: a process that dies in between leaves nothing stale.
         """
-        return Changing(tags, self._tag_ids, self._ports, self._blocking_ports)
-
-    def _everything_tag(self) -> Tag:
-        return Tag(self.everything, self.namespace)
-
-    def _tag_ids(self, tags: tuple[Tag, ...]) -> tuple[TagId, ...]:
-        return tag_ids(tags, namespace=self.namespace, where="this call")
+        return Changing(tags, self._host)
 
     # Reading without a decorator.
 
+    @overload
     async def get_or_load(
         self,
         key: Any,
-        loader: Callable[[], Awaitable[V] | V],
+        loader: Callable[[], Awaitable[V]],
+        contract: Contract,
+        *,
+        type: Any = ...,
+        tags: Sequence[Tag] = (),
+    ) -> V: ...
+    @overload
+    async def get_or_load(
+        self,
+        key: Any,
+        loader: Callable[[], V],
+        contract: Contract,
+        *,
+        type: Any = ...,
+        tags: Sequence[Tag] = (),
+    ) -> V: ...
+    async def get_or_load(
+        self,
+        key: Any,
+        loader: Callable[[], Any],
         contract: Contract,
         *,
         type: Any = Any,
         tags: Sequence[Tag] = (),
-    ) -> V:
+    ) -> Any:
         """What `loader` returns, cached under `key`, any value or tuple of values that can be part of a key.
 
         type: what the value is; without it, only values made of plain parts can be stored (numbers, strings, lists,
         dicts). One key belongs to one contract and type.
         """
-        return cast(V, await self._inline.read(key, loader, contract, type, tags))
+        return await self._inline.read(key, loader, contract, type, tags)
 
     # Seeing.
 
     def stats(self) -> CacheStats:
         """What happened so far, per endpoint, as integers."""
-        with self._lock:
-            endpoints = list(self._endpoints.values())
+        host = self._host
+        with host.lock:
+            endpoints = list(host.endpoints.values())
         return CacheStats(
             self.namespace,
-            len(self._l1),
-            self._l1.bytes_used,
+            len(host.l1),
+            host.l1.bytes_used,
             {
                 e.name: endpoint_stats(
-                    e.name, e.tally, entries=len(e.table.entries), entry_hits=self._l1.hits(e.table)
+                    e.name, e.tally, entries=len(e.table.entries), entry_hits=host.l1.hits(e.table)
                 )
                 for e in endpoints
             },
@@ -299,30 +275,30 @@ class Cache(Registrar):
     @property
     def enabled(self) -> bool:
         """False while every read goes to the source."""
-        return self._enabled
+        return self._host.enabled
 
     def disable(self) -> None:
         """Send every read to the source; nothing is served, stored or shared until `enable`."""
-        self._enabled = False
-        self._gate.until = 0.0
+        self._host.enabled = False
+        self._host.gate.until = 0.0
 
     def enable(self) -> None:
         """Serve again. What was held meanwhile may have missed no invalidation: those are heard while disabled."""
-        self._enabled = True
-        self._gate.until = Gate.OPEN
+        self._host.enabled = True
+        self._host.gate.until = Gate.OPEN
 
     def clear(self) -> None:
         """Drop all that this process holds; loads under way are not kept. For tests; in service, `invalidate_all`."""
-        run_blocking(writing.invalidate((self.everything,), self._blocking_ports))
+        run_blocking(writing.invalidate((self._host.everything,), self._host.blocking_ports))
 
     async def aclose(self) -> None:
         """End what this cache does behind its callers on this event loop, and its threads. Reads still work."""
-        await self._async_crew.aclose()
-        self._blocking_crew.close()
+        await self._host.async_crew.aclose()
+        self._host.blocking_crew.close()
 
     def close(self) -> None:
         """End the threads that refresh behind callers. Reads still work."""
-        self._blocking_crew.close()
+        self._host.blocking_crew.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -341,68 +317,34 @@ class Cache(Registrar):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Cache {self.namespace} entries={len(self._l1)} endpoints={len(self._endpoints)}>"
-
-    # What declarations and endpoints ask of their cache.
-
-    @property
-    def ports(self) -> Ports:
-        return self._ports
-
-    @property
-    def blocking_ports(self) -> Ports:
-        return self._blocking_ports
-
-    @property
-    def world(self) -> dict[str, Any]:
-        return {"_now": self._clock.now, "_gate": self._gate}
-
-    def strict(self) -> bool:
-        return self._strict
-
-    def register(self, endpoint: Endpoint, world: dict[str, Any]) -> None:
-        with self._lock:
-            if endpoint.name in self._endpoints:
-                raise DeclarationError(
-                    f"endpoint {endpoint.name!r} is declared already in cache {self.namespace!r}: "
-                    "its name is the first part of its keys, so two would share entries."
-                )
-            self._endpoints[endpoint.name] = endpoint
-            self._worlds.append(world)
-            self._l1.add_table(endpoint.table)
+        host = self._host
+        return f"<Cache {self.namespace} entries={len(host.l1)} endpoints={len(host.endpoints)}>"
 
     # Under testing.
 
     def _use_clock(self, now: Callable[[], float]) -> None:
-        self._clock.now = now
-        for world in self._worlds:
-            world["_now"] = now
+        self._host.use_clock(now)
 
-    def _after_fork(self) -> None:
-        self._lock = threading.RLock()
-        self._l1.after_fork()
-        for flights in (self._async_flights, self._blocking_flights):
-            flights.forget(threading.Lock())
-        self._async_crew.forget()
-        self._blocking_crew.forget()
-        self._tier.forget_writers()
-        for source in (*self._sources.values(), self.default_source):
-            source.limit.forget()
+    def _be_strict(self, strict: bool) -> None:
+        self._host.strict = strict
 
 
 class Blocking:
     """The same for sync code: `cache.blocking.invalidate(products(42))`."""
 
-    def __init__(self, cache: Cache) -> None:
-        self._cache = cache
+    def __init__(self, host: Host, inline: Inline) -> None:
+        self._host = host
+        self._inline = inline
 
     def invalidate(self, *tags: Tag) -> None:
         """As `Cache.invalidate`."""
-        run_blocking(writing.invalidate(self._cache._tag_ids(tags), self._cache._blocking_ports))
+        host = self._host
+        ids = host.tag_ids(tags, "cache.blocking.invalidate")
+        run_blocking(writing.invalidate(ids, host.blocking_ports))
 
     def invalidate_all(self) -> None:
         """As `Cache.invalidate_all`."""
-        self.invalidate(self._cache._everything_tag())
+        self.invalidate(self._host.everything_tag)
 
     def get_or_load(
         self,
@@ -414,45 +356,29 @@ class Blocking:
         tags: Sequence[Tag] = (),
     ) -> V:
         """As `Cache.get_or_load`, with a plain function."""
-        return cast(V, self._cache._inline.read_blocking(key, loader, contract, type, tags))
+        return cast(V, self._inline.read_blocking(key, loader, contract, type, tags))
 
 
-class _WithSource(Protocol[R]):
-    """`@cache.read(…, source=db)`: the first parameter (after `self`) is the resource, and disappears."""
-
-    @overload
-    def __call__(
-        self, function: Callable[Concatenate[R, P], Coroutine[Any, Any, V]], /
-    ) -> AsyncEndpoint[P, V]: ...
-    @overload
-    def __call__(
-        self, function: Callable[Concatenate[S, R, P], Coroutine[Any, Any, V]], /
-    ) -> AsyncEndpoint[Concatenate[S, P], V]: ...
-    @overload
-    def __call__(self, function: Callable[Concatenate[R, P], V], /) -> BlockingEndpoint[P, V]: ...
-    @overload
-    def __call__(
-        self, function: Callable[Concatenate[S, R, P], V], /
-    ) -> BlockingEndpoint[Concatenate[S, P], V]: ...
+def _namespace(namespace: Any) -> str:
+    if not isinstance(namespace, str) or not namespace:
+        raise DeclarationError(f"namespace={namespace!r} must be a name, such as the service's.")
+    return namespace
 
 
-class _WithoutSource(Protocol):
-    """`@cache.read(…)`: the signature stays as it is."""
-
-    @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, V]], /) -> AsyncEndpoint[P, V]: ...
-    @overload
-    def __call__(self, function: Callable[P, V], /) -> BlockingEndpoint[P, V]: ...
+def _entries(l1_entries: Any) -> int:
+    if isinstance(l1_entries, bool) or not isinstance(l1_entries, int) or l1_entries < 1:
+        raise DeclarationError(f"l1_entries={l1_entries!r} must be a whole number of entries, at least 1.")
+    return l1_entries
 
 
-def _names_at(frame: Any) -> Mapping[str, Any]:
-    """The local names where a decorator is written, for annotations of classes defined in a function."""
-    return dict(frame.f_locals) if frame.f_code.co_name != "<module>" else {}
-
-
-def _after_fork_in_child() -> None:
-    for cache in list(_caches):
-        cache._after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
+def _names_at(frame: FrameType | None) -> Mapping[str, Any]:
+    """The local names where a decorator is written, for annotations that name what a function or class defines:
+    those of the class body, and of the function around it."""
+    found: dict[str, Any] = {}
+    at = None if frame is None else frame.f_back
+    while at is not None and at.f_code.co_name != "<module>":
+        found = {**at.f_locals, **found}
+        if at.f_code.co_flags & inspect.CO_OPTIMIZED:
+            break  # a function's body; a class body, which is not optimised, is run by the scope it stands in
+        at = at.f_back
+    return found

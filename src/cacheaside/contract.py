@@ -67,7 +67,9 @@ class Contract:
     if TYPE_CHECKING:
         ttl: Duration
     else:
-        ttl: Duration = _MISSING  # so that a missing ttl is an error of ours, which says why there is no default
+        ttl: Duration = (
+            _MISSING  # so that a missing ttl is an error of ours, which says why there is no default
+        )
     _: KW_ONLY
     grace: Duration = 0
     absent_ttl: Duration = 0

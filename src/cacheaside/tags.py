@@ -83,7 +83,9 @@ def _check_family(name: Any, types: tuple[Any, ...]) -> None:
             )
         reason = encodable(kind)
         if reason is not None:
-            raise DeclarationError(f"cache.tag({name!r}, …): {kind.__name__} cannot be part of a tag: {reason}")
+            raise DeclarationError(
+                f"cache.tag({name!r}, …): {kind.__name__} cannot be part of a tag: {reason}"
+            )
 
 
 def tag_ids(tags: Any, *, namespace: str, where: str) -> tuple[TagId, ...]:

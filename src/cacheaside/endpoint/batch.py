@@ -59,7 +59,7 @@ def _check(endpoint: Endpoint, function: Callable[..., Any], is_async: bool) -> 
     wanted = 1 + parameters.has_self + parameters.has_resource
     try:
         inspect.signature(function).bind(*range(wanted))
-    except TypeError:
+    except (TypeError, ValueError):
         shape = ", ".join(["self"] * parameters.has_self + ["resource"] * parameters.has_resource + ["keys"])
         raise DeclarationError(f"{where} must take ({shape}).") from None
 

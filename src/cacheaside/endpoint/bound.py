@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -85,6 +86,6 @@ def make_method(hit: Callable[..., Any], facade: AsyncFacade | BlockingFacade) -
         # What inspect and asyncio look for to tell an `async def`, as inspect.markcoroutinefunction sets it.
         body["_is_coroutine"] = getattr(asyncio.coroutines, "_is_coroutine", None)
         body["_is_coroutine_mark"] = getattr(inspect, "_is_coroutine_mark", None)
-    bound = type(_Bound)(hit.__name__, (_Bound,), body)
+    bound = types.new_class(hit.__name__, (_Bound,), exec_body=lambda names: names.update(body))
     method = type("_Method", (_Method,), {"__get__": bound})
     return method(hit, facade)

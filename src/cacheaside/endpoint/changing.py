@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from types import TracebackType
 
+from cacheaside.endpoint.host import Host
 from cacheaside.errors import UsageError
 from cacheaside.flow import write as writing
 from cacheaside.flow.ports import Ports
@@ -28,7 +29,12 @@ class _Write:
         self.rolled_back = False
 
     def added(self, tags: tuple[Tag, ...]) -> tuple[TagId, ...]:
-        new = tuple(tag for tag in self.tag_ids(tags) if tag not in self.tags)
+        """Take in `tags`; those that are new."""
+        return self.add(self.tag_ids(tags))
+
+    def add(self, ids: tuple[TagId, ...]) -> tuple[TagId, ...]:
+        """Take in tags by id; those that are new."""
+        new = tuple(tag for tag in ids if tag not in self.tags)
         self.tags += new
         return new
 
@@ -73,18 +79,18 @@ class Changing:
     read that starts later returns a value older than the commit. A process that dies inside leaves nothing stale.
     """
 
-    def __init__(self, tags: tuple[Tag, ...], tag_ids: TagIds, ports: Ports, blocking_ports: Ports) -> None:
-        self._first = tags
-        self._write = _Write(tag_ids)
-        self._ports = ports
-        self._blocking_ports = blocking_ports
+    def __init__(self, tags: tuple[Tag, ...], host: Host) -> None:
+        self._write = _Write(lambda tags: host.tag_ids(tags, "cache.changing"))
+        self._first = self._write.tag_ids(tags)
+        self._ports = host.ports
+        self._blocking_ports = host.blocking_ports
         self._entered = False
 
     def _enter(self) -> tuple[TagId, ...]:
         if self._entered:
             raise UsageError("cache.changing(…) was entered before: make a new one for each write.")
         self._entered = True
-        return self._write.added(self._first)
+        return self._write.add(self._first)
 
     async def __aenter__(self) -> Change:
         await writing.begin(self._enter(), self._write.writer, self._ports)

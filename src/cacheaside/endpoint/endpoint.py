@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final
 
 from cacheaside.contract import Contract, Terms
 from cacheaside.endpoint.batch import batch_results
 from cacheaside.endpoint.parameters import Parameters
-from cacheaside.errors import UsageError
+from cacheaside.errors import DeclarationError
 from cacheaside.flow.call import Call, Packed
 from cacheaside.keys import arguments_prefix, key_under
 from cacheaside.source.source import Source
@@ -20,13 +21,20 @@ from cacheaside.tally import Tally
 from cacheaside.types import TagId
 from cacheaside.values import Codec, Sharing
 
-__all__ = ["ENCODED", "Endpoint"]
+__all__ = ["ENCODED", "PLAIN_ANY", "Declared", "Endpoint", "Unset"]
 
 log = logging.getLogger("cacheaside")
 
+
+class Unset(Enum):
+    """What a context variable without a value counts as in a key: another thing than one set to None."""
+
+    UNSET = "unset"
+
+
 ENCODED: Final = object()
 """First part of the slots of calls whose raw arguments cannot stand for their key; equal to no argument."""
-PLAIN_ANY: Final = frozenset((int, str, bytes, type(None)))
+PLAIN_ANY: Final = frozenset((int, str, bytes, type(None), Unset))
 """The classes of a varied value that may stand in a raw key: no two of them are ever equal."""
 
 
@@ -118,9 +126,10 @@ class Endpoint:
             case Sharing.SHARED:
                 return held
             case Sharing.COPY:
+                assert self.codec.copy is not None
                 return None if held is None else self.codec.copy(held)
             case Sharing.DECODE:
-                return self.codec.decode(held)
+                return self.codec.decode_own(held)
 
     def value_tags(self, value: Any) -> tuple[TagId, ...]:
         """The tags that the value names."""
@@ -140,7 +149,7 @@ class Endpoint:
     def set_batch(self, function: Callable[..., Any], is_async: bool) -> None:
         """Have `function` load many keys at once."""
         if self.batch_loader is not None:
-            raise UsageError(f"{self.name} has a batch loader already.")
+            raise DeclarationError(f"{self.name} has a batch loader already; it takes one.")
         self.batch_loader = batch_results(self, function, is_async=is_async)
 
     def settings(self) -> Mapping[str, Any]:

@@ -7,33 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from cacheaside.contract import Terms
 from cacheaside.endpoint.endpoint import Endpoint
+from cacheaside.endpoint.host import Host
 from cacheaside.errors import UsageError
 from cacheaside.flow import read as reading
 from cacheaside.flow import write as writing
 from cacheaside.flow.call import Call
-from cacheaside.flow.ports import Failure, Ports
+from cacheaside.flow.ports import Failure
 from cacheaside.flow.read_many import read_many
 from cacheaside.lookup import Forward, Lookup
 from cacheaside.runtime.blocking import run_blocking
 
-__all__ = ["AsyncFacade", "BlockingFacade", "Host"]
+__all__ = ["AsyncFacade", "BlockingFacade"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Host(Protocol):
-    """The cache, as its endpoints see it."""
-
-    @property
-    def ports(self) -> Ports: ...
-    @property
-    def blocking_ports(self) -> Ports: ...
-    @property
-    def enabled(self) -> bool: ...
 
 
 class _Facade:
@@ -48,15 +38,18 @@ class _Facade:
 
     def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], terms: Terms | None = None) -> Call:
         """The call of these arguments; a wrong number of them is a TypeError, as for any function."""
-        return self._usable(self.endpoint.call(self._bind(*args, **kwargs), terms))
+        return self.prepared(self.endpoint.call(self._bind(*args, **kwargs), terms))
 
-    def _usable(self, call: Call) -> Call:
+    def prepared(self, call: Call) -> Call:
+        """`call`, which a disabled cache turns into a load that is not stored."""
         if not self._host.enabled:
             call.terms = replace(call.terms, strong=True, store=False)
         return call
 
-    def calls(self, items: Iterable[Any], leading: tuple[Any, ...], terms: Terms | None = None) -> list[Call]:
+    def calls(self, items: Any, leading: tuple[Any, ...], terms: Terms | None = None) -> list[Call]:
         """The calls of many keys: each item is the one argument, or a tuple or mapping of several."""
+        if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
+            raise UsageError(f"{self.endpoint.name}.many takes a list of keys, not a {type(items).__name__}.")
         single = len(self.endpoint.parameters.names) == 1
         return [self._item(item, single, leading, terms) for item in items]
 
@@ -115,7 +108,7 @@ class AsyncFacade(_Facade):
 
     async def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
-        return (await self.read(self._usable(self.endpoint.call(values)))).value
+        return (await self.read(self.prepared(self.endpoint.call(values)))).value
 
     async def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return await self.read(self.call(args, kwargs))
@@ -124,7 +117,7 @@ class AsyncFacade(_Facade):
         return (await reading.strong(self.call(args, kwargs), self._host.ports, self._forward())).value
 
     async def refresh(self, *args: Any, **kwargs: Any) -> None:
-        await reading.strong(self.call(args, kwargs), self._host.ports, self._forward())
+        await reading.reload(self.call(args, kwargs), self._host.ports)
 
     async def invalidate(self, *args: Any, **kwargs: Any) -> None:
         call = self.call(args, kwargs)
@@ -164,7 +157,7 @@ class BlockingFacade(_Facade):
 
     def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
-        return self.read(self._usable(self.endpoint.call(values))).value
+        return self.read(self.prepared(self.endpoint.call(values))).value
 
     def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return self.read(self.call(args, kwargs))
@@ -175,7 +168,7 @@ class BlockingFacade(_Facade):
         ).value
 
     def refresh(self, *args: Any, **kwargs: Any) -> None:
-        run_blocking(reading.strong(self.call(args, kwargs), self._host.blocking_ports, self._forward()))
+        run_blocking(reading.reload(self.call(args, kwargs), self._host.blocking_ports))
 
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
         call = self.call(args, kwargs)

@@ -10,12 +10,13 @@ same key, so that 1, True and 1.0 never share an entry. Whatever else is asked g
 from __future__ import annotations
 
 import itertools
+import keyword
 import linecache
 from collections.abc import Callable, Sequence
 from inspect import Parameter
 from typing import Any, Final
 
-from cacheaside.endpoint.parameters import Parameters
+from cacheaside.endpoint.parameters import Parameters, is_reserved
 from cacheaside.stores.l1.entry import Entry
 
 __all__ = ["binder", "caller", "hit_path"]
@@ -164,13 +165,14 @@ def _class_test(name: str, plain: frozenset[type], label: str, world: dict[str, 
 
 
 def _identifier(name: str) -> str:
-    return name if name.isidentifier() else "endpoint"
+    usable = name.isidentifier() and not keyword.iskeyword(name) and not is_reserved(name)
+    return name if usable else "endpoint"
 
 
 def _compile(lines: Sequence[str], name: str, world: dict[str, Any]) -> Callable[..., Any]:
     text = "\n".join(lines) + "\n"
     filename = f"<cacheaside {name} {next(_numbers)}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    exec(compile(text, filename, "exec"), world)
+    exec(compile(text, filename, "exec"), world)  # noqa: S102 the text is made above, of checked names alone
     function: Callable[..., Any] = world[name]
     return function

@@ -10,18 +10,21 @@ from typing import Any, Final
 from cacheaside.contract import Contract, Terms
 from cacheaside.endpoint.endpoint import Declared, Endpoint
 from cacheaside.endpoint.facade import AsyncFacade, BlockingFacade
+from cacheaside.endpoint.host import Host
 from cacheaside.endpoint.parameters import Parameters
 from cacheaside.errors import DeclarationError, UsageError
 from cacheaside.flow.call import Call
 from cacheaside.tags import Tag, tag_ids
 from cacheaside.values import codec_for
 
-__all__ = ["Inline"]
+__all__ = ["NAME", "Inline"]
 
+NAME: Final = "get_or_load"
+"""What inline keys begin with after the namespace; no declared endpoint may be called so."""
 ENDPOINTS_MAX: Final = 256
-_SIGNATURE: Final = Signature([Parameter("key", Parameter.POSITIONAL_ONLY)])
+TAGS_MAX: Final = 64
 _PARAMETERS: Final = Parameters(
-    _SIGNATURE,
+    Signature([Parameter("key", Parameter.POSITIONAL_ONLY)]),
     names=("key", "loader"),
     has_self=False,
     has_resource=False,
@@ -33,70 +36,99 @@ _PARAMETERS: Final = Parameters(
 class Inline:
     """Implements `Cache.get_or_load` in both colours."""
 
-    def __init__(self, host: Any) -> None:
+    def __init__(self, host: Host) -> None:
         self._host = host
         self._endpoints: dict[tuple[Terms, Any], Endpoint] = {}
 
     async def read(
         self, key: Any, loader: Callable[[], Any], contract: Contract, kind: Any, tags: Sequence[Tag]
     ) -> Any:
-        endpoint = self._endpoint(contract, kind)
-        facade = AsyncFacade(endpoint, lambda *values: values, self._host)
-        return (await facade.read(self._call(endpoint, key, _awaited(loader), tags))).value
+        """The value under `key`, loaded by a function or a coroutine function."""
+        endpoint = self._endpoint(contract, kind, loader)
+        facade = AsyncFacade(endpoint, _values, self._host)
+        call = self._call(endpoint, key, _awaited(loader), tags)
+        return (await facade.read(facade.prepared(call))).value
 
     def read_blocking(
         self, key: Any, loader: Callable[[], Any], contract: Contract, kind: Any, tags: Sequence[Tag]
     ) -> Any:
+        """The value under `key`, loaded by a plain function."""
+        endpoint = self._endpoint(contract, kind, loader)
         if inspect.iscoroutinefunction(loader):
             raise UsageError(
                 "cache.blocking.get_or_load takes a plain function; await cache.get_or_load(…) instead."
             )
-        endpoint = self._endpoint(contract, kind)
-        facade = BlockingFacade(endpoint, lambda *values: values, self._host)
-        return facade.read(self._call(endpoint, key, loader, tags)).value
+        facade = BlockingFacade(endpoint, _values, self._host)
+        call = self._call(endpoint, key, _not_awaitable(loader), tags)
+        return facade.read(facade.prepared(call)).value
 
-    def _call(self, endpoint: Endpoint, key: Any, loader: Callable[[], Any], tags: Sequence[Tag]) -> Call:
+    def _call(self, endpoint: Endpoint, key: Any, loader: Callable[[], Any], tags: Any) -> Call:
         call = endpoint.call((key, loader))
-        call.tags += tuple(
-            tag
-            for tag in tag_ids(tags, namespace=endpoint.namespace, where="get_or_load: tags=")
-            if tag not in call.tags
-        )
+        declared = tag_ids(tags, namespace=endpoint.namespace, where="get_or_load: tags=")
+        call.tags += tuple(tag for tag in declared if tag not in call.tags)
         return call
 
-    def _endpoint(self, contract: Contract, kind: Any) -> Endpoint:
+    def _endpoint(self, contract: Any, kind: Any, loader: Any) -> Endpoint:
         if not isinstance(contract, Contract):
-            raise DeclarationError('get_or_load takes a Contract, such as Contract(ttl="10m").')
+            raise DeclarationError(f'{NAME} takes a Contract, such as Contract(ttl="10m").')
+        if not callable(loader):
+            raise UsageError(
+                f"{NAME} takes a function that loads the value, not a {type(loader).__name__}: write lambda: …, so "
+                "that nothing is loaded on a hit."
+            )
         endpoint = self._endpoints.get((contract.terms, kind))
-        return self._made(contract, kind) if endpoint is None else endpoint
+        if endpoint is not None:
+            return endpoint
+        with self._host.lock:
+            return self._endpoints.get((contract.terms, kind)) or self._made(contract, kind)
 
     def _made(self, contract: Contract, kind: Any) -> Endpoint:
         if len(self._endpoints) >= ENDPOINTS_MAX:
             raise UsageError(
-                f"get_or_load was given {ENDPOINTS_MAX} different contracts and types. Make each contract once, "
+                f"{NAME} was given {ENDPOINTS_MAX} different contracts and types. Make each contract once, "
                 "outside of the function that uses it, or use @cache.read."
             )
         host = self._host
-        name = f"get_or_load/{len(self._endpoints) + 1}"
         endpoint = Endpoint(
-            Declared(name, contract, 1, None, None, None, 64),
+            Declared(f"{NAME}/{len(self._endpoints) + 1}", contract, 1, None, None, None, TAGS_MAX),
             _PARAMETERS,
-            codec_for(kind, endpoint="get_or_load"),
+            codec_for(kind, endpoint=NAME),
             host.default_source,
-            lambda resource, values: values[1](),
+            _call_loader,
             namespace=host.namespace,
             everything=host.everything,
-            strict=host.strict,
-            key_name="get_or_load",
+            strict=host.is_strict,
+            key_name=NAME,
         )
         host.register(endpoint, {})
         self._endpoints[contract.terms, kind] = endpoint
         return endpoint
 
 
+def _values(*values: Any) -> tuple[Any, ...]:
+    return values
+
+
+def _call_loader(_resource: Any, values: Sequence[Any]) -> Any:
+    return values[1]()
+
+
 def _awaited(loader: Callable[[], Any]) -> Callable[[], Any]:
     async def load() -> Any:
         result = loader()
         return await result if inspect.isawaitable(result) else result
+
+    return load
+
+
+def _not_awaitable(loader: Callable[[], Any]) -> Callable[[], Any]:
+    def load() -> Any:
+        result = loader()
+        if inspect.iscoroutine(result):
+            result.close()
+            raise UsageError(
+                f"cache.blocking.{NAME}: the loader returned a coroutine; await cache.{NAME}(…) instead."
+            )
+        return result
 
     return load

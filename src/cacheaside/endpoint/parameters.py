@@ -6,6 +6,7 @@ Nothing is left out of a key silently: a parameter is in the key, or it is the r
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -15,13 +16,19 @@ from typing import Any, Final
 from cacheaside.errors import DeclarationError
 from cacheaside.keys import encodable, plain_types
 
-__all__ = ["UNRESOLVED", "Parameters", "parameters_of", "resolve"]
+__all__ = ["UNRESOLVED", "Parameters", "is_reserved", "parameters_of", "resolve"]
 
 UNRESOLVED: Final = object()
-RESERVED: Final = frozenset(
-    ("_bound", "_e", "_entries", "_function", "_gate", "_nothing", "_now", "_resource", "_scope", "_slow", "_t", "_take", "_values",
-     "_vary", "_varied_plain")
-)  # fmt: skip
+_RESERVED: Final = re.compile(
+    "_bound|_e|_entries|_function|_gate|_nothing|_now|_resource|_scope|_slow|_t|_take|_values|_vary|_varied_plain"
+    "|_[kv][0-9]+|_d_.*"
+)
+_MUTABLE: Final = (list, dict, set, bytearray)
+
+
+def is_reserved(name: str) -> bool:
+    """Whether generated code uses `name` for itself."""
+    return _RESERVED.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +73,27 @@ def parameters_of(
     if has_source:
         own = _without_resource(own, where, ignore)
     _check_ignored(own, where, ignore, has_self)
-    _check_reserved(own, where)
+    own = [p.replace(annotation=_resolved(function, p.annotation, names)) for p in own]
+    for p in own:
+        _check_name(p, where)
+        _check_default(p, where, ignore)
     in_key = [p for p in own if p.name not in ignore]
-    visible = signature.replace(parameters=own, return_annotation=signature.return_annotation)
+    returned = _resolved(function, signature.return_annotation, names)
     return Parameters(
-        signature=visible,
+        signature=signature.replace(parameters=own, return_annotation=returned),
         names=tuple(p.name for p in own),
         has_self=has_self,
         has_resource=has_source,
         in_key=tuple(p.name for p in in_key),
-        plain=tuple(_plain(function, p, where, names, has_source) for p in in_key),
+        plain=tuple(_plain(p, where, has_source) for p in in_key),
     )
 
 
 def _check_self(name: str, where: str, ignore: Collection[str], varied: Collection[str]) -> None:
     if name == "cls":
         raise DeclarationError(
-            f"{where}: put @classmethod above @cache.read aside and cache a function instead of cls."
+            f"{where}: a classmethod cannot be cached. Cache a function that takes what it needs of the class, and "
+            "call it from the classmethod."
         )
     if "self" not in ignore and "self" not in varied:
         raise DeclarationError(
@@ -110,31 +121,45 @@ def _check_ignored(own: list[Parameter], where: str, ignore: Collection[str], ha
         )
 
 
-def _check_reserved(own: list[Parameter], where: str) -> None:
-    if taken := sorted({p.name for p in own} & RESERVED):
+def _check_name(p: Parameter, where: str) -> None:
+    if is_reserved(p.name) or p.name in ("self", "cls"):
         raise DeclarationError(
-            f"{where}: parameter {taken[0]!r} has a name that the generated code uses; rename it."
+            f"{where}: parameter {p.name!r} has a name that the generated code uses; rename it."
         )
 
 
-def _plain(
-    function: Callable[..., Any], p: Parameter, where: str, names: Mapping[str, Any], has_source: bool
-) -> frozenset[type]:
-    if p.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
-        return frozenset()
-    annotation = resolve(function, p.annotation, names)
-    if annotation is UNRESOLVED or annotation is Parameter.empty:
-        annotation = Any
+def _check_default(p: Parameter, where: str, ignore: Collection[str]) -> None:
+    if type(p.default) in _MUTABLE and p.name not in ignore:
+        raise DeclarationError(
+            f"{where}: parameter {p.name!r} has a {type(p.default).__name__} as its default, which a call could "
+            "change, and the keys of later calls with it. Use a tuple or frozenset, or None."
+        )
+
+
+def _plain(p: Parameter, where: str, has_source: bool) -> frozenset[type]:
+    annotation = Any if p.annotation is Parameter.empty or isinstance(p.annotation, str) else p.annotation
     reason = encodable(annotation)
     if reason is not None:
         hint = (
-            "" if has_source else ", or, if it is a session or connection, declare source= and put it first"
+            "if it is the source's resource, put it first"
+            if has_source
+            else "if it is a session or connection, declare source= and put it first"
         )
         raise DeclarationError(
-            f"{where}: parameter {p.name!r} cannot be part of the key: {reason} "
-            f"Pass an id instead, name it in ignore=[{p.name!r}] if the result does not depend on it{hint}."
+            f"{where}: parameter {p.name!r} cannot be part of the key. {reason} Name it in ignore=[{p.name!r}] if the "
+            f"result does not depend on it; {hint}."
         )
+    if p.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+        return frozenset()  # a tuple or dict at run time, whatever its parts are
     return plain_types(annotation) or frozenset()
+
+
+def _resolved(function: Callable[..., Any], annotation: Any, names: Mapping[str, Any]) -> Any:
+    """`annotation` as an object, or as it was written when it cannot be told."""
+    if annotation is Parameter.empty:
+        return annotation
+    found = resolve(function, annotation, names)
+    return annotation if found is UNRESOLVED else found
 
 
 def resolve(function: Callable[..., Any], annotation: Any, names: Mapping[str, Any]) -> Any:
@@ -146,5 +171,5 @@ def resolve(function: Callable[..., Any], annotation: Any, names: Mapping[str, A
     module_names = getattr(inspect.unwrap(function), "__globals__", {})
     try:
         return typing.get_type_hints(holder, module_names, dict(names), include_extras=True)["it"]
-    except Exception:
+    except Exception:  # noqa: BLE001 an annotation is code, and may raise anything
         return UNRESOLVED if isinstance(annotation, (str, typing.ForwardRef)) else annotation

@@ -115,7 +115,7 @@ async def reload(call: Call, ports: Ports) -> None:
     landing = await alone(call, ports)
     if landing.error is not None:
         call.endpoint.tally.refreshes_failed += 1
-        raise landing.error
+        raise landing.error.with_traceback(landing.traceback)
 
 
 def _refresh_behind(call: Call, ports: Ports) -> tuple[bool, str | None]:
@@ -139,6 +139,6 @@ async def refresh(call: Call, ports: Ports) -> None:
     call.endpoint.tally.refreshes += 1
     await lead([Boarded(call, flight)], ports)
     landing = await ports.crew.wait(flight)
-    if landing is not None and landing.error is not None:
+    if landing is None or landing.error is not None:
         call.endpoint.tally.refreshes_failed += 1
-        ports.near.delay_refresh(call, landing.error)
+        ports.near.delay_refresh(call, "cancelled" if landing is None else type(landing.error).__name__)

@@ -11,7 +11,11 @@ __all__ = ["SystemClock"]
 class SystemClock:
     """Implements `flow.ports.Clock`. `read` is what the hit path calls directly."""
 
-    __slots__ = ("now",)
+    __slots__ = ("read",)
 
     def __init__(self, read: Callable[[], float] = time.monotonic) -> None:
-        self.now = read
+        self.read = read
+
+    def now(self) -> float:
+        """Seconds."""
+        return self.read()

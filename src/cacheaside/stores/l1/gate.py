@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Final
+from typing import Final
 
 __all__ = ["Gate"]
 
@@ -12,7 +12,7 @@ class Gate:
     """One float that every hit compares with the clock: 0.0 sends all reads the slow way."""
 
     __slots__ = ("until",)
-    OPEN: ClassVar[Final[float]] = math.inf  # type: ignore[misc]
+    OPEN: Final = math.inf
 
     def __init__(self) -> None:
-        self.until = self.OPEN
+        self.until: float = self.OPEN
