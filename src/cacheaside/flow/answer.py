@@ -51,7 +51,7 @@ def _bound_s(call: Call, found: Found, how: Served) -> float:
 def landed(call: Call, landing: Landing, forward: Forward, leads: bool, ports: Ports) -> Lookup[Any]:
     """A landing as the answer to one caller, or the loader's own exception."""
     if landing.error is not None:
-        raise landing.error
+        raise landing.error.with_traceback(landing.traceback)
     if not leads:
         call.endpoint.tally.collapsed += 1
     value = call.endpoint.unpack(landing.value) if landing.packed else landing.value

@@ -52,7 +52,7 @@ async def fill(boarded: Sequence[Boarded], ports: Ports) -> None:
     try:
         await _fill(boarded, ports)
     except Exception as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
-        broken = Landing(None, False, error, 0.0, None, True, None)
+        broken = Landing(None, False, error, 0.0, None, True, None, error.__traceback__)
     finally:
         # Cancelled, or broken: those who wait must not wait for ever. A landed flight takes no second landing.
         for one in boarded:
@@ -159,7 +159,8 @@ def _land(this: _Fill, draft: Draft, moved_tags: frozenset[TagId] | None, ports:
     value = draft.value if draft.packed is None else draft.packed.held
     own = None if stamp is None else {tag: stamp[tag] for tag in draft.tags if tag in stamp}
     packed = draft.packed is not None
-    landing = Landing(value, packed, draft.error, this.loaded_at, own, moved, not_stored)
+    traceback = None if draft.error is None else draft.error.__traceback__
+    landing = Landing(value, packed, draft.error, this.loaded_at, own, moved, not_stored, traceback)
     ports.flights.land(draft.boarded.flight, landing)
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import count
+from types import TracebackType
 from typing import Any
 
 from cacheaside.lookup import NotStored
@@ -43,6 +44,8 @@ class Landing:
     stamp: dict[TagId, Generation] | None
     moved: bool
     not_stored: NotStored | None
+    traceback: TracebackType | None = None
+    """The error's own traceback: raising one instance for many callers would make it longer with each of them."""
 
 
 class Flight:
@@ -81,7 +84,10 @@ def answers(flight: Flight, landing: Landing, arrived: int) -> bool:
 
 
 class Flights:
-    """The flights of a process: at most one open flight a key. No method waits."""
+    """The flights of a process: at most one open flight a key. No method waits.
+
+    `lock` is reentrant: a coroutine that the garbage collector ends lands its flight wherever that happens to be.
+    """
 
     def __init__(self, lock: AbstractContextManager[Any]) -> None:
         self._lock = lock
@@ -125,8 +131,9 @@ class Flights:
         with self._lock:
             if self._open:
                 changed = set(tags)
-                for flight in [f for f in self._open.values() if not changed.isdisjoint(f.tags)]:
-                    self._close(flight)
+                for flight in list(self._open.values()):
+                    if not changed.isdisjoint(flight.tags):
+                        self._close(flight)
 
     def land(self, flight: Flight, landing: Landing | None) -> None:
         """End the flight and wake all who wait. None: it will never have a result. Only the first call counts."""

@@ -14,7 +14,9 @@ from cacheaside.policy.freshness import Freshness
 
 __all__ = ["load_nested", "read_nested"]
 
-_UNVOUCHED: Final = frozenset({NotStored.WRITER, NotStored.MOVED, NotStored.VALUE_TAGS})
+_UNVOUCHED: Final = frozenset((NotStored.WRITER, NotStored.MOVED, NotStored.VALUE_TAGS, NotStored.UNSTORABLE))
+"""Why an inner load makes the outer value one that cannot be stored. A value that could not be packed or asked for its
+tags is among them: what it depends on is not known."""
 
 
 async def read_nested(call: Call, nest: Nest, ports: Ports) -> Lookup[Any]:

@@ -102,11 +102,11 @@ class Near(Protocol):
     def drop(self, call: Call) -> None:
         """Remove what is held for `call`, value and all."""
 
-    def delay_refresh(self, call: Call, error: BaseException) -> None:
+    def delay_refresh(self, call: Call, failure: str) -> None:
         """A refresh failed: for a while the reads of this key do not start another."""
 
     def refresh_delayed(self, call: Call) -> str | None:
-        """The failure that delays the next refresh, by its class name; None when one may start."""
+        """The failure that delays the next refresh; None when one may start."""
 
 
 class Tier(Protocol):
@@ -189,6 +189,9 @@ class Crew(Protocol):
 
     async def wait(self, flight: Flight) -> Landing | None:
         """The flight's landing; None when it will never land (its leader was cancelled or died)."""
+
+    def leave(self, flights: Sequence[Flight]) -> None:
+        """The caller goes without waiting for these; a load that nobody waits for is stopped where it can be."""
 
     def behind(self, flow: Flow) -> bool:
         """Run `flow` behind the caller; False, with the flow closed, when too much is waiting already."""

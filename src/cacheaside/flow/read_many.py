@@ -52,11 +52,17 @@ async def _batched(calls: Sequence[Call], ports: Ports) -> list[Answer]:
     # Those this read leads are loaded before it waits for anybody else's: two reads that each lead what the other
     # waits for cannot wait in a circle.
     boarded = {call: ports.flights.board(call.key, call.tags) for call in missed}
-    led = [Boarded(call, flight) for call, (flight, leads) in boarded.items() if leads]
-    if led:
-        await lead(led, ports)
-    for call, (flight, leads) in boarded.items():
-        answered[call] = await _await_one(call, flight, leads, arrived, missed[call], ports)
+    waited: set[Flight] = set()
+    try:
+        led = [Boarded(call, flight) for call, (flight, leads) in boarded.items() if leads]
+        if led:
+            await lead(led, ports)
+        for call, (flight, leads) in boarded.items():
+            waited.add(flight)
+            answered[call] = await _await_one(call, flight, leads, arrived, missed[call], ports)
+    finally:
+        # Cancelled while it waited for one: it waits for the others no longer.
+        ports.crew.leave([flight for flight, _ in boarded.values() if flight not in waited])
     return [answered[call] for call in calls]
 
 

@@ -36,6 +36,10 @@ class _Run:
         """Whether the task will never go on: its loop stands still."""
         return self.loop.is_closed() or not self.loop.is_running()
 
+    def is_unwanted(self) -> bool:
+        """Whether nobody waits for any of its flights."""
+        return all(flight.waiting <= 0 and not flight.pinned for flight in self.flights)
+
     def stop(self) -> None:
         """Cancel the task, from any thread."""
         try:
@@ -103,7 +107,7 @@ class AsyncCrew:
             else:
                 await self._wait_for_another_loop(flight, landed)
         except asyncio.CancelledError:
-            self._leave(flight)
+            self.leave([flight])
             raise
         return flight.landing
 
@@ -113,12 +117,11 @@ class AsyncCrew:
             if not landed.done() and flight.run.gone():
                 self._flights.land(flight, None)
 
-    def _leave(self, flight: Flight) -> None:
-        """Stop the load when nobody waits for any of its flights any more."""
-        if not self._flights.leave(flight) or flight.run is None:
-            return
-        if all(one.waiting <= 0 and not one.pinned for one in flight.run.flights):
-            flight.run.stop()
+    def leave(self, flights: Sequence[Flight]) -> None:
+        """Stop a load when nobody waits for any of its flights any more."""
+        for flight in flights:
+            if self._flights.leave(flight) and flight.run is not None and flight.run.is_unwanted():
+                flight.run.stop()
 
     def behind(self, flow: Flow) -> bool:
         if len(self._behind) >= BACKGROUND_MAX:

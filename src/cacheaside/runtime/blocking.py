@@ -81,6 +81,11 @@ class BlockingCrew:
         leader = flight.run
         return CHECK_LEADER_S if leader is None else max(0.0, leader.deadline - self._clock.now())
 
+    def leave(self, flights: Sequence[Flight]) -> None:
+        """A load on a thread cannot be stopped; nobody waits for it."""
+        for flight in flights:
+            self._flights.leave(flight)
+
     def behind(self, flow: Flow) -> bool:
         with self._lock:
             if self._behind >= BACKGROUND_THREADS + BACKGROUND_WAITING_MAX:

@@ -139,10 +139,10 @@ class L1:
             if entry is not None:
                 self._remove(table, entry)
 
-    def delay_refresh(self, call: Call, error: BaseException) -> None:
+    def delay_refresh(self, call: Call, failure: str) -> None:
         """A refresh failed: start no other for a while."""
         with self.lock:
-            self.table_of(call).delay(call.slot, self._clock.now() + RETRY_AFTER_S, error)
+            self.table_of(call).delay(call.slot, self._clock.now() + RETRY_AFTER_S, failure)
 
     def refresh_delayed(self, call: Call) -> str | None:
         """The failure that delays the next refresh, or None."""

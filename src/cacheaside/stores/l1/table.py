@@ -74,8 +74,8 @@ class Table:
             return Remembered(record.held, record.ttl_s)
         return record.held
 
-    def delay(self, slot: Hashable, until: float, error: BaseException) -> None:
+    def delay(self, slot: Hashable, until: float, failure: str) -> None:
         """Start no refresh of `slot` before `until`."""
         if len(self.retries) >= RETRIES_MAX:
             self.retries.clear()
-        self.retries[slot] = (until, type(error).__name__)
+        self.retries[slot] = (until, failure)
