@@ -7,23 +7,15 @@ space, a quote, a glob character, a brace, or one of the marks ``: ~ , = ( ) # !
 
 from __future__ import annotations
 
-import re
-
 __all__ = ["escaped"]
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9\-_./@+]")
-_has_unsafe = _UNSAFE.search
+_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./@+")
+_of_byte = [chr(byte) if byte in _SAFE else f"%{byte:02X}" for byte in range(256)].__getitem__
 
 
 def escaped(text: str) -> str:
     """`text`, injectively, in characters that mean nothing else. Lone surrogates are escaped as well."""
     if text.isalnum() and text.isascii():
         return text
-    if _has_unsafe(text) is None:
-        return text
-    return _UNSAFE.sub(_escaped_character, text)
-
-
-def _escaped_character(found: re.Match[str]) -> str:
     # "surrogatepass" keeps this injective: valid UTF-8 never holds the three bytes a lone surrogate gets.
-    return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogatepass"))
+    return "".join(map(_of_byte, text.encode("utf-8", "surrogatepass")))
