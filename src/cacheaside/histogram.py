@@ -1,4 +1,4 @@
-"""A log-linear histogram of durations: integers only, fixed size, about 9 % resolution."""
+"""A log-linear histogram of durations: integers only, fixed size, eight buckets for each doubling."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _BUCKETS: Final = 40 * _SUB
 
 
 class Histogram:
-    """Counts of durations from 1 µs to 12 days; longer ones count in the last bucket.
+    """Counts of durations from 1 µs to 50 days; longer ones count in the last bucket.
 
-    A quantile is reported as the upper edge of its bucket, so it is never too small, and at most 12.5 % too large.
+    A quantile is reported as the upper edge of its bucket, so it is never too small, and too large by at most 12.5 %,
+    or by 1 µs where that is more.
     """
 
     __slots__ = ("_counts", "count", "sum_us")
@@ -34,9 +35,10 @@ class Histogram:
 
     def quantile_s(self, share: float) -> float:
         """The duration that `share` (0 to 1) of the counted ones do not exceed, in seconds; 0.0 when empty."""
-        rank = share * self.count
+        counts = list(self._counts)
+        rank = share * sum(counts)
         seen = 0
-        for index, n in enumerate(self._counts):
+        for index, n in enumerate(counts):
             seen += n
             if n and seen >= rank:
                 return _upper_us(index) / 1e6
@@ -47,9 +49,9 @@ class Histogram:
         """The mean in seconds; 0.0 when empty."""
         return self.sum_us / self.count / 1e6 if self.count else 0.0
 
-    def buckets(self) -> Iterator[tuple[float, int]]:
-        """Each used bucket's upper edge in seconds with its count."""
-        return ((_upper_us(index) / 1e6, n) for index, n in enumerate(self._counts) if n)
+    def buckets(self) -> Iterator[tuple[int, int]]:
+        """Each used bucket's upper edge, in microseconds, with its count."""
+        return ((_upper_us(index), n) for index, n in enumerate(self._counts) if n)
 
     def add(self, other: Histogram) -> None:
         """Count everything that `other` counted."""

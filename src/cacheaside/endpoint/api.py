@@ -24,7 +24,15 @@ from cacheaside.contract import Consistency
 from cacheaside.durations import Duration, Size
 from cacheaside.lookup import Lookup
 
-__all__ = ["AsyncEndpoint", "AsyncUsing", "BlockingEndpoint", "BlockingUsing", "Changes"]
+__all__ = [
+    "AsyncEndpoint",
+    "AsyncMethod",
+    "AsyncUsing",
+    "BlockingEndpoint",
+    "BlockingMethod",
+    "BlockingUsing",
+    "Changes",
+]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -60,14 +68,11 @@ class AsyncUsing(Protocol, Generic[P, V]):
         ...
 
 
-class AsyncEndpoint(Protocol, Generic[P, V]):
-    """A cached `async def`. Awaiting it gives a hit, or one load however many ask."""
+class AsyncMethod(Protocol, Generic[P, V]):
+    """What an `async def` endpoint offers besides calling it. A cached method that is taken from its class
+    is only this, and takes the instance first: `Shop.product.key(shop, 42)`."""
 
     __name__: str
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, V]:
-        """The value, within the contract; or the loader's own exception."""
-        ...
 
     async def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Lookup[V]:
         """The value with its circumstances: how it was served, its age, the bound that applied."""
@@ -75,19 +80,6 @@ class AsyncEndpoint(Protocol, Generic[P, V]):
 
     async def strong(self, *args: P.args, **kwargs: P.kwargs) -> V:
         """The value from the source, by a load of this caller's own, which is stored for the next reader."""
-        ...
-
-    def using(self, **changes: Unpack[Changes]) -> AsyncUsing[P, V]:
-        """The same endpoint with options of its contract changed: `product.using(grace=0)(42)`."""
-        ...
-
-    @overload
-    async def many(self, keys: Iterable[Any], *, return_exceptions: Literal[False] = False) -> list[V]: ...
-    @overload
-    async def many(self, keys: Iterable[Any], *, return_exceptions: bool) -> list[V | BaseException]: ...
-
-    def batch(self, loader: F) -> F:
-        """Declare the loader of many keys at once; see `cacheaside.endpoint.batch` for what it receives."""
         ...
 
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -106,8 +98,29 @@ class AsyncEndpoint(Protocol, Generic[P, V]):
         """The canonical key of these arguments."""
         ...
 
+
+class AsyncEndpoint(AsyncMethod[P, V], Protocol, Generic[P, V]):
+    """A cached `async def`. Awaiting it gives a hit, or one load however many ask."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, V]:
+        """The value, within the contract; or the loader's own exception."""
+        ...
+
+    def using(self, **changes: Unpack[Changes]) -> AsyncUsing[P, V]:
+        """The same endpoint with options of its contract changed: `product.using(grace=0)(42)`."""
+        ...
+
     @overload
-    def __get__(self, instance: None, owner: type[Any], /) -> AsyncEndpoint[P, V]: ...
+    async def many(self, keys: Iterable[Any], *, return_exceptions: Literal[False] = False) -> list[V]: ...
+    @overload
+    async def many(self, keys: Iterable[Any], *, return_exceptions: bool) -> list[V | BaseException]: ...
+
+    def batch(self, loader: F) -> F:
+        """Declare the loader of many keys at once; see `cacheaside.endpoint.batch` for what it receives."""
+        ...
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any], /) -> AsyncMethod[P, V]: ...
     @overload
     def __get__(
         self: AsyncEndpoint[Concatenate[S, Q], V], instance: S, owner: type[Any] | None = None, /
@@ -126,14 +139,11 @@ class BlockingUsing(Protocol, Generic[P, V]):
         ...
 
 
-class BlockingEndpoint(Protocol, Generic[P, V]):
-    """A cached `def`. Calling it gives a hit, or one load however many threads ask."""
+class BlockingMethod(Protocol, Generic[P, V]):
+    """What a `def` endpoint offers besides calling it. A cached method that is taken from its class
+    is only this, and takes the instance first: `Shop.product.key(shop, 42)`."""
 
     __name__: str
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> V:
-        """The value, within the contract; or the loader's own exception."""
-        ...
 
     def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Lookup[V]:
         """The value with its circumstances: how it was served, its age, the bound that applied."""
@@ -141,19 +151,6 @@ class BlockingEndpoint(Protocol, Generic[P, V]):
 
     def strong(self, *args: P.args, **kwargs: P.kwargs) -> V:
         """The value from the source, by a load of this caller's own, which is stored for the next reader."""
-        ...
-
-    def using(self, **changes: Unpack[Changes]) -> BlockingUsing[P, V]:
-        """The same endpoint with options of its contract changed: `product.using(grace=0)(42)`."""
-        ...
-
-    @overload
-    def many(self, keys: Iterable[Any], *, return_exceptions: Literal[False] = False) -> list[V]: ...
-    @overload
-    def many(self, keys: Iterable[Any], *, return_exceptions: bool) -> list[V | BaseException]: ...
-
-    def batch(self, loader: F) -> F:
-        """Declare the loader of many keys at once; see `cacheaside.endpoint.batch` for what it receives."""
         ...
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -172,8 +169,29 @@ class BlockingEndpoint(Protocol, Generic[P, V]):
         """The canonical key of these arguments."""
         ...
 
+
+class BlockingEndpoint(BlockingMethod[P, V], Protocol, Generic[P, V]):
+    """A cached `def`. Calling it gives a hit, or one load however many threads ask."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> V:
+        """The value, within the contract; or the loader's own exception."""
+        ...
+
+    def using(self, **changes: Unpack[Changes]) -> BlockingUsing[P, V]:
+        """The same endpoint with options of its contract changed: `product.using(grace=0)(42)`."""
+        ...
+
     @overload
-    def __get__(self, instance: None, owner: type[Any], /) -> BlockingEndpoint[P, V]: ...
+    def many(self, keys: Iterable[Any], *, return_exceptions: Literal[False] = False) -> list[V]: ...
+    @overload
+    def many(self, keys: Iterable[Any], *, return_exceptions: bool) -> list[V | BaseException]: ...
+
+    def batch(self, loader: F) -> F:
+        """Declare the loader of many keys at once; see `cacheaside.endpoint.batch` for what it receives."""
+        ...
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any], /) -> BlockingMethod[P, V]: ...
     @overload
     def __get__(
         self: BlockingEndpoint[Concatenate[S, Q], V], instance: S, owner: type[Any] | None = None, /

@@ -15,46 +15,55 @@ from typing import Any
 import msgspec
 
 from cacheaside.endpoint.facade import AsyncFacade, BlockingFacade
+from cacheaside.errors import UsageError
 
 __all__ = ["make_method"]
 
 
 class _Bound(msgspec.Struct, eq=False):
-    """An endpoint bound to an instance; one subclass per endpoint."""
+    """An endpoint bound to an instance; one subclass per endpoint. Taken from the class itself, without an instance,
+    it has the methods, which then take the instance first, as a function taken from a class does."""
 
     descriptor: Any
     instance: Any
     owner: Any
 
+    def _first(self) -> tuple[Any, ...]:
+        return () if self.instance is None else (self.instance,)
+
     def lookup(self, *args: Any, **kwargs: Any) -> Any:
-        return self.descriptor.facade.lookup(self.instance, *args, **kwargs)
+        return self.descriptor.facade.lookup(*self._first(), *args, **kwargs)
 
     def strong(self, *args: Any, **kwargs: Any) -> Any:
-        return self.descriptor.facade.strong(self.instance, *args, **kwargs)
+        return self.descriptor.facade.strong(*self._first(), *args, **kwargs)
 
     def invalidate(self, *args: Any, **kwargs: Any) -> Any:
-        return self.descriptor.facade.invalidate(self.instance, *args, **kwargs)
+        return self.descriptor.facade.invalidate(*self._first(), *args, **kwargs)
 
     def refresh(self, *args: Any, **kwargs: Any) -> Any:
-        return self.descriptor.facade.refresh(self.instance, *args, **kwargs)
+        return self.descriptor.facade.refresh(*self._first(), *args, **kwargs)
 
     def purge(self, *args: Any, **kwargs: Any) -> Any:
-        return self.descriptor.facade.purge(self.instance, *args, **kwargs)
+        return self.descriptor.facade.purge(*self._first(), *args, **kwargs)
 
     def key(self, *args: Any, **kwargs: Any) -> str:
-        key: str = self.descriptor.facade.key(self.instance, *args, **kwargs)
+        key: str = self.descriptor.facade.key(*self._first(), *args, **kwargs)
         return key
 
     def many(self, keys: Iterable[Any], *, return_exceptions: bool = False) -> Any:
-        return self.descriptor.facade.many(
-            keys, leading=(self.instance,), return_exceptions=return_exceptions
-        )
+        facade = self.descriptor.facade
+        return facade.many(keys, leading=self._instance(), return_exceptions=return_exceptions)
 
     def using(self, **changes: Any) -> Any:
-        return self.descriptor.facade.using(**changes).bound_to(self.instance)
+        return self.descriptor.facade.using(**changes).bound_to(self._instance())
+
+    def _instance(self) -> tuple[Any, ...]:
+        if self.instance is None:
+            raise UsageError(f"{self.descriptor.__qualname__} is a method: call it on an instance.")
+        return (self.instance,)
 
     def __repr__(self) -> str:
-        return f"<{self.descriptor.__qualname__} of {self.instance!r}>"
+        return f"<{self.descriptor.__qualname__} of a {type(self.instance).__name__}>"
 
 
 class _Method:

@@ -38,6 +38,14 @@ PLAIN_ANY: Final = frozenset((int, str, bytes, type(None), Unset))
 """The classes of a varied value that may stand in a raw key: no two of them are ever equal."""
 
 
+RAW_MAX: Final = 256
+"""The longest text or bytes that L1 holds as a key; of a longer one it holds the encoded key, which is hashed."""
+
+
+def _is_long(part: Any) -> bool:
+    return type(part) in (str, bytes) and len(part) > RAW_MAX
+
+
 @dataclass(frozen=True, slots=True)
 class Declared:
     """What the decorator was given, checked."""
@@ -109,9 +117,9 @@ class Endpoint:
 
     def _slot(self, parts: tuple[Any, ...], varied: tuple[Any, ...], key: TagId) -> Hashable:
         plain = all(type(part) in kinds for part, kinds in zip(parts, self.parameters.plain, strict=True))
-        if not plain or any(type(part) not in PLAIN_ANY for part in varied):
-            return (ENCODED, key)
         raw = parts + varied
+        if not plain or any(type(part) not in PLAIN_ANY for part in varied) or any(map(_is_long, raw)):
+            return (ENCODED, key)
         return raw[0] if len(raw) == 1 else raw
 
     def pack(self, value: Any) -> Packed:

@@ -46,6 +46,11 @@ class _Facade:
             call.terms = replace(call.terms, strong=True, store=False)
         return call
 
+    def _called(self, values: tuple[Any, ...]) -> Call:
+        if self.endpoint.parameters.has_self and values[0] is None:
+            raise UsageError(f"{self.endpoint.name} is a method: call it on an instance, not on its class.")
+        return self.prepared(self.endpoint.call(values))
+
     def calls(self, items: Any, leading: tuple[Any, ...], terms: Terms | None = None) -> list[Call]:
         """The calls of many keys: each item is the one argument, or a tuple or mapping of several."""
         if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
@@ -108,7 +113,7 @@ class AsyncFacade(_Facade):
 
     async def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
-        return (await self.read(self.prepared(self.endpoint.call(values)))).value
+        return (await self.read(self._called(values))).value
 
     async def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return await self.read(self.call(args, kwargs))
@@ -157,7 +162,7 @@ class BlockingFacade(_Facade):
 
     def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
-        return self.read(self.prepared(self.endpoint.call(values))).value
+        return self.read(self._called(values)).value
 
     def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return self.read(self.call(args, kwargs))
@@ -196,9 +201,9 @@ class AsyncUsing:
         self._terms = terms
         self._leading = leading
 
-    def bound_to(self, instance: Any) -> AsyncUsing:
-        """The same for a method of `instance`."""
-        return AsyncUsing(self._facade, self._terms, (instance,))
+    def bound_to(self, leading: tuple[Any, ...]) -> AsyncUsing:
+        """The same for a method, with its instance as the one `leading` argument."""
+        return AsyncUsing(self._facade, self._terms, leading)
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return (await self.lookup(*args, **kwargs)).value
@@ -215,9 +220,9 @@ class BlockingUsing:
         self._terms = terms
         self._leading = leading
 
-    def bound_to(self, instance: Any) -> BlockingUsing:
-        """The same for a method of `instance`."""
-        return BlockingUsing(self._facade, self._terms, (instance,))
+    def bound_to(self, leading: tuple[Any, ...]) -> BlockingUsing:
+        """The same for a method, with its instance as the one `leading` argument."""
+        return BlockingUsing(self._facade, self._terms, leading)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.lookup(*args, **kwargs).value

@@ -60,8 +60,9 @@ class Host:
         self.gate = Gate()
         self.l1 = L1(self.clock, entries_max=entries_max, bytes_max=bytes_max, everything=self.everything)
         self._worlds: list[dict[str, Any]] = []
-        self._async_flights = Flights(threading.Lock())
-        self._blocking_flights = Flights(threading.Lock())
+        # Reentrant: a flow that is collected as garbage leaves its flights in whatever code the collector interrupts.
+        self._async_flights = Flights(threading.RLock())
+        self._blocking_flights = Flights(threading.RLock())
         self.async_crew = AsyncCrew(self._async_flights)
         self.blocking_crew = BlockingCrew(self._blocking_flights, self.clock)
         self._tier = EmbeddedTier(self.l1, self.clock)
@@ -123,14 +124,14 @@ class Host:
             world["_now"] = now
 
     def after_fork(self) -> None:
-        """Whoever held a lock or ran a load may have stayed in the parent."""
+        """Whoever held a lock or ran a load may have stayed in the parent. The marks of its writers are kept: what
+        they commit the child will not hear."""
         self.lock = threading.RLock()
         self.l1.after_fork()
         for flights in (self._async_flights, self._blocking_flights):
-            flights.forget(threading.Lock())
+            flights.forget(threading.RLock())
         self.async_crew.forget()
         self.blocking_crew.forget()
-        self._tier.forget_writers()
         for source in (*self.sources.values(), self.default_source):
             source.limit.forget()
 
