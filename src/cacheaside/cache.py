@@ -294,7 +294,7 @@ class Cache:
     async def aclose(self) -> None:
         """End what this cache does behind its callers on this event loop, and its threads. Reads still work."""
         await self._host.async_crew.aclose()
-        self._host.blocking_crew.close()
+        await self._host.blocking_crew.aclose()
 
     def close(self) -> None:
         """End the threads that refresh behind callers. Reads still work."""

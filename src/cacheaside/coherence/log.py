@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 from cacheaside.types import TagId
@@ -10,12 +11,16 @@ from cacheaside.types import TagId
 __all__ = ["LOG_TAGS_MAX", "ChangeLog"]
 
 LOG_TAGS_MAX: Final = 65_536
+FORGET_PART: Final = 8
+"""One in so many tags is forgotten at once when the log is full."""
 
 
 class ChangeLog:
     """The last change of each recently changed tag, by number. Not thread-safe: guarded by the lock of L1.
 
-    It is bounded: the tags that changed longest ago are forgotten, and what it can no longer show it denies.
+    It is bounded: the tags that changed longest ago are forgotten, and what it can no longer show it denies. Many are
+    forgotten at a time, since no load under way then can be shown to be current any more; one at a time, that would be
+    every load, for as long as more tags change than it remembers.
     """
 
     __slots__ = ("_floor", "_last", "_tags_max", "number")
@@ -34,9 +39,20 @@ class ChangeLog:
         for tag in tags:
             last.pop(tag, None)
             last[tag] = self.number
-        while len(last) > self._tags_max:
-            oldest = next(iter(last))
-            self._floor = last.pop(oldest)
+        if len(last) > self._tags_max:
+            keep = self._tags_max - self._tags_max // FORGET_PART
+            for oldest in list(islice(last, len(last) - keep)):
+                self._floor = last.pop(oldest)
+
+    def forget_all(self) -> None:
+        """Everything may have changed: nothing that began before now can be shown to be current."""
+        self.number += 1
+        self._last.clear()
+        self._floor = self.number
+
+    def __len__(self) -> int:
+        """How many tags are remembered."""
+        return len(self._last)
 
     def last(self, tag: TagId) -> int:
         """The number of the last change of `tag`; when it is not known, of the last change that it could be."""

@@ -64,13 +64,13 @@ class Host:
         self._async_flights = Flights(threading.RLock())
         self._blocking_flights = Flights(threading.RLock())
         self.async_crew = AsyncCrew(self._async_flights)
-        self.blocking_crew = BlockingCrew(self._blocking_flights, self.clock)
+        self.blocking_crew = BlockingCrew(self._blocking_flights)
         self._tier = EmbeddedTier(self.l1, self.clock)
         both = (self._async_flights, self._blocking_flights)
         self._heard = EmbeddedHeard(self.l1, self._tier, self.clock, both)
-        self.ports = self._ports(AsyncLoads(), self._async_flights, self.async_crew, mark_lifetime_s)
+        self.ports = self._ports(AsyncLoads(self), self._async_flights, self.async_crew, mark_lifetime_s)
         self.blocking_ports = self._ports(
-            BlockingLoads(), self._blocking_flights, self.blocking_crew, mark_lifetime_s
+            BlockingLoads(self), self._blocking_flights, self.blocking_crew, mark_lifetime_s
         )
         _hosts.add(self)
 

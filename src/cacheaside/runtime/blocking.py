@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any, Final, TypeVar
 
-from cacheaside.errors import LoadTimeout
+from cacheaside.errors import LoadTimeout, UsageError
 from cacheaside.flow.flights import Flight, Flights, Landing
-from cacheaside.flow.ports import Clock, Flow
+from cacheaside.flow.ports import Flow
+from cacheaside.runtime.background import Background
 
 __all__ = ["BlockingCrew", "run_blocking"]
 
@@ -19,6 +21,8 @@ CHECK_LEADER_S: Final = 1.0
 """How often a follower looks whether its leader's thread still lives."""
 BACKGROUND_THREADS: Final = 4
 BACKGROUND_WAITING_MAX: Final = 64
+CLOSE_S: Final = 5.0
+"""How long `close` waits for refreshes under way."""
 
 
 def run_blocking(flow: Coroutine[Any, Any, T]) -> T:
@@ -45,15 +49,14 @@ class _Leader:
 class BlockingCrew:
     """Implements `flow.ports.Crew` for threads: the leader loads on its own thread, followers block."""
 
-    def __init__(self, flights: Flights, clock: Clock) -> None:
+    def __init__(self, flights: Flights) -> None:
         self._flights = flights
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
-        self._behind = 0
+        self._background = Background(
+            run_blocking, threads_max=BACKGROUND_THREADS, waiting_max=BACKGROUND_WAITING_MAX
+        )
 
     async def fly(self, flights: Sequence[Flight], fill: Flow, timeout_s: float) -> None:
-        leader = _Leader(threading.current_thread(), self._clock.now() + timeout_s, timeout_s)
+        leader = _Leader(threading.current_thread(), monotonic() + timeout_s, timeout_s)
         for flight in flights:
             flight.run = leader
         await fill
@@ -65,53 +68,35 @@ class BlockingCrew:
         if not self._flights.watch(flight, landed.set):
             return flight.landing
         try:
-            while not landed.wait(min(CHECK_LEADER_S, self._left_s(flight))):
-                leader = flight.run
-                if leader is not None and not leader.thread.is_alive():
+            while not landed.wait(self._look_after_s(flight)):
+                leader: _Leader | None = flight.run
+                if leader is None or not leader.thread.is_alive():
                     self._flights.land(flight, None)
-                elif self._left_s(flight) <= 0:
+                elif leader.thread is threading.current_thread():
+                    raise _waits_for_itself(flight)
+                elif leader.deadline <= monotonic():
                     # Its thread cannot be interrupted: let others try again, and tell this caller the truth.
                     self._flights.close([flight])
-                    raise _hung(flight)
+                    raise _hung(flight, leader)
         finally:
             self._flights.leave(flight)
         return flight.landing
 
-    def _left_s(self, flight: Flight) -> float:
-        leader = flight.run
-        return CHECK_LEADER_S if leader is None else max(0.0, leader.deadline - self._clock.now())
+    def _look_after_s(self, flight: Flight) -> float:
+        leader: _Leader | None = flight.run
+        if leader is None:
+            return CHECK_LEADER_S
+        if leader.thread is threading.current_thread():
+            return 0.0
+        return min(CHECK_LEADER_S, max(0.0, leader.deadline - monotonic()))
 
     def leave(self, flights: Sequence[Flight]) -> None:
-        """A load on a thread cannot be stopped; nobody waits for it."""
+        """A load on a thread cannot be stopped."""
         for flight in flights:
             self._flights.leave(flight)
 
     def behind(self, flow: Flow) -> bool:
-        with self._lock:
-            if self._behind >= BACKGROUND_THREADS + BACKGROUND_WAITING_MAX:
-                flow.close()
-                return False
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(BACKGROUND_THREADS, thread_name_prefix="cacheaside-behind")
-            self._behind += 1
-            pool = self._pool
-        try:
-            pool.submit(self._run_behind, flow)
-        except RuntimeError:  # the interpreter is shutting down
-            self._done_behind()
-            flow.close()
-            return False
-        return True
-
-    def _run_behind(self, flow: Flow) -> None:
-        try:
-            run_blocking(flow)
-        finally:
-            self._done_behind()
-
-    def _done_behind(self) -> None:
-        with self._lock:
-            self._behind -= 1
+        return self._background.submit(flow)
 
     async def surely(self, flow: Flow) -> Any:
         return await flow
@@ -121,27 +106,36 @@ class BlockingCrew:
         for flow in flows:
             try:
                 results.append(await flow)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - it is the caller's result
                 results.append(error)
         return results
 
     def close(self) -> None:
-        """Wait for the refreshes under way, start no others that wait."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+        """Start no refresh that waits, and let those under way finish, for up to `CLOSE_S`."""
+        self._background.close(CLOSE_S)
+
+    async def aclose(self) -> None:
+        """As `close`, without holding up the event loop."""
+        if self._background.busy:
+            await asyncio.to_thread(self.close)
+        else:
+            self.close()
 
     def forget(self) -> None:
-        """After a fork: the pool's threads stayed in the parent."""
-        self._lock = threading.Lock()
-        self._pool = None
-        self._behind = 0
+        """After a fork: the threads stayed in the parent."""
+        self._background.forget()
 
 
-def _hung(flight: Flight) -> LoadTimeout:
+def _hung(flight: Flight, leader: _Leader) -> LoadTimeout:
     return LoadTimeout(
-        f"{flight.key}: the load that this read shares had no answer after {flight.run.timeout_s:g} s.",
+        f"{flight.key}: the load that this read shares had no answer after {leader.timeout_s:g} s.",
         endpoint=flight.key,
         source="",
+    )
+
+
+def _waits_for_itself(flight: Flight) -> UsageError:
+    return UsageError(
+        f"{flight.key}: read while this very thread was storing it, by a value_tags= or store= function, or by a "
+        "signal handler. Those must not read what they are called for."
     )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import Token
 from threading import Event
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from cacheaside.errors import LoadTimeout, Overloaded, UsageError
 from cacheaside.flow.call import Call
-from cacheaside.flow.ports import Loaded
-from cacheaside.source.limit import Turn
-from cacheaside.source.nest import OpenNest, scope
+from cacheaside.flow.ports import Failure, Loaded
+from cacheaside.source.footing import Footing, footing
+from cacheaside.source.nest import OpenNest, current, scope
 from cacheaside.source.source import Source
 
 if TYPE_CHECKING:
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncLoads", "BlockingLoads", "Loadable"]
 
-RETRY_AFTER_S = 1.0
+RETRY_AFTER_S: Final = 1.0
+_ENDS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
+"""What ends the task or the process rather than the load: never a result."""
 
 
 class Loadable(Protocol):
@@ -32,12 +36,6 @@ class Loadable(Protocol):
     """Called with (resource, values)."""
     batch_loader: Callable[..., Any] | None
     """Called with (resource, calls); returns one result per call."""
-
-
-def _prepare(calls: Sequence[Call]) -> tuple[Loadable, OpenNest]:
-    endpoint = cast(Loadable, calls[0].endpoint)
-    outer = scope.get()
-    return endpoint, OpenNest(endpoint.source, outer if outer is not None and not outer.closed else None)
 
 
 def _overloaded(endpoint: Loadable) -> Overloaded:
@@ -60,40 +58,56 @@ def _timed_out(endpoint: Loadable) -> LoadTimeout:
     )
 
 
+class _Loads:
+    """What both colours share. home: tells this cache from others; a load of one cannot be stamped by another."""
+
+    def __init__(self, home: object = None) -> None:
+        self._home = home
+
+    def nest(self) -> OpenNest | None:
+        """The load under way that this code runs inside of, if any."""
+        nest = current()
+        if nest is not None and nest.home is not self._home:
+            # Its cache will not hear what is invalidated in this one, so what it computes must not be stored there.
+            nest.unvouched()
+        return nest
+
+    def _open(self, endpoint: Loadable) -> tuple[OpenNest, Token[OpenNest | None]]:
+        nest = OpenNest(endpoint.source, current(), self._home)
+        return nest, scope.set(nest)
+
+    def _close(self, nest: OpenNest, token: Token[OpenNest | None]) -> None:
+        nest.closed = True
+        # A coroutine that the garbage collector closes runs in a context that is not its own.
+        with suppress(ValueError):
+            scope.reset(token)
+
+
 def _loaded(results: Sequence[Any], nest: OpenNest) -> Loaded:
-    nest.closed = True
     return Loaded(results, nest.stamp, nest.oldest, nest.vouched)
 
 
-def _current_nest() -> OpenNest | None:
-    nest = scope.get()
-    if nest is not None and nest.closed:
-        # A task or thread that outlived the load it was started in: its reads are ordinary ones.
-        scope.set(None)
-        return None
-    return nest
-
-
-class AsyncLoads:
+class AsyncLoads(_Loads):
     """Implements `flow.ports.Loads` on an event loop."""
 
-    def nest(self) -> OpenNest | None:
-        return _current_nest()
-
     async def load(self, calls: Sequence[Call]) -> Loaded:
-        endpoint, nest = _prepare(calls)
-        token = scope.set(nest)
+        endpoint = cast(Loadable, calls[0].endpoint)
+        nest, token = self._open(endpoint)
         try:
             async with asyncio.timeout(endpoint.source.timeout_s) as deadline:
-                async with _turn(endpoint, nest.outer):
+                async with _turn(endpoint, nest):
                     results = await self._call(endpoint, calls)
         except TimeoutError:
             if deadline.expired():
                 raise _timed_out(endpoint) from None
             raise
+        except BaseException as error:
+            if isinstance(error, (Exception, *_ENDS)):
+                raise
+            # On a task of its own nobody would see it: a test's `pytest.fail`, a framework's own signal.
+            results = [Failure(error)] * len(calls)
         finally:
-            nest.closed = True
-            scope.reset(token)
+            self._close(nest, token)
         return _loaded(results, nest)
 
     async def _call(self, endpoint: Loadable, calls: Sequence[Call]) -> Sequence[Any]:
@@ -112,21 +126,17 @@ class AsyncLoads:
         return cast(Sequence[Any], await endpoint.batch_loader(resource, calls))
 
 
-class BlockingLoads:
+class BlockingLoads(_Loads):
     """Implements `flow.ports.Loads` on a thread: `load` never suspends, it blocks."""
 
-    def nest(self) -> OpenNest | None:
-        return _current_nest()
-
     async def load(self, calls: Sequence[Call]) -> Loaded:
-        endpoint, nest = _prepare(calls)
-        token = scope.set(nest)
+        endpoint = cast(Loadable, calls[0].endpoint)
+        nest, token = self._open(endpoint)
         try:
-            with _blocking_turn(endpoint, nest.outer):
+            with _blocking_turn(endpoint, nest):
                 results = self._call(endpoint, calls)
         finally:
-            nest.closed = True
-            scope.reset(token)
+            self._close(nest, token)
         return _loaded(results, nest)
 
     def _call(self, endpoint: Loadable, calls: Sequence[Call]) -> Sequence[Any]:
@@ -147,70 +157,62 @@ class BlockingLoads:
         return cast(Sequence[Any], endpoint.batch_loader(resource, calls))
 
 
+def _footing(
+    endpoint: Loadable, nest: OpenNest, wake: Callable[[], bool], gone: Callable[[], bool]
+) -> Footing:
+    source = endpoint.source
+    around = None if nest.outer is None else nest.outer.footing_of(source)
+    found = footing(source.limit, around, wake, gone)
+    if found is None:
+        raise _overloaded(endpoint)
+    return found
+
+
 @asynccontextmanager
-async def _turn(endpoint: Loadable, outer: OpenNest | None) -> AsyncIterator[None]:
-    source = endpoint.source
-    if outer is not None and outer.holds_turn_of(source):
-        yield
-        return
-    turn = source.limit.ask_now() or await _wait_for_turn(endpoint)
-    try:
-        yield
-    finally:
-        source.limit.give_back(turn)
-
-
-async def _wait_for_turn(endpoint: Loadable) -> Turn:
-    source = endpoint.source
+async def _turn(endpoint: Loadable, nest: OpenNest) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
+    its_loop = weakref.ref(loop)
     granted = loop.create_future()
 
     def set_granted() -> None:
         if not granted.done():
             granted.set_result(None)
 
-    def wake() -> None:
+    def wake() -> bool:
         try:
             loop.call_soon_threadsafe(set_granted)
-        except RuntimeError:  # the loop is closed: nobody is left to take this turn
-            if turn is not None:
-                source.limit.give_back(turn)
+        except RuntimeError:  # the loop is closed
+            return False
+        return True
 
-    turn = source.limit.ask(wake)
-    if turn is None:
-        raise _overloaded(endpoint)
+    def gone() -> bool:
+        # A load whose loop was closed under it may never be finalised: what it opened would await in its clean-up.
+        loop = its_loop()
+        return loop is None or loop.is_closed()
+
+    found = _footing(endpoint, nest, wake, gone)
     try:
-        if not turn.granted:
+        if not found.turn.granted:
             await granted
-    except BaseException:
-        source.limit.give_back(turn)
-        raise
-    return turn
+        nest.footing = found
+        yield
+    finally:
+        found.leave()
 
 
 @contextmanager
-def _blocking_turn(endpoint: Loadable, outer: OpenNest | None) -> Iterator[None]:
-    source = endpoint.source
-    if outer is not None and outer.holds_turn_of(source):
-        yield
-        return
-    turn = source.limit.ask_now() or _block_for_turn(endpoint)
+def _blocking_turn(endpoint: Loadable, nest: OpenNest) -> Iterator[None]:
+    granted = Event()
+
+    def wake() -> bool:
+        granted.set()
+        return True
+
+    found = _footing(endpoint, nest, wake, lambda: False)
     try:
+        if not found.turn.granted and not granted.wait(endpoint.source.timeout_s):
+            raise _timed_out(endpoint)
+        nest.footing = found
         yield
     finally:
-        source.limit.give_back(turn)
-
-
-def _block_for_turn(endpoint: Loadable) -> Turn:
-    source = endpoint.source
-    granted = Event()
-    turn = source.limit.ask(granted.set)
-    if turn is None:
-        raise _overloaded(endpoint)
-    try:
-        if not turn.granted and not granted.wait(source.timeout_s):
-            raise _timed_out(endpoint)
-    except BaseException:
-        source.limit.give_back(turn)
-        raise
-    return turn
+        found.leave()

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from threading import Lock
+from threading import RLock
 
+from cacheaside.source.footing import Footing
 from cacheaside.source.source import Source
 from cacheaside.types import Generation, TagId
 
-__all__ = ["OpenNest", "scope"]
+__all__ = ["OpenNest", "current", "scope"]
 
 
 class OpenNest:
-    """Implements `flow.ports.Nest`. Reads may come from several tasks or threads that the loader started."""
+    """Implements `flow.ports.Nest`. Reads may come from several tasks or threads that the loader started.
 
-    __slots__ = ("_lock", "closed", "oldest", "outer", "source", "stamp", "vouched")
+    home: the cache that the load is of. footing: what it stands on, once its turn has come.
+    """
 
-    def __init__(self, source: Source[object], outer: OpenNest | None) -> None:
-        self._lock = Lock()
+    __slots__ = ("_lock", "closed", "footing", "home", "oldest", "outer", "source", "stamp", "vouched")
+
+    def __init__(self, source: Source[object], outer: OpenNest | None, home: object = None) -> None:
+        self._lock = RLock()
         self.source = source
         self.outer = outer
+        self.home = home
+        self.footing: Footing | None = None
         self.stamp: dict[TagId, Generation] = {}
         self.oldest: float | None = None
         self.vouched = True
@@ -37,16 +43,30 @@ class OpenNest:
         """Something that cannot be vouched for was read."""
         self.vouched = False
 
-    def holds_turn_of(self, source: Source[object]) -> bool:
-        """Whether this load, or one around it, holds a turn of `source`: a load inside it must not ask for another,
-        or as many outer loads as there are turns would wait for each other."""
+    def footing_of(self, source: Source[object]) -> Footing | None:
+        """The footing of this load, or of the nearest around it, that is of `source`."""
         nest: OpenNest | None = self
         while nest is not None:
-            if nest.source is source:
-                return True
+            if nest.source is source and nest.footing is not None:
+                return nest.footing
             nest = nest.outer
-        return False
+        return None
 
 
 scope: ContextVar[OpenNest | None] = ContextVar("cacheaside_scope", default=None)
 """The load that this context runs inside of. Anything but None takes reads off the fast path."""
+
+
+def current() -> OpenNest | None:
+    """The load under way that this code runs inside of, if any.
+
+    A task or thread that outlived the load it was started in belongs to the load around that one; outside of all, its
+    reads are ordinary ones, and fast again.
+    """
+    nest = scope.get()
+    if nest is None or not nest.closed:
+        return nest
+    while nest is not None and nest.closed:
+        nest = nest.outer
+    scope.set(nest)
+    return nest
