@@ -91,6 +91,12 @@ class FrozenWithHidden:
 
 
 @attrs.frozen
+class FrozenAttrsWithHidden:
+    a: int
+    seen: list[int] = attrs.field(init=False, factory=list)
+
+
+@attrs.frozen
 class FrozenAttrs:
     a: int
 
@@ -184,6 +190,7 @@ CASES: list[tuple[Any, Any, Sharing]] = [
     (Box, Box([1]), Sharing.DECODE),
     (Tree, Tree([Tree()]), Sharing.DECODE),
     (FrozenWithHidden, FrozenWithHidden(1), Sharing.DECODE),
+    (FrozenAttrsWithHidden, FrozenAttrsWithHidden(1), Sharing.DECODE),
     (Slots, Slots(1), Sharing.DECODE),
     (MutableAttrs, MutableAttrs(1), Sharing.DECODE),
     (PairOfList, PairOfList([1]), Sharing.DECODE),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import msgspec
@@ -192,15 +191,14 @@ class _Shaping:
 
 
 def is_frozen_record(cls: Any) -> bool:
-    """Whether instances of `cls` refuse to be changed, and hold nothing beyond fields that are looked at."""
+    """Whether instances of `cls` refuse to be changed; their fields are looked at on their own."""
     config = getattr(cls, "__struct_config__", None)
     if config is not None:
         return bool(config.frozen)
     if hasattr(cls, "__attrs_attrs__"):
-        frozen = cls.__setattr__.__name__ in ("_frozen_setattrs", "__frozen_setattrs")
-        return frozen and all(attribute.init for attribute in cls.__attrs_attrs__)
+        return cls.__setattr__.__name__ in ("_frozen_setattrs", "__frozen_setattrs")
     if hasattr(cls, "__dataclass_params__"):
-        return bool(cls.__dataclass_params__.frozen) and all(known.init for known in dataclasses.fields(cls))
+        return bool(cls.__dataclass_params__.frozen)
     return issubclass(cls, tuple) and not cls.__dictoffset__
 
 

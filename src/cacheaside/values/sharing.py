@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Callable
 from typing import Any
@@ -83,7 +82,7 @@ def _copier(shape: Shape) -> tuple[type, Copier] | None:
 
 def _lives_in_dict(cls: Any) -> bool:
     """Whether a dataclass keeps all of its state in the instance `__dict__`. Slots are decoded faster."""
-    if not hasattr(cls, "__dataclass_params__") or not all(known.init for known in dataclasses.fields(cls)):
+    if not hasattr(cls, "__dataclass_params__"):
         return False
     # A slot or a C base makes room for more.
     return cls.__dictoffset__ != 0 and bool(cls.__basicsize__ == _Ordinary.__basicsize__)
