@@ -68,9 +68,10 @@ class Host:
         self._tier = EmbeddedTier(self.l1, self.clock)
         both = (self._async_flights, self._blocking_flights)
         self._heard = EmbeddedHeard(self.l1, self._tier, self.clock, both)
-        self.ports = self._ports(AsyncLoads(self), self._async_flights, self.async_crew, mark_lifetime_s)
+        home = object()  # not the host: contexts that were copied inside a load would keep it alive
+        self.ports = self._ports(AsyncLoads(home), self._async_flights, self.async_crew, mark_lifetime_s)
         self.blocking_ports = self._ports(
-            BlockingLoads(self), self._blocking_flights, self.blocking_crew, mark_lifetime_s
+            BlockingLoads(home), self._blocking_flights, self.blocking_crew, mark_lifetime_s
         )
         _hosts.add(self)
 
