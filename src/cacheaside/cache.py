@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import FrameType, TracebackType
 from typing import Any, Final, Self, TypeVar, cast, overload
@@ -12,7 +12,7 @@ from cacheaside.contract import Contract
 from cacheaside.durations import Duration, Size, byte_count, seconds
 from cacheaside.endpoint.changing import Changing
 from cacheaside.endpoint.colours import check_opener
-from cacheaside.endpoint.declare import Declaration, Tags, declare
+from cacheaside.endpoint.declare import Declaration, Tags, Vary, declare
 from cacheaside.endpoint.decorating import WithoutSource, WithSource
 from cacheaside.endpoint.host import EVERYTHING, Host
 from cacheaside.endpoint.inline import Inline
@@ -140,8 +140,8 @@ class Cache:
         source: Source[R],
         tags: Tags = (),
         value_tags: Callable[[Any], Iterable[Tag]] | None = None,
-        vary: Callable[..., Any] | Sequence[Any] = (),
-        ignore: Sequence[str] = (),
+        vary: Vary = (),
+        ignore: Iterable[str] = (),
         version: int | str = 1,
         max_tags: int = DEFAULT_TAGS_MAX,
     ) -> WithSource[R]: ...
@@ -153,8 +153,8 @@ class Cache:
         *,
         tags: Tags = (),
         value_tags: Callable[[Any], Iterable[Tag]] | None = None,
-        vary: Callable[..., Any] | Sequence[Any] = (),
-        ignore: Sequence[str] = (),
+        vary: Vary = (),
+        ignore: Iterable[str] = (),
         version: int | str = 1,
         max_tags: int = DEFAULT_TAGS_MAX,
     ) -> WithoutSource: ...
@@ -166,8 +166,8 @@ class Cache:
         source: Source[Any] | None = None,
         tags: Tags = (),
         value_tags: Callable[[Any], Iterable[Tag]] | None = None,
-        vary: Callable[..., Any] | Sequence[Any] = (),
-        ignore: Sequence[str] = (),
+        vary: Vary = (),
+        ignore: Iterable[str] = (),
         version: int | str = 1,
         max_tags: int = DEFAULT_TAGS_MAX,
     ) -> Any:
@@ -223,7 +223,7 @@ class Cache:
         contract: Contract,
         *,
         type: Any = ...,
-        tags: Sequence[Tag] = (),
+        tags: Iterable[Tag] = (),
     ) -> V: ...
     @overload
     async def get_or_load(
@@ -233,7 +233,7 @@ class Cache:
         contract: Contract,
         *,
         type: Any = ...,
-        tags: Sequence[Tag] = (),
+        tags: Iterable[Tag] = (),
     ) -> V: ...
     async def get_or_load(
         self,
@@ -242,7 +242,7 @@ class Cache:
         contract: Contract,
         *,
         type: Any = Any,
-        tags: Sequence[Tag] = (),
+        tags: Iterable[Tag] = (),
     ) -> Any:
         """What `loader` returns, cached under `key`, any value or tuple of values that can be part of a key.
 
@@ -353,7 +353,7 @@ class Blocking:
         contract: Contract,
         *,
         type: Any = Any,
-        tags: Sequence[Tag] = (),
+        tags: Iterable[Tag] = (),
     ) -> V:
         """As `Cache.get_or_load`, with a plain function."""
         return cast(V, self._inline.read_blocking(key, loader, contract, type, tags))

@@ -1,7 +1,8 @@
 """The types users see: what a decorated function is to a type checker.
 
 At run time a decorated function is the generated function itself, with these methods as attributes; a decorated
-method is a descriptor that binds them to the instance.
+method is a descriptor that binds them to the instance. `__get__` says so to type checkers: its last overload is for a
+`@staticmethod` above the decorator, which binds nothing.
 """
 
 from __future__ import annotations
@@ -24,15 +25,7 @@ from cacheaside.contract import Consistency
 from cacheaside.durations import Duration, Size
 from cacheaside.lookup import Lookup
 
-__all__ = [
-    "AsyncEndpoint",
-    "AsyncMethod",
-    "AsyncUsing",
-    "BlockingEndpoint",
-    "BlockingMethod",
-    "BlockingUsing",
-    "Changes",
-]
+__all__ = ["AsyncEndpoint", "AsyncUsing", "BlockingEndpoint", "BlockingUsing", "Changes"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -68,11 +61,14 @@ class AsyncUsing(Protocol, Generic[P, V]):
         ...
 
 
-class AsyncMethod(Protocol, Generic[P, V]):
-    """What an `async def` endpoint offers besides calling it. A cached method that is taken from its class
-    is only this, and takes the instance first: `Shop.product.key(shop, 42)`."""
+class AsyncEndpoint(Protocol, Generic[P, V]):
+    """A cached `async def`. Awaiting it gives a hit, or one load however many ask."""
 
     __name__: str
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, V]:
+        """The value, within the contract; or the loader's own exception."""
+        ...
 
     async def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Lookup[V]:
         """The value with its circumstances: how it was served, its age, the bound that applied."""
@@ -80,6 +76,19 @@ class AsyncMethod(Protocol, Generic[P, V]):
 
     async def strong(self, *args: P.args, **kwargs: P.kwargs) -> V:
         """The value from the source, by a load of this caller's own, which is stored for the next reader."""
+        ...
+
+    def using(self, **changes: Unpack[Changes]) -> AsyncUsing[P, V]:
+        """The same endpoint with options of its contract changed: `product.using(grace=0)(42)`."""
+        ...
+
+    @overload
+    async def many(self, keys: Iterable[Any], *, return_exceptions: Literal[False] = False) -> list[V]: ...
+    @overload
+    async def many(self, keys: Iterable[Any], *, return_exceptions: bool) -> list[V | BaseException]: ...
+
+    def batch(self, loader: F) -> F:
+        """Declare the loader of many keys at once; see `cacheaside.endpoint.batch` for what it receives."""
         ...
 
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -98,33 +107,14 @@ class AsyncMethod(Protocol, Generic[P, V]):
         """The canonical key of these arguments."""
         ...
 
-
-class AsyncEndpoint(AsyncMethod[P, V], Protocol, Generic[P, V]):
-    """A cached `async def`. Awaiting it gives a hit, or one load however many ask."""
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, V]:
-        """The value, within the contract; or the loader's own exception."""
-        ...
-
-    def using(self, **changes: Unpack[Changes]) -> AsyncUsing[P, V]:
-        """The same endpoint with options of its contract changed: `product.using(grace=0)(42)`."""
-        ...
-
     @overload
-    async def many(self, keys: Iterable[Any], *, return_exceptions: Literal[False] = False) -> list[V]: ...
-    @overload
-    async def many(self, keys: Iterable[Any], *, return_exceptions: bool) -> list[V | BaseException]: ...
-
-    def batch(self, loader: F) -> F:
-        """Declare the loader of many keys at once; see `cacheaside.endpoint.batch` for what it receives."""
-        ...
-
-    @overload
-    def __get__(self, instance: None, owner: type[Any], /) -> AsyncMethod[P, V]: ...
+    def __get__(self, instance: None, owner: type[Any], /) -> AsyncEndpoint[P, V]: ...
     @overload
     def __get__(
         self: AsyncEndpoint[Concatenate[S, Q], V], instance: S, owner: type[Any] | None = None, /
     ) -> AsyncEndpoint[Q, V]: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any] | None = None, /) -> AsyncEndpoint[P, V]: ...
 
 
 class BlockingUsing(Protocol, Generic[P, V]):
@@ -139,11 +129,14 @@ class BlockingUsing(Protocol, Generic[P, V]):
         ...
 
 
-class BlockingMethod(Protocol, Generic[P, V]):
-    """What a `def` endpoint offers besides calling it. A cached method that is taken from its class
-    is only this, and takes the instance first: `Shop.product.key(shop, 42)`."""
+class BlockingEndpoint(Protocol, Generic[P, V]):
+    """A cached `def`. Calling it gives a hit, or one load however many threads ask."""
 
     __name__: str
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> V:
+        """The value, within the contract; or the loader's own exception."""
+        ...
 
     def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Lookup[V]:
         """The value with its circumstances: how it was served, its age, the bound that applied."""
@@ -151,6 +144,19 @@ class BlockingMethod(Protocol, Generic[P, V]):
 
     def strong(self, *args: P.args, **kwargs: P.kwargs) -> V:
         """The value from the source, by a load of this caller's own, which is stored for the next reader."""
+        ...
+
+    def using(self, **changes: Unpack[Changes]) -> BlockingUsing[P, V]:
+        """The same endpoint with options of its contract changed: `product.using(grace=0)(42)`."""
+        ...
+
+    @overload
+    def many(self, keys: Iterable[Any], *, return_exceptions: Literal[False] = False) -> list[V]: ...
+    @overload
+    def many(self, keys: Iterable[Any], *, return_exceptions: bool) -> list[V | BaseException]: ...
+
+    def batch(self, loader: F) -> F:
+        """Declare the loader of many keys at once; see `cacheaside.endpoint.batch` for what it receives."""
         ...
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -169,30 +175,11 @@ class BlockingMethod(Protocol, Generic[P, V]):
         """The canonical key of these arguments."""
         ...
 
-
-class BlockingEndpoint(BlockingMethod[P, V], Protocol, Generic[P, V]):
-    """A cached `def`. Calling it gives a hit, or one load however many threads ask."""
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> V:
-        """The value, within the contract; or the loader's own exception."""
-        ...
-
-    def using(self, **changes: Unpack[Changes]) -> BlockingUsing[P, V]:
-        """The same endpoint with options of its contract changed: `product.using(grace=0)(42)`."""
-        ...
-
     @overload
-    def many(self, keys: Iterable[Any], *, return_exceptions: Literal[False] = False) -> list[V]: ...
-    @overload
-    def many(self, keys: Iterable[Any], *, return_exceptions: bool) -> list[V | BaseException]: ...
-
-    def batch(self, loader: F) -> F:
-        """Declare the loader of many keys at once; see `cacheaside.endpoint.batch` for what it receives."""
-        ...
-
-    @overload
-    def __get__(self, instance: None, owner: type[Any], /) -> BlockingMethod[P, V]: ...
+    def __get__(self, instance: None, owner: type[Any], /) -> BlockingEndpoint[P, V]: ...
     @overload
     def __get__(
         self: BlockingEndpoint[Concatenate[S, Q], V], instance: S, owner: type[Any] | None = None, /
     ) -> BlockingEndpoint[Q, V]: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any] | None = None, /) -> BlockingEndpoint[P, V]: ...

@@ -25,9 +25,11 @@ from cacheaside.source.source import Source
 from cacheaside.tags import Tag, TagFamily, tag_ids
 from cacheaside.values import Codec, Sharing, codec_for
 
-__all__ = ["Declaration", "Tags", "declare"]
+__all__ = ["Declaration", "Tags", "Vary", "declare"]
 
 Tags = Callable[..., Iterable[Tag]] | Iterable[Tag]
+Varying = ContextVar[Any] | Callable[..., Any]
+Vary = Varying | Iterable[Varying]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class Declaration:
     source: Source[Any] | None
     tags: Tags
     value_tags: Callable[..., Iterable[Tag]] | None
-    vary: Callable[..., Any] | Sequence[Any]
-    ignore: Sequence[str]
+    vary: Vary
+    ignore: Iterable[str]
     version: int | str
     max_tags: int
 

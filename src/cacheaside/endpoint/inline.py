@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from inspect import Parameter, Signature
 from typing import Any, Final
 
@@ -41,7 +41,7 @@ class Inline:
         self._endpoints: dict[tuple[Terms, Any], Endpoint] = {}
 
     async def read(
-        self, key: Any, loader: Callable[[], Any], contract: Contract, kind: Any, tags: Sequence[Tag]
+        self, key: Any, loader: Callable[[], Any], contract: Contract, kind: Any, tags: Iterable[Tag]
     ) -> Any:
         """The value under `key`, loaded by a function or a coroutine function."""
         endpoint = self._endpoint(contract, kind, loader)
@@ -50,7 +50,7 @@ class Inline:
         return (await facade.read(facade.prepared(call))).value
 
     def read_blocking(
-        self, key: Any, loader: Callable[[], Any], contract: Contract, kind: Any, tags: Sequence[Tag]
+        self, key: Any, loader: Callable[[], Any], contract: Contract, kind: Any, tags: Iterable[Tag]
     ) -> Any:
         """The value under `key`, loaded by a plain function."""
         endpoint = self._endpoint(contract, kind, loader)
