@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,22 @@ def test_ctrl_c_ends_it_cleanly(environment: dict[str, str], moment: str, proces
     assert rest.endswith("stopped\n")
     assert complaints == ""
     assert not any(_exists(pid) for pid in children)
+
+
+def test_children_do_not_outlive_a_parent_that_was_killed(environment: dict[str, str]) -> None:
+    """Killed without a chance to say so, the parent's end is the end of its children."""
+    with subprocess.Popen(
+        [*DEMO, "--seconds", "40"], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if line.startswith("   "))
+        children = _children_of(process.pid)
+        assert len(children) == 2
+        process.kill()
+    deadline = time.monotonic() + 20
+    while any(_exists(pid) for pid in children):
+        assert time.monotonic() < deadline, f"still running: {children}"
+        time.sleep(0.02)
 
 
 @pytest.mark.usefixtures("_nothing_left")

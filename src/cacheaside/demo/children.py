@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
@@ -65,12 +66,12 @@ class Child(Generic[R]):
         assert process.stdin is not None
         process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), _PATIENCE_S)
-        except (TimeoutError, asyncio.CancelledError):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), _PATIENCE_S)
+        finally:
             if process.returncode is None:
                 process.kill()
             await process.wait()
-        finally:
             self._printed.close()
 
     def tell(self, order: Struct) -> None:
@@ -86,7 +87,14 @@ class Child(Generic[R]):
         while report := await stdout.readline():
             yield self._decoder.decode(report)
         if code := await self._running.wait():
-            raise ChildFailed(f"{self._module} ended with code {code}:\n{self._last_words()}")
+            raise ChildFailed(
+                f"{self._module} ended with code {code}:\n{await asyncio.to_thread(self._last_words)}"
+            )
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it runs."""
+        return self._running.returncode
 
     @property
     def _running(self) -> asyncio.subprocess.Process:

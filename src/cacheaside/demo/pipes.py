@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import queue
 import signal
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -30,14 +32,18 @@ def leave_signals_to_the_parent() -> None:
 
 
 class Parent:
-    """The process that started this one. Made inside the event loop."""
+    """The process that started this one. Made inside the event loop.
+
+    Threads wait for the pipes: not every platform's event loop can, and a pipe that is full would block it. They use
+    the bare descriptors, since a buffered reader's lock, held at exit, would abort the interpreter.
+    """
 
     def __init__(self) -> None:
-        self._orders: asyncio.Queue[ToChild | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
-        # A thread, since not every platform's event loop can wait for a pipe. It reads the bare descriptor: a
-        # buffered reader's lock, held at exit, would abort the interpreter.
-        threading.Thread(target=self._listen, name="orders", daemon=True).start()
+        self._orders: asyncio.Queue[ToChild | None] = asyncio.Queue()
+        self._reports: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        for work in (self._listen, self._speak):
+            threading.Thread(target=work, daemon=True).start()
 
     async def orders(self) -> AsyncIterator[ToChild]:
         """What the parent says, until it closes the pipe or is gone."""
@@ -45,13 +51,8 @@ class Parent:
             yield order
 
     def tell(self, message: Struct) -> None:
-        """Send a report. A parent that is gone is told nothing."""
-        left = line(message)
-        try:
-            while left:
-                left = left[os.write(_STDOUT, left) :]
-        except BrokenPipeError:
-            self.hang_up()
+        """Send a report, without waiting; a parent that has what it wants ends the orders."""
+        self._reports.put(line(message))
 
     def hang_up(self) -> None:
         """Take no more orders."""
@@ -66,8 +67,15 @@ class Parent:
                 self._put(decoder.decode(order))
         self._put(None)
 
+    def _speak(self) -> None:
+        while True:
+            left = self._reports.get()
+            try:
+                while left:
+                    left = left[os.write(_STDOUT, left) :]
+            except BrokenPipeError:
+                return self._put(None)
+
     def _put(self, order: ToChild | None) -> None:
-        try:
+        with suppress(RuntimeError):  # the loop has ended, and nobody takes orders any more
             self._loop.call_soon_threadsafe(self._orders.put_nowait, order)
-        except RuntimeError:
-            return  # the loop has ended, and nobody takes orders any more
