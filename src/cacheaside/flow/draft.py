@@ -86,8 +86,6 @@ def _ask_the_value(draft: Draft) -> None:
 
 def verdict_on(draft: Draft, writers: frozenset[TagId], *, moved: bool) -> NotStored | None:
     """None when the draft may be stored, else why not."""
-    if draft.error is not None and draft.remembered_s is None:
-        return NotStored.CONTRACT
     packed = draft.packed
     loaded = storing.Loaded(
         absent=packed is not None and packed.absent,
@@ -100,7 +98,10 @@ def verdict_on(draft: Draft, writers: frozenset[TagId], *, moved: bool) -> NotSt
         tags_max=draft.call.endpoint.tags_max,
         unstorable=not draft.tagged or (packed is None and draft.error is None),
     )
-    return storing.may_store(loaded, draft.call.terms)
+    refused = storing.may_store(loaded, draft.call.terms)
+    if refused is None and draft.error is not None and draft.remembered_s is None:
+        return NotStored.CONTRACT
+    return refused
 
 
 def record_of(draft: Draft, stamp: Mapping[TagId, Generation], loaded_at: float, load_s: float) -> Record:

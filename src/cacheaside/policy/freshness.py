@@ -88,7 +88,8 @@ def judge(held: Held | None, terms: Terms, now: float) -> Freshness:
         return Freshness.ABSENT
     age_s = now - held.loaded_at
     if held.invalidated:
-        outdated = terms.stale_after_invalidation_s > 0 and age_s < terms.stale_after_invalidation_s
+        # Like grace, this is for values: a remembered error would outlive its own time.
+        outdated = held.grace and age_s < terms.stale_after_invalidation_s
         return Freshness.OUTDATED if outdated else Freshness.INVALIDATED
     fresh_s = fresh_for_s(held, terms)
     if age_s < fresh_s:

@@ -33,9 +33,21 @@ class Loaded:
 
 
 def may_store(loaded: Loaded, terms: Terms) -> NotStored | None:
-    """None when the value may be stored, else the reason why it may only be returned."""
+    """None when the value may be stored, else the reason why it may only be returned.
+
+    What makes a value unsafe comes before what the contract says, because whoever reads inside a load trusts a value
+    that was not stored for the contract's sake alone: (1) a writer marks and bumps a tag (2) an outer load reads an
+    absent row inside, loaded under that mark, and hears "contract" (3) the outer value is stored (4) the writer commits
+    and dies.
+    """
     if loaded.unstorable:
         return NotStored.UNSTORABLE
+    if loaded.writer:
+        return NotStored.WRITER
+    if loaded.moved:
+        return NotStored.MOVED
+    if not loaded.held_still:
+        return NotStored.VALUE_TAGS
     if not terms.store or not loaded.accepted:
         return NotStored.CONTRACT
     if loaded.absent and not terms.absent_ttl_s:
@@ -44,10 +56,4 @@ def may_store(loaded: Loaded, terms: Terms) -> NotStored | None:
         return NotStored.TOO_MANY_TAGS
     if terms.max_bytes is not None and loaded.size_bytes > terms.max_bytes:
         return NotStored.TOO_LARGE
-    if loaded.writer:
-        return NotStored.WRITER
-    if loaded.moved:
-        return NotStored.MOVED
-    if not loaded.held_still:
-        return NotStored.VALUE_TAGS
     return None
