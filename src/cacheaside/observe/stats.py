@@ -1,46 +1,90 @@
 """The four numbers and what they are made of, per endpoint: hit rate, miss rate, fill latency, database amplification.
 
-A snapshot: plain integers, taken without stopping anything. No key and no value is in it.
+A snapshot: plain integers, taken without stopping anything, so that counters that move together may be one apart. No
+key and no value is in it. Counters never go back: what happened in a minute is the difference of two snapshots.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from cacheaside.histogram import Histogram
 from cacheaside.lookup import Forward, NotStored
 from cacheaside.tally import Tally
 
-__all__ = ["CacheStats", "EndpointStats", "Latency", "endpoint_stats"]
+__all__ = ["CacheStats", "Distribution", "EndpointStats", "endpoint_stats"]
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
-    """A distribution of durations, in seconds; quantiles are upper edges of buckets."""
+class Distribution:
+    """Durations, counted in buckets.
+
+    buckets_us: each used bucket's upper edge, in microseconds, with the number of durations in it; ascending. sum_us:
+    of all of them. Quantiles are upper edges: never too small, and too large by at most 12.5 % or 1 µs.
+    """
 
     count: int
-    mean_s: float
-    p50_s: float
-    p99_s: float
+    sum_us: int
+    buckets_us: tuple[tuple[int, int], ...]
 
     @classmethod
-    def of(cls, histogram: Histogram) -> Latency:
-        """The summary of `histogram`."""
-        return cls(histogram.count, histogram.mean_s, histogram.quantile_s(0.5), histogram.quantile_s(0.99))
+    def of(cls, histogram: Histogram) -> Distribution:
+        """What `histogram` counted so far."""
+        buckets = tuple(histogram.buckets())
+        return cls(sum(n for _, n in buckets), histogram.sum_us, buckets)
+
+    @property
+    def mean_s(self) -> float:
+        """The mean in seconds; 0.0 when empty."""
+        return self.sum_us / self.count / 1e6 if self.count else 0.0
+
+    def quantile_s(self, share: float) -> float:
+        """The duration that `share` (0 to 1) of the counted ones do not exceed, in seconds; 0.0 when empty."""
+        rank = share * self.count
+        seen = 0
+        for upper_us, n in self.buckets_us:
+            seen += n
+            if seen >= rank:
+                return upper_us / 1e6
+        return 0.0
+
+    @property
+    def p50_s(self) -> float:
+        """The median, in seconds."""
+        return self.quantile_s(0.5)
+
+    @property
+    def p99_s(self) -> float:
+        """The 99th percentile, in seconds."""
+        return self.quantile_s(0.99)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for JSON, with mean and quantiles."""
+        return asdict(self) | {"mean_s": self.mean_s, "p50_s": self.p50_s, "p99_s": self.p99_s}
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointStats:
-    """One endpoint since the process began.
+    """One endpoint since the process began. Every read is either a hit or a miss: `hits + misses_total == reads`.
 
-    hits: reads served from the cache without waiting, of which `grace` past their ttl and `outdated` after an
-    invalidation. misses: reads that waited for the source, by reason; `collapsed` of them shared another's load.
-    loads: asked of the source, refreshes included; `loads_repeated` were loads of a miss that had been loaded for
-    before. not_stored: loads by the reason why their value was not kept.
-    fill: from the beginning of a load to its landing. age_at_serve: of values served from the cache, sampled at most
-    once a second per entry.
+    hits: reads that the cache answered without waiting for the source, of which `grace` past their ttl, `outdated`
+    after an invalidation, and `remembered_errors` with an exception that error_ttl keeps. misses: reads that went
+    forward to the source, by reason (`Forward`); `collapsed` of them were answered by a load that another began.
+    A key that `many` is given twice is read once; `refresh` is no read.
+
+    loads: keys asked of the source, refreshes included; `loads_failed` of them raised. loads_repeated: of them, those
+    that a read needed after its first, because a write came between or the first was abandoned. abandoned: how often a
+    read waited for a load that ended without a result. refreshes: loads behind readers and by `refresh`, of which
+    `refreshes_failed` failed; refreshes_dropped: not begun, because too many were waiting.
+    stored: loads whose value the cache kept; not_stored: the others that gave a value, by the reason (`NotStored`).
+    invalidations: by this endpoint's own `invalidate` and `purge`. evicted: entries that went for room.
+    entries: held now.
+
+    fill: from the beginning of a load to its landing; loads that raised are not in it. age_at_serve: staleness, as the
+    time since the load of what the cache served began; a fresh entry's hits are sampled, at most once a second each,
+    all others are counted, so old values weigh more in it than they do among all reads.
     """
 
     name: str
@@ -54,6 +98,7 @@ class EndpointStats:
     loads: int
     loads_failed: int
     loads_repeated: int
+    abandoned: int
     refreshes: int
     refreshes_failed: int
     refreshes_dropped: int
@@ -61,8 +106,8 @@ class EndpointStats:
     not_stored: Mapping[str, int]
     invalidations: int
     evicted: int
-    fill: Latency
-    age_at_serve: Latency
+    fill: Distribution
+    age_at_serve: Distribution
 
     @property
     def misses_total(self) -> int:
@@ -86,7 +131,7 @@ class EndpointStats:
 
     @property
     def loads_per_missed_key(self) -> float:
-        """How often a missed key was loaded until its readers were answered; 1.0 is what single flight promises."""
+        """Loads until the readers of a missed key were answered; 1.0 is what single flight promises, 0 without any."""
         first = self.loads - self.loads_repeated
         return self.loads / first if first else 0.0
 
@@ -95,10 +140,26 @@ class EndpointStats:
         """Database amplification: loads per read; without a cache it is 1.0."""
         return self.loads / self.reads if self.reads else 0.0
 
+    def as_dict(self) -> dict[str, Any]:
+        """The same for JSON, with the rates."""
+        counters = {field.name: getattr(self, field.name) for field in fields(self)}
+        return counters | {
+            "misses": dict(self.misses),
+            "not_stored": dict(self.not_stored),
+            "fill": self.fill.as_dict(),
+            "age_at_serve": self.age_at_serve.as_dict(),
+            "reads": self.reads,
+            "misses_total": self.misses_total,
+            "hit_rate": self.hit_rate,
+            "miss_rate": self.miss_rate,
+            "loads_per_missed_key": self.loads_per_missed_key,
+            "loads_per_read": self.loads_per_read,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """Every endpoint of a cache, and its L1."""
+    """Every endpoint of a cache by its name, and its L1: entries held, and bytes of their encoded payload."""
 
     namespace: str
     entries: int
@@ -106,21 +167,12 @@ class CacheStats:
     endpoints: Mapping[str, EndpointStats]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain dictionaries, for JSON."""
+        """The same for JSON."""
         return {
             "namespace": self.namespace,
             "entries": self.entries,
             "bytes_used": self.bytes_used,
-            "endpoints": {
-                name: asdict(one)
-                | {
-                    "hit_rate": one.hit_rate,
-                    "miss_rate": one.miss_rate,
-                    "loads_per_missed_key": one.loads_per_missed_key,
-                    "loads_per_read": one.loads_per_read,
-                }
-                for name, one in self.endpoints.items()
-            },
+            "endpoints": {name: one.as_dict() for name, one in self.endpoints.items()},
         }
 
 
@@ -138,6 +190,7 @@ def endpoint_stats(name: str, tally: Tally, *, entries: int, entry_hits: int) ->
         loads=tally.loads,
         loads_failed=tally.loads_failed,
         loads_repeated=tally.loads_repeated,
+        abandoned=tally.abandoned,
         refreshes=tally.refreshes,
         refreshes_failed=tally.refreshes_failed,
         refreshes_dropped=tally.refreshes_dropped,
@@ -145,6 +198,6 @@ def endpoint_stats(name: str, tally: Tally, *, entries: int, entry_hits: int) ->
         not_stored={reason.value: tally.not_stored[reason] for reason in NotStored},
         invalidations=tally.invalidations,
         evicted=tally.evicted,
-        fill=Latency.of(tally.fill),
-        age_at_serve=Latency.of(tally.age_at_serve),
+        fill=Distribution.of(tally.fill),
+        age_at_serve=Distribution.of(tally.age_at_serve),
     )
