@@ -52,14 +52,22 @@ def timed(rows: Sequence[TimedRow]) -> str:
             (
                 row.name,
                 f"{row.net_ns / scale:,.{digits}f}",
-                f"{row.min_ns / scale:,.{digits}f}",
                 f"{row.ratio:.2f}x",
+                f"{row.min_ns / scale:,.{digits}f}",
+                f"{row.least_ratio:.2f}x",
                 row.remark,
             )
             for row in group
             if row.name != EMPTY_LOOP
         ]
-        headers = (table.title, f"net {unit}", f"least {unit}", f"x {table.floor}", "remark")
+        headers = (
+            table.title,
+            f"net {unit}",
+            f"x {table.floor}",
+            f"least {unit}",
+            "x floor's least",
+            "remark",
+        )
         with_remarks = any(line[-1] for line in lines)
         parts.append(
             aligned(headers, lines) if with_remarks else aligned(headers[:-1], [li[:-1] for li in lines])

@@ -39,6 +39,8 @@ class TimedRow:
     net_ns: float = 0.0
     ratio: float = 0.0
     """`net_ns` over that of the table's floor."""
+    least_ratio: float = 0.0
+    """`min_ns` over that of the table's floor: says more than `ratio` when another process came and went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,16 @@ def net_of(rows: list[TimedRow]) -> list[TimedRow]:
     def net(row: TimedRow) -> float:
         return row.median_ns - empty[row.table].median_ns
 
+    def least(row: TimedRow) -> float:
+        return row.min_ns - empty[row.table].min_ns
+
     return [
         replace(
             row,
             net_ns=net(row),
-            min_ns=row.min_ns - empty[row.table].min_ns,
+            min_ns=least(row),
             ratio=net(row) / net(floor[row.table]),
+            least_ratio=least(row) / least(floor[row.table]),
         )
         for row in rows
     ]

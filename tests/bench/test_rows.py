@@ -18,7 +18,7 @@ def test_times_are_net_of_the_empty_loop_and_ratios_are_to_the_floor() -> None:
     empty, floor, ours = net_of([row(EMPTY_LOOP, 5.0), row("floor", 25.0), row("ours", 65.0)])
     assert (empty.net_ns, floor.net_ns, ours.net_ns) == (0.0, 20.0, 60.0)
     assert (floor.ratio, ours.ratio) == (1.0, pytest.approx(3.0))
-    assert ours.min_ns == 60.0
+    assert (ours.min_ns, ours.least_ratio) == (60.0, pytest.approx(3.0))
 
 
 def test_each_table_has_its_own_empty_loop_and_floor() -> None:
