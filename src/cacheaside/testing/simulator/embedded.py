@@ -1,0 +1,110 @@
+"""The world without a server: the shipped L1, tier and log of one process, with a place to be interrupted at each port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cacheaside.flow.call import Call, Record
+from cacheaside.flow.flights import Flights
+from cacheaside.flow.ports import Clock
+from cacheaside.stores.embedded import EmbeddedHeard, EmbeddedTier
+from cacheaside.testing.simulator.marks import Marks
+from cacheaside.testing.simulator.scheduler import STEADY, Scheduler
+from cacheaside.testing.simulator.watched import WatchedFlights, WatchedL1
+from cacheaside.types import Generation, TagId
+
+__all__ = ["PointedTier", "WatchedHeard"]
+
+
+class PointedTier(EmbeddedTier):
+    """The embedded tier as threads see it: between any two of its steps another thread may run.
+
+    before, after: where, for each step. Which of the two matters differs from step to step, so schedules take turns.
+    """
+
+    def __init__(
+        self, l1: WatchedL1, scheduler: Scheduler, marks: Marks, *, before: bool, after: bool
+    ) -> None:
+        super().__init__(l1, scheduler.clock)
+        self._scheduler = scheduler
+        self._watched = marks
+        self._before = before
+        self._after = after
+
+    async def stamp(self, tags: Sequence[TagId]) -> tuple[Generation, ...]:
+        if self._before:
+            await STEADY
+        answer = await super().stamp(tags)
+        if self._after:
+            await STEADY
+        return answer
+
+    async def writers(self, tags: Sequence[TagId]) -> frozenset[TagId]:
+        if self._before:
+            await STEADY
+        answer = await super().writers(tags)
+        if self._after:
+            await STEADY
+        return answer
+
+    async def fetch(self, call: Call) -> tuple[Record | None, tuple[Generation | None, ...]]:
+        if self._before:
+            await STEADY
+        answer = await super().fetch(call)
+        if self._after:
+            await STEADY
+        return answer
+
+    async def generations(self, tags: Sequence[TagId]) -> tuple[Generation | None, ...]:
+        if self._before:
+            await STEADY
+        return await super().generations(tags)
+
+    async def store(
+        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId]
+    ) -> tuple[Generation | None, ...]:
+        if self._before:
+            await STEADY
+        answer = await super().store(records, recheck)
+        if self._after:
+            await STEADY
+        return answer
+
+    async def bump(self, tags: Sequence[TagId]) -> None:
+        await STEADY
+        await super().bump(tags)
+
+    async def enlist(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
+        self._watched.enlisting(tags, writer, lifetime_s, self._scheduler.current)
+        await STEADY
+        await super().enlist(tags, writer, lifetime_s)
+
+    async def release(self, tags: Sequence[TagId], writer: str) -> None:
+        self._watched.releasing(tags, writer)
+        await STEADY
+        await super().release(tags, writer)
+        self._watched.still_there(tags, self._marks)
+
+
+class WatchedHeard(EmbeddedHeard):
+    """The embedded log, which tells the checkers what was heard."""
+
+    def __init__(
+        self,
+        l1: WatchedL1,
+        tier: PointedTier,
+        clock: Clock,
+        flights: WatchedFlights,
+        marks: Marks,
+        scheduler: Scheduler,
+    ) -> None:
+        every: Sequence[Flights] = (flights,)
+        super().__init__(l1, tier, clock, every)
+        self._watched_flights = flights
+        self._watched_marks = marks
+        self._scheduler = scheduler
+
+    def hear(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None:
+        super().hear(tags, calls)
+        self._watched_flights.heard(tags)
+        self._watched_marks.heard(tags, self._scheduler.current)

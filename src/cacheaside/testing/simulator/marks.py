@@ -1,0 +1,66 @@
+"""What must stand: the marks of writers under way, known from their own calls and not from where marks are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cacheaside.testing.simulator.scheduler import Clock, Task
+from cacheaside.testing.simulator.verdicts import Violation
+from cacheaside.types import TagId
+
+__all__ = ["Marks"]
+
+
+class _Mark:
+    """One writer's mark of one tag. `stands`: its writer was told so."""
+
+    __slots__ = ("stands", "task", "until", "writer")
+
+    def __init__(self, task: Task, writer: str, until: float) -> None:
+        self.task = task
+        self.writer = writer
+        self.until = until
+        self.stands = False
+
+
+class Marks:
+    """The marks that writers of one process rely on."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._marks: dict[TagId, list[_Mark]] = {}
+
+    def enlisting(self, tags: Sequence[TagId], writer: str, lifetime_s: float, task: Task) -> None:
+        """A writer asks for marks; it counts on them from `heard` on, until they may have expired."""
+        for tag in tags:
+            self._marks.setdefault(tag, []).append(_Mark(task, writer, self._clock.time + lifetime_s))
+
+    def heard(self, tags: Sequence[TagId], task: Task) -> None:
+        """The change after the marks was heard: from here on nothing may be stored under those of `task`."""
+        for tag in tags:
+            for mark in self._marks.get(tag, ()):
+                if mark.task is task:
+                    mark.stands = True
+
+    def releasing(self, tags: Sequence[TagId], writer: str) -> None:
+        """A writer takes its own marks back."""
+        for tag in tags:
+            if tag in self._marks:
+                self._marks[tag] = [mark for mark in self._marks[tag] if mark.writer != writer]
+
+    def nothing_stored_under(self, tags: Sequence[TagId], key: TagId) -> None:
+        """Say that `key` was stored although a writer of one of `tags` is under way."""
+        if self._marks:
+            now = self._clock.time
+            for tag in tags:
+                for mark in self._marks.get(tag, ()):
+                    if mark.stands and now < mark.until:
+                        raise Violation("mark", f"{key} was stored under a writer's mark of {tag}")
+
+    def still_there(self, tags: Sequence[TagId], kept: dict[TagId, dict[str, float]]) -> None:
+        """Say that a mark was cleared by somebody else. `kept`: the marks as they are kept."""
+        now = self._clock.time
+        for tag in tags:
+            for mark in self._marks.get(tag, ()):
+                if mark.stands and now < mark.until and mark.writer not in kept.get(tag, {}):
+                    raise Violation("mark", f"another writer cleared a mark of {tag}")

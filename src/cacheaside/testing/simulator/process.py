@@ -1,0 +1,100 @@
+"""One process of the simulated service: shipped L1, flights and flows behind simulated ports."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from cacheaside.flow import read as reading
+from cacheaside.flow.call import Call
+from cacheaside.flow.ports import Heard, Ports, Tier
+from cacheaside.stores.l1.gate import Gate
+from cacheaside.testing.simulator.crew import LoopCrew, ThreadCrew
+from cacheaside.testing.simulator.loads import SimulatedLoads
+from cacheaside.testing.simulator.marks import Marks
+from cacheaside.testing.simulator.rows import Rows
+from cacheaside.testing.simulator.scenario import MARK_LIFETIME_S, Scenario
+from cacheaside.testing.simulator.scheduler import Scheduler
+from cacheaside.testing.simulator.views import KEYED, NAMES, ROWS, Reading, View, hit
+from cacheaside.testing.simulator.watched import WatchedFlights, WatchedL1
+from cacheaside.types import TagId
+
+__all__ = ["Process"]
+
+
+class Process:
+    """What one process holds. The world adds the tier and the log with `connect`."""
+
+    def __init__(self, index: int, scheduler: Scheduler, rows: Rows, scenario: Scenario) -> None:
+        self.index = index
+        self.scheduler = scheduler
+        self.rows = rows
+        self.scenario = scenario
+        self.marks = Marks(scheduler.clock)
+        self.l1 = WatchedL1(scheduler.clock, scenario.l1_entries, scenario.l1_bytes, self.marks)
+        self.flights = WatchedFlights(scheduler)
+        crew = ThreadCrew if scenario.threads else LoopCrew
+        self.crew = crew(scheduler, self.flights)
+        self.gate = Gate()
+        self.loads = SimulatedLoads(scheduler)
+        self.loads.reading = Reading(
+            scheduler, rows, scenario.slow, scenario.failing, scenario.delays_s, self._read_inside
+        )
+        self.say: Callable[[str], None] | None = None
+        """Told of every question and answer, when a schedule is traced."""
+        self.calls: dict[tuple[str, int], Call] = {}
+        self.hits: dict[str, Callable[[int], Awaitable[Any]]] = {}
+        for name in NAMES:
+            if name in scenario.views or ("outer" in scenario.views and name in ("row", "joined")):
+                self._add(View(name, scenario.terms[name], scenario.timeout_s))
+
+    def _add(self, view: View) -> None:
+        scheduler = self.scheduler
+        self.l1.add_table(view.table)
+        things = (
+            range(ROWS) if view.name not in ("keyed", "pair") else (KEYED if view.name == "keyed" else 0,)
+        )
+        for thing in things:
+            self.calls[view.name, thing] = view.call(thing)
+        calls, name = self.calls, view.name
+
+        async def slow(values: tuple[Any, ...]) -> Any:
+            return await reading.read(calls[name, values[0]], self.ports)
+
+        world = {
+            "_entries": view.table.entries,
+            "_now": scheduler.clock.now,
+            "_gate": self.gate,
+            "_scope": lambda: scheduler.current.nest,
+            "_slow": slow,
+        }
+        self.hits[name] = hit(self.index, name, world)
+
+    def connect(self, tier: Tier, heard: Heard, *, shared: bool) -> None:
+        """Complete the ports."""
+        self.ports = Ports(
+            clock=self.scheduler.clock,
+            near=self.l1,
+            heard=heard,
+            tier=tier,
+            loads=self.loads,
+            flights=self.flights,
+            crew=self.crew,
+            shared=shared,
+            mark_lifetime_s=MARK_LIFETIME_S,
+        )
+
+    # What `Changing` asks of its host.
+
+    @property
+    def blocking_ports(self) -> Ports:
+        """Not used: simulated writers await."""
+        return self.ports
+
+    def tag_ids(self, tags: Any, where: str) -> tuple[TagId, ...]:
+        """Simulated writers name tags by their ids."""
+        return tuple(tags)
+
+    async def _read_inside(self, name: str, thing: int) -> Any:
+        answer = await self.hits[name](thing)
+        return getattr(answer, "value", answer)

@@ -1,0 +1,111 @@
+"""Readers: they ask in every way there is, and have each answer judged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from cacheaside.flow import read as reading
+from cacheaside.flow.call import Call
+from cacheaside.flow.ports import Failure
+from cacheaside.flow.read_many import read_many
+from cacheaside.testing.simulator import judge
+from cacheaside.testing.simulator.process import Process
+from cacheaside.testing.simulator.scheduler import POINT, Cancelled
+from cacheaside.testing.simulator.verdicts import Violation
+
+__all__ = ["Counts", "reader"]
+
+
+class Counts:
+    """What was done, for reports. hard: a fill was stopped from outside, or its thread is gone."""
+
+    __slots__ = ("hard", "reads", "schedules", "steps", "writes")
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.writes = 0
+        self.schedules = 0
+        self.steps = 0
+        self.hard = False
+
+
+async def reader(process: Process, counts: Counts) -> None:
+    """Read a few times, with pauses."""
+    scheduler, scenario = process.scheduler, process.scenario
+    keys = [key for key in process.calls if key[0] in scenario.views]
+    for _ in range(scenario.reads):
+        await POINT
+        if scheduler.chance(scenario.pauses):
+            await scheduler.sleep(0.25 * (1 + scheduler.pick(24)))
+        key = keys[scheduler.pick(len(keys))]
+        way = scheduler.random()
+        if way < 0.82:
+            await _once(process, key, way, counts)
+        else:
+            await _many(process, keys, way < 0.94, counts)
+
+
+async def _once(process: Process, key: tuple[str, int], way: float, counts: Counts) -> None:
+    scheduler = process.scheduler
+    call = process.calls[key]
+    if way >= 0.75:
+        call = _changed(call, way)
+    scheduler.current.boards = {}
+    counts.reads += 1
+    floor, step = process.rows.floor_now(), scheduler.steps
+    if process.say is not None:
+        process.say(f"asks for {call.key}, {'strong' if call.terms.strong else call.terms}; promised {floor}")
+    try:
+        if way < 0.6:
+            answer = await process.hits[key[0]](key[1])
+        else:
+            answer = await reading.read(call, process.ports)
+    except (Cancelled, Exception) as error:
+        if process.say is not None:
+            process.say(f"gets {error!r}")
+        _failed(process, call, floor, error, bool(scheduler.current.boards), counts)
+        if isinstance(error, Cancelled):
+            raise
+        return
+    if process.say is not None:
+        process.say(f"is answered {answer}")
+    judge.answered(scheduler, call, call.terms, floor, step, answer)
+
+
+def _changed(call: Call, way: float) -> Call:
+    terms = call.terms
+    changed = (
+        replace(terms, grace_s=0.0, stale_after_invalidation_s=0.0)
+        if way < 0.79 or not terms.store
+        else replace(terms, strong=True, grace_s=0.0, stale_after_invalidation_s=0.0)
+    )
+    return Call(call.endpoint, call.slot, call.key, call.tags, call.values, changed)
+
+
+async def _many(process: Process, keys: list[tuple[str, int]], batched: bool, counts: Counts) -> None:
+    scheduler = process.scheduler
+    name = keys[scheduler.pick(len(keys))][0]
+    calls = [process.calls[key] for key in keys if key[0] == name]
+    calls += calls[: scheduler.pick(2)]
+    scheduler.current.boards = {}
+    counts.reads += len(calls)
+    floor, step, began = process.rows.floor_now(), scheduler.steps, scheduler.clock.time
+    answers: Any = await read_many(calls, process.ports, batched=batched)
+    if len(answers) != len(calls):
+        raise Violation("order", f"{len(calls)} keys, {len(answers)} answers")
+    for call, answer in zip(calls, answers, strict=True):
+        if isinstance(answer, Failure):
+            # Each key may have been read by a task of its own, so its flights are not known here.
+            _failed(process, call, floor, answer.error, True, counts)
+        else:
+            waited_s = scheduler.clock.time - began
+            judge.answered(scheduler, call, call.terms, floor, step, answer, waited_s)
+
+
+def _failed(
+    process: Process, call: Call, floor: judge.Floor, error: BaseException, loaded: bool, counts: Counts
+) -> None:
+    # A thread that loads cannot be stopped, so its followers may lose patience.
+    hard = counts.hard or process.scenario.threads
+    judge.failed(process.scheduler, call, call.terms, floor, error, loaded, hard)

@@ -1,0 +1,119 @@
+"""What happens in one schedule, drawn from its seed: who reads, who writes, what fails, how long things take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Final, Literal, TypeVar
+
+from cacheaside.contract import Contract, Terms
+from cacheaside.testing.simulator.rows import SourceFailed
+from cacheaside.testing.simulator.views import NAMES
+
+__all__ = ["MARK_LIFETIME_S", "Scenario", "Sizes", "WorldName", "draw"]
+
+WorldName = Literal["embedded", "shared"]
+T = TypeVar("T")
+MARK_LIFETIME_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The most that a schedule may have of each. Smaller ones make a failure easier to read."""
+
+    readers: int = 5
+    reads: int = 4
+    writers: int = 3
+    writes: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One schedule's setting. Shares are from 0 to 1, sizes are numbers, durations seconds.
+
+    threads: leaders load themselves, as in threads; else each load is a task, as on an event loop.
+    before, after: where a thread may lose the processor at a port. hurry: how readily time goes on.
+    """
+
+    world: WorldName
+    threads: bool
+    before: bool
+    after: bool
+    hurry: float
+    readers: int
+    reads: int
+    writers: int
+    writes: int
+    views: tuple[str, ...]
+    terms: dict[str, Terms]
+    slow: float
+    failing: float
+    delays_s: tuple[float, ...]
+    timeout_s: float
+    cancels: int
+    stops: int
+    kills: int
+    l1_entries: int
+    l1_bytes: int
+    pauses: float
+    unavailable: float
+    evictions: int
+
+
+def _terms(**options: object) -> Terms:
+    return Contract(**options).terms  # type: ignore[arg-type]
+
+
+TERMS: Final = (
+    _terms(ttl=60, jitter=0),
+    _terms(ttl=60, absent_ttl=3),
+    _terms(ttl=4, jitter=0.5, absent_ttl=2),
+    _terms(ttl=2, grace=4, jitter=0),
+    _terms(ttl=4, grace=8, stale_after_invalidation=6, absent_ttl=2),
+    _terms(ttl=60, stale_after_invalidation=5, absent_ttl=10, error_ttl={SourceFailed: 2}),
+    _terms(ttl=3, early_refresh=1.0, grace=1),
+    _terms(ttl=30, error_ttl={SourceFailed: 3}, absent_ttl=30),
+    _terms(ttl=30, consistency="strong"),
+    _terms(ttl=30, store=False),
+)
+USUAL: Final = 8
+"""The first so many of them are drawn most often."""
+
+
+def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
+    """The scenario that this random begins with."""
+
+    def one(*choices: T) -> T:
+        return choices[int(random.random() * len(choices))]
+
+    def up_to(most: int) -> int:
+        return 1 + int(random.random() * most)
+
+    views = tuple({one(*NAMES): None for _ in range(up_to(3))})
+    usual = TERMS[:USUAL] if random.random() < 0.9 else TERMS
+    before = random.random() < 0.6
+    return Scenario(
+        world=world,
+        threads=random.random() < 0.35,
+        before=before,
+        after=not before or random.random() < 0.3,
+        hurry=one(0.0, 0.02, 0.1, 0.5),
+        readers=up_to(sizes.readers),
+        reads=up_to(sizes.reads),
+        writers=up_to(sizes.writers),
+        writes=up_to(sizes.writes),
+        views=views,
+        terms={name: one(*usual) for name in NAMES},
+        slow=one(0.0, 0.0, 0.2, 0.5),
+        failing=one(0.0, 0.0, 0.0, 0.2),
+        delays_s=one((0.5, 1.0), (1.0, 3.0), (0.5, 7.0)),
+        timeout_s=one(30.0, 30.0, 2.0),
+        cancels=one(0, 0, 0, 1, 3),
+        stops=one(0, 0, 0, 0, 0, 1),
+        kills=one(0, 0, 0, 1),
+        l1_entries=one(100, 100, 100, 2, 1),
+        l1_bytes=one(1 << 20, 1 << 20, 64 * 16),
+        pauses=one(0.0, 0.1, 0.4),
+        unavailable=one(0.0, 0.0, 0.05, 0.2),
+        evictions=one(0, 0, 2, 6),
+    )

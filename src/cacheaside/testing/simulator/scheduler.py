@@ -1,0 +1,281 @@
+"""Steps coroutines by hand: a seeded choice picks who goes next, and time moves only when the schedule says so.
+
+A coroutine suspends in one of three ways. `await POINT`: anybody may go next, and it may be cancelled here.
+`await STEADY`: anybody may go next, and it may not be cancelled (a thread can lose the processor where no task can be
+cancelled). `await PARK`: it goes on when it is woken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from heapq import heappop, heappush
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+from cacheaside.source.nest import OpenNest
+from cacheaside.types import TagId
+
+__all__ = ["PARK", "POINT", "STEADY", "Cancelled", "Clock", "Livelock", "Scheduler", "Task", "Wake"]
+
+START_S: Final = 1000.0
+STEPS_MAX: Final = 50_000
+"""Steps of one schedule before it counts as going round in a circle."""
+
+
+class Cancelled(BaseException):
+    """Thrown into a task that is cancelled."""
+
+
+class Livelock(Exception):
+    """A schedule that does not end."""
+
+
+class _Signal(tuple[Any, ...]):
+    """Awaiting it suspends the task once, and tells the scheduler its one item: without a frame of its own."""
+
+    if TYPE_CHECKING:
+
+        def __await__(self) -> Generator[Any, None, None]: ...
+
+    else:
+        __await__ = tuple.__iter__
+
+
+_STEADY: Final = 1
+_PARKED: Final = 2
+POINT: Final = _Signal((None,))
+STEADY: Final = _Signal((_STEADY,))
+PARK: Final = _Signal((_PARKED,))
+
+
+class Clock:
+    """Virtual seconds; implements `flow.ports.Clock`."""
+
+    __slots__ = ("time",)
+
+    def __init__(self) -> None:
+        self.time = START_S
+
+    def now(self) -> float:
+        return self.time
+
+
+class Task:
+    """A coroutine under way. `nest`: the load it runs inside of. `boards`: flights by key that its read was on."""
+
+    __slots__ = (
+        "boards", "cancelled", "coroutine", "died", "done", "error", "held", "name", "nest", "parked", "result", "step",
+        "waiters",
+    )  # fmt: skip
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], name: str, nest: OpenNest | None) -> None:
+        self.coroutine = coroutine
+        self.name = name
+        self.nest = nest
+        self.step: Callable[[None], Any] = coroutine.send
+        self.parked = False
+        self.held = False
+        self.done = False
+        self.died = False
+        self.cancelled = False
+        self.boards: dict[TagId, int] = {}
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.waiters: list[Callable[[], None]] | None = None
+
+
+class Wake:
+    """Wakes one wait of one task; called again, or after that wait was given up, it does nothing."""
+
+    __slots__ = ("ready", "task")
+
+    def __init__(self, ready: list[Task], task: Task) -> None:
+        self.ready = ready
+        self.task: Task | None = task
+
+    def __call__(self) -> None:
+        task = self.task
+        if task is not None:
+            self.task = None
+            if task.parked:
+                task.parked = False
+                self.ready.append(task)
+
+
+def _stay(_: None) -> int:
+    return _PARKED
+
+
+class Scheduler:
+    """One schedule: its tasks, its clock, its chance. `hurry`: the weight of "time goes on" beside one ready task."""
+
+    def __init__(self, random: Random, hurry: float) -> None:
+        self.random = random.random
+        self.clock = Clock()
+        self.hurry = hurry
+        self.ready: list[Task] = []
+        self.tasks: list[Task] = []
+        self.steps = 0
+        nobody = _nobody()
+        nobody.close()
+        self.current = Task(nobody, "nobody", None)
+        self.stepped: Callable[[Task], None] | None = None
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timer = 0
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> Task:
+        """Begin a task, which inherits the load that its parent runs inside of."""
+        task = Task(coroutine, name, self.current.nest)
+        self.tasks.append(task)
+        self.ready.append(task)
+        return task
+
+    def pick(self, number: int) -> int:
+        """A number below `number`."""
+        return int(self.random() * number)
+
+    def chance(self, share: float) -> bool:
+        """True in `share` of the cases."""
+        return share > 0 and self.random() < share
+
+    def at(self, time: float, call: Callable[[], None]) -> None:
+        """Call `call` when the clock has reached `time`."""
+        self._timer += 1
+        heappush(self._timers, (time, self._timer, call))
+
+    def wake(self) -> Wake:
+        """What wakes the current task's next park."""
+        return Wake(self.ready, self.current)
+
+    async def sleep(self, duration_s: float) -> None:
+        """Come back when that much time has passed."""
+        wake = Wake(self.ready, self.current)
+        self.at(self.clock.time + duration_s, wake)
+        try:
+            await PARK
+        finally:
+            wake.task = None
+
+    async def join(self, task: Task) -> Any:
+        """The result of `task`, or its exception."""
+        if not task.done:
+            wake = Wake(self.ready, self.current)
+            self.when_done(task, wake)
+            try:
+                await PARK
+            finally:
+                wake.task = None
+        if task.error is not None:
+            raise task.error
+        return task.result
+
+    def when_done(self, task: Task, call: Callable[[], None]) -> None:
+        """Call `call` when `task` has ended, however it ended."""
+        if task.waiters is None:
+            task.waiters = []
+        task.waiters.append(call)
+
+    def cancel(self, task: Task) -> bool:
+        """Throw `Cancelled` into `task` at its next step; False when it cannot be cancelled where it is."""
+        if task.done or task.held or task.died:
+            return False
+        task.cancelled = True
+        coroutine = task.coroutine
+
+        def throw(_: None) -> Any:
+            task.step = coroutine.send
+            return coroutine.throw(Cancelled())
+
+        task.step = throw
+        if task.parked:
+            task.parked = False
+            self.ready.append(task)
+        return True
+
+    async def cancel_soon(self, task: Task) -> None:
+        """Cancel `task` as soon as it can be."""
+        while not task.done and not task.died and not self.cancel(task):
+            await POINT
+
+    def kill(self, task: Task) -> None:
+        """`task` takes no further step, nor cleans up: its thread or process is gone."""
+        task.died = True
+        task.step = _stay
+
+    def run(self) -> None:
+        """Step until nobody is left who could."""
+        ready, random, hurry = self.ready, self.random, self.hurry
+        limit = self.steps + STEPS_MAX
+        while True:
+            number = len(ready)
+            index = int(random() * (number + hurry)) if number else number
+            if index >= number:
+                if self._timers:
+                    self._advance()
+                elif not number:
+                    return
+                continue
+            self.steps += 1
+            if self.steps > limit:
+                raise Livelock(f"no end after {STEPS_MAX} steps")
+            task = self.current = ready[index]
+            if self.stepped is not None:
+                self.stepped(task)
+            try:
+                signal = task.step(None)
+            except StopIteration as end:
+                task.result = end.value
+                self._end(task, index)
+                continue
+            except (Cancelled, Exception) as error:  # noqa: BLE001 - kept for whoever joins
+                task.error = error
+                self._end(task, index)
+                continue
+            if signal is None:
+                task.held = False
+            elif signal == _STEADY:
+                task.held = True
+            else:
+                task.held = False
+                task.parked = True
+                last = ready.pop()
+                if last is not task:
+                    self._refill(index, last, task)
+
+    def _refill(self, index: int, last: Task, task: Task) -> None:
+        # `task` may have made others ready during its step, but it stands where it stood.
+        assert self.ready[index] is task
+        self.ready[index] = last
+
+    def _end(self, task: Task, index: int) -> None:
+        task.done = True
+        last = self.ready.pop()
+        if last is not task:
+            self._refill(index, last, task)
+        if task.waiters is not None:
+            for wake in task.waiters:
+                wake()
+
+    def _advance(self) -> None:
+        time, _, call = heappop(self._timers)
+        if time > self.clock.time:
+            self.clock.time = time
+        call()
+
+    def close(self) -> None:
+        """Drop what is left, so that no coroutine is reported as never awaited."""
+        for task in self.tasks:
+            if not task.done:
+                task.nest = None
+                _close(task.coroutine)
+
+
+def _close(coroutine: Coroutine[Any, Any, Any]) -> None:
+    try:
+        coroutine.close()
+    except BaseException:  # noqa: BLE001 - a killed task that wants to clean up is too late, whatever it says
+        return
+
+
+async def _nobody() -> None:
+    return

@@ -1,0 +1,118 @@
+"""The shipped parts of a process, each with a checker beside it: what they do is theirs, if it is right is said here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from cacheaside.flow.call import Call, Record
+from cacheaside.flow.flights import Flight, Flights
+from cacheaside.flow.ports import Clock, Found, Position
+from cacheaside.lookup import NotStored
+from cacheaside.stores.l1.store import L1
+from cacheaside.testing.simulator.marks import Marks
+from cacheaside.testing.simulator.scheduler import Scheduler
+from cacheaside.testing.simulator.verdicts import Violation
+from cacheaside.testing.simulator.views import EVERYTHING
+from cacheaside.types import TagId
+
+__all__ = ["NO_LOCK", "WatchedFlights", "WatchedL1"]
+
+BOARDS_MAX: Final = 2
+"""Flights that one read may be on for one key: it starts over once at most."""
+
+
+class NoLock:
+    """One thread steps everything, so nothing needs a lock."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
+NO_LOCK: Final = NoLock()
+
+
+class WatchedL1(L1):
+    """L1 that says when something is kept that must not be. `may_answer`: whether it may answer by itself now."""
+
+    def __init__(self, clock: Clock, entries_max: int, bytes_max: int, marks: Marks) -> None:
+        super().__init__(clock, entries_max=entries_max, bytes_max=bytes_max, everything=EVERYTHING)
+        self._marks = marks
+        self.may_answer: Callable[[], bool] | None = None
+
+    def find(self, call: Call) -> Found | None:
+        if self.may_answer is not None and not self.may_answer():
+            return None
+        return super().find(call)
+
+    def keep(self, call: Call, record: Record, since: Position) -> NotStored | None:
+        entries = self.table_of(call).entries
+        before = entries.get(call.slot)
+        refused = super().keep(call, record, since)
+        if refused is None:
+            now = entries.get(call.slot)
+            if (
+                before is not None
+                and now is not None
+                and before.until >= 0
+                and now.loaded_at < before.loaded_at
+            ):
+                raise Violation("order", f"{call.key}: an entry is replaced by one that was loaded earlier")
+            self._marks.nothing_stored_under(record.tags, call.key)
+        return refused
+
+
+class WatchedFlights(Flights):
+    """Flights that say when a read joins what it must not join, or boards too often."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        super().__init__(NO_LOCK)
+        self._scheduler = scheduler
+        self._began: dict[Flight, int] = {}
+        self._heard: dict[TagId, int] = {}
+
+    def board(self, key: TagId, tags: Sequence[TagId], *, pinned: bool = False) -> tuple[Flight, bool]:
+        flight, leads = super().board(key, tags, pinned=pinned)
+        boards = self._scheduler.current.boards
+        boards[key] = boards.get(key, 0) + 1
+        if boards[key] > BOARDS_MAX:
+            raise Violation("flight", f"one read was on {boards[key]} flights of {key}")
+        if leads:
+            self._leads(flight)
+        else:
+            self._joins(flight)
+        return flight, leads
+
+    def alone(self, key: TagId, tags: Sequence[TagId]) -> Flight:
+        self._scheduler.current.boards.setdefault(key, 0)
+        return super().alone(key, tags)
+
+    def abandoned(self, key: TagId) -> None:
+        """A flight that the current read was on ended without a result: it may board another."""
+        self._scheduler.current.boards[key] -= 1
+
+    def _leads(self, flight: Flight) -> None:
+        for other in self._began:
+            if other.key == flight.key and other.is_open:
+                raise Violation("flight", f"two open flights of {flight.key}")
+        self._began[flight] = self._scheduler.steps
+
+    def _joins(self, flight: Flight) -> None:
+        began = self._began[flight]
+        late = [tag for tag in flight.tags if self._heard.get(tag, -1) > began]
+        if late:
+            raise Violation(
+                "flight", f"a read joins a load of {flight.key} that began before {late[0]} changed"
+            )
+
+    def land(self, flight: Flight, landing: object) -> None:
+        super().land(flight, landing)  # type: ignore[arg-type]
+        self._began.pop(flight, None)
+
+    def heard(self, tags: Sequence[TagId]) -> None:
+        """Note that a change of `tags` was heard: who comes now must not join a load that began before."""
+        for tag in tags:
+            self._heard[tag] = self._scheduler.steps

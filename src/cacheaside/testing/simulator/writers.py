@@ -1,0 +1,141 @@
+"""Writers: they change the source and say so, in every way there is, and some die on the way."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cacheaside.endpoint.changing import Changing
+from cacheaside.flow import write as writing
+from cacheaside.flow.ports import TierAway
+from cacheaside.testing.simulator.process import Process
+from cacheaside.testing.simulator.readers import Counts
+from cacheaside.testing.simulator.rows import NOWHERE
+from cacheaside.testing.simulator.scenario import MARK_LIFETIME_S
+from cacheaside.testing.simulator.scheduler import POINT
+from cacheaside.testing.simulator.views import EVERYTHING, GROUPS, KEYED, ROWS, tag_of
+from cacheaside.types import TagId
+
+__all__ = ["writer"]
+
+RETRIES_MAX: Final = 4
+Changes = dict[int, int]
+
+
+class ConnectionLost(Exception):
+    """The writer does not learn whether its commit happened."""
+
+
+async def writer(process: Process, counts: Counts) -> None:
+    """Write a few times, with pauses."""
+    scheduler, scenario = process.scheduler, process.scenario
+    for _ in range(scenario.writes):
+        await POINT
+        if scheduler.chance(scenario.pauses):
+            await scheduler.sleep(0.25 * (1 + scheduler.pick(24)))
+        counts.writes += 1
+        if "keyed" in scenario.views and scheduler.chance(0.4):
+            await _key(process)
+            continue
+        changes = _changes(process)
+        way = scheduler.random()
+        if way < 0.35:
+            await _after_commit(process, changes, tuple(tag_of(thing) for thing in changes))
+        elif way < 0.4:
+            await _after_commit(process, changes, (EVERYTHING,))
+        else:
+            await _bracket(process, changes)
+
+
+def _changes(process: Process) -> Changes:
+    """What one transaction changes: a row (sometimes with the group it moves to), both rows, or a group."""
+    scheduler = process.scheduler
+    way = scheduler.random()
+    if way < 0.35:
+        return {GROUPS[scheduler.pick(len(GROUPS))]: NOWHERE}
+    if way < 0.85:
+        return {scheduler.pick(ROWS): _content(process)}
+    if way < 0.95:
+        return {0: _content(process), 1: _content(process)}
+    return {scheduler.pick(ROWS): _content(process), GROUPS[scheduler.pick(len(GROUPS))]: NOWHERE}
+
+
+def _content(process: Process) -> int:
+    scheduler = process.scheduler
+    return NOWHERE if scheduler.chance(0.2) else GROUPS[scheduler.pick(len(GROUPS))]
+
+
+async def _after_commit(process: Process, changes: Changes, tags: tuple[TagId, ...]) -> None:
+    await POINT
+    versions = process.rows.commit(changes)
+    for _ in range(RETRIES_MAX):
+        await POINT
+        try:
+            await _surely(process, writing.invalidate(tags, process.ports))
+        except TierAway:
+            continue
+        process.rows.promise(versions)
+        return
+
+
+async def _key(process: Process) -> None:
+    """Change what only a key stands for, and invalidate or purge that key."""
+    call = process.calls["keyed", KEYED]
+    await POINT
+    versions = process.rows.commit({KEYED: NOWHERE})
+    purges = process.scheduler.chance(0.3)
+    for _ in range(RETRIES_MAX):
+        await POINT
+        try:
+            if purges:
+                await _surely(process, writing.purge(call, process.ports))
+            else:
+                await _surely(process, writing.invalidate((call.key,), process.ports, (call,)))
+        except TierAway:
+            continue
+        process.rows.promise(versions)
+        return
+
+
+async def _surely(process: Process, flow: object) -> None:
+    if process.ports.shared:
+        await process.crew.surely(flow)  # type: ignore[arg-type]
+    else:
+        await flow  # type: ignore[misc]
+
+
+async def _bracket(process: Process, changes: Changes) -> None:
+    """The bracket: confirmed, rolled back, or with a commit whose outcome the writer does not learn.
+
+    Whatever becomes of the writer, once its marks have expired nobody may read what is older than its commit.
+    """
+    scheduler, rows = process.scheduler, process.rows
+    tags = tuple(tag_of(thing) for thing in changes)
+    began = scheduler.clock.time
+    versions: Changes = {}
+
+    def commit() -> None:
+        versions.update(rows.commit(changes))
+        if scheduler.clock.time < began + MARK_LIFETIME_S:
+            rows.promise_from(entered + MARK_LIFETIME_S, dict(versions))
+
+    fate = scheduler.random()
+    try:
+        async with Changing(tags[:1], process) as change:  # type: ignore[arg-type]
+            if len(tags) > 1:
+                await change.add(*tags[1:])  # type: ignore[arg-type]
+            entered = scheduler.clock.time
+            await POINT
+            if scheduler.chance(0.2):
+                await scheduler.sleep(0.5 * (1 + scheduler.pick(8)))
+            if fate < 0.1:
+                change.rolled_back()
+                return
+            if fate < 0.4:
+                if fate < 0.35:
+                    scheduler.at(scheduler.clock.time + 0.5 * scheduler.pick(8), commit)
+                raise ConnectionLost
+            commit()
+            await POINT
+    except (ConnectionLost, TierAway):
+        return
+    rows.promise(versions)
