@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from cacheaside.demo.history import Findings
@@ -111,6 +112,13 @@ def test_the_comparison_leaves_out_what_did_not_run() -> None:
     full = {line.name: line for line in comparison(phase(cache=False), phase())}
     assert full["requests/s"].factor == "1.0x more"
     assert (full["hit rate"].without, full["hit rate"].with_) == ("–", "80.0%")
+
+
+def test_what_got_worse_is_said_so() -> None:
+    """A measure that the cache made worse is not called an improvement below one."""
+    slow = msgspec.structs.replace(phase(), p50_ms=10.0)
+    lines = {line.name: line.factor for line in comparison(phase(cache=False), slow)}
+    assert lines["latency p50 / p99, ms"] == "2.0x higher"
 
 
 def test_a_phase_fits_a_line() -> None:

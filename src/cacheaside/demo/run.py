@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import random
 import signal
 import sys
@@ -50,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         force_terminal=False if plain else None,
     )
     signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a dash still gets the numbers
     try:
         report = _run(options, console, plain)
     except KeyboardInterrupt:
@@ -101,8 +105,8 @@ def _run(options: argparse.Namespace, console: Console, plain: bool) -> Report:
 
 def _heading(options: argparse.Namespace) -> str:
     return (
-        f"{FLIGHT_ROWS:,} flights of 2013 in SQLite, one service process, {options.connections} connections,"
-        f" Zipf {EXPONENT}, seed {options.seed}"
+        f"{FLIGHT_ROWS:,} flights of 2013 · SQLite · {options.connections} connections"
+        f" · Zipf {EXPONENT} · seed {options.seed}"
     )
 
 

@@ -35,12 +35,12 @@ def comparison(without: Phase | None, with_: Phase | None) -> list[Line]:
         line(
             "requests/s",
             lambda p: f"{p.requests_per_s:,.0f}",
-            lambda off, on: _factor(on.requests_per_s, off.requests_per_s, "more"),
+            lambda off, on: _factor(on.requests_per_s, off.requests_per_s, "more", "fewer"),
         ),
         line(
             "latency p50 / p99, ms",
             lambda p: _pair(p.p50_ms, p.p99_ms),
-            lambda off, on: _factor(off.p50_ms, on.p50_ms, "lower"),
+            lambda off, on: _factor(off.p50_ms, on.p50_ms, "lower", "higher"),
         ),
         line("hit rate", lambda p: f"{p.hit_rate:.1%}" if p.cache else NOTHING),
         line("miss rate", lambda p: f"{p.miss_rate:.1%}" if p.cache else NOTHING),
@@ -49,7 +49,7 @@ def comparison(without: Phase | None, with_: Phase | None) -> list[Line]:
         line(
             "database queries per request",
             lambda p: f"{p.queries_per_request:.3f}",
-            lambda off, on: _factor(off.queries_per_request, on.queries_per_request, "fewer"),
+            lambda off, on: _factor(off.queries_per_request, on.queries_per_request, "fewer", "more"),
         ),
         line("changes (of them bulk holds)", lambda p: f"{p.changes:,} ({p.bulk_holds})"),
         line("stale serves / checked", _stale),
@@ -130,8 +130,11 @@ def _ms(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
-def _factor(larger: float, smaller: float, word: str) -> str:
-    return f"{larger / smaller:.1f}x {word}" if smaller else ""
+def _factor(one: float, other: float, more: str, less: str) -> str:
+    """How `one` compares to `other`: "1.5x more", or the other way round "1.5x less"."""
+    if not one or not other:
+        return ""
+    return f"{one / other:.1f}x {more}" if one >= other else f"{other / one:.1f}x {less}"
 
 
 def _no_factor(_without: Phase, _with: Phase) -> str:

@@ -1,0 +1,56 @@
+"""The live screen draws every stage of a run, in colour or without."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from cacheaside.demo.dataset import FLIGHT_ROWS
+from cacheaside.demo.history import Findings
+from cacheaside.demo.messages import LoadPulse
+from cacheaside.demo.screen import LiveScreen, print_report
+from tests.demo.test_report import endpoint, phase, report, service
+
+PULSE = LoadPulse(
+    requests=500, absent=1, overlapping=2, failed=0, span_s=0.25, p50_ms=3.0, p99_ms=9.0, served=[]
+)
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, width=80, height=40, legacy_windows=False)
+
+
+def drawn(console: Console, screen: LiveScreen) -> str:
+    with console.capture() as capture:
+        console.print(screen._draw())
+    return capture.get()
+
+
+def test_every_stage_of_a_run_is_drawn(console: Console) -> None:
+    """From reading rows to the second phase, the screen shows what is under way and what is known so far."""
+    screen = LiveScreen(console, "the heading")
+    assert "the heading" in drawn(console, screen)
+    screen.preparing(FLIGHT_ROWS // 2)
+    assert f"{FLIGHT_ROWS // 2:,}" in drawn(console, screen)
+    screen.begins(cache=False, seconds=15)
+    assert "1/2 without the cache" in drawn(console, screen)
+    screen.load_pulse(PULSE)
+    screen.service_pulse(service(flight=endpoint()), Findings(checked=12, stale=1, beyond=1))
+    shown = drawn(console, screen)
+    assert "2,000" in shown  # requests/s
+    assert "1 / 12" in shown  # stale serves so far
+    screen.ended(phase(cache=False))
+    screen.begins(cache=True, seconds=15)
+    assert "2/2 with the cache" in drawn(console, screen)
+
+
+def test_the_report_ends_with_the_verdict(console: Console) -> None:
+    """After the tables comes one sentence, and after it what was found against it."""
+    stale = phase(findings=Findings(checked=9, stale=1, beyond=1, examples=["flight: the first finding"]))
+    with console.capture() as capture:
+        print_report(console, report(phase(cache=False), stale), "the heading")
+    words = capture.get()
+    assert words.index("1 stale serves beyond the contract") < words.index("the first finding")
