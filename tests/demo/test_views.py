@@ -84,7 +84,7 @@ def test_an_unknown_airport_is_none(connection: sqlite3.Connection) -> None:
     quiet = select_board(connection, "HNL", SIX_O_CLOCK)
     assert quiet is not None
     assert (quiet.departures, quiet.weather) == ((), None)
-    assert select_board(connection, "XXX", SIX_O_CLOCK) is None
+    assert select_board(connection, "ZZZ", SIX_O_CLOCK) is None
 
 
 def test_a_plane_comes_with_its_legs_of_the_day(connection: sqlite3.Connection) -> None:

@@ -150,7 +150,6 @@ Generic = TypeAliasType("Generic", Union[T, None], type_params=(T,))  # noqa: UP
         (ForwardRef("int"), DEFAULT),
         (int | Any, DEFAULT),
     ],
-    ids=str,
 )
 def test_the_plain_classes_of_an_annotation(annotation: Any, expected: set[type] | None) -> None:
     """Classes with exact equality are plain; of those that compare across classes at most one is."""

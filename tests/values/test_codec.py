@@ -177,7 +177,6 @@ def test_a_rich_value_comes_back_as_it_was(product: Product | None) -> None:
         (object, {"a": [1]}),
         (Any, None),
     ],
-    ids=str,
 )
 def test_supported_annotations_round_trip(annotation: Any, value: Any) -> None:
     """Each supported kind of annotation gives back an equal value of the same types."""
@@ -215,7 +214,6 @@ def test_what_the_annotation_does_not_name_is_not_stored() -> None:
     ("annotation", "expected"),
     [(int, False), (int | None, True), (Any, True), (Point, False), (Point | None, True), (Literal["a"], False),
      (Literal["a"] | None, True), (object, True), (list[int | None], False)],
-    ids=str,
 )  # fmt: skip
 def test_whether_none_is_a_value(annotation: Any, expected: bool) -> None:
     """An endpoint whose annotation admits None may cache the absence of a row."""
