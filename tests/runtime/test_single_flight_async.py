@@ -155,7 +155,9 @@ async def test_a_load_cancelled_before_its_first_step_strands_nobody(cache: Cach
     await soon(lambda: len(tasks) == 2)
     tasks[1].cancel()  # the load: made by the caller's step just now, not run yet
     loop.set_task_factory(None)
-    await soon(lambda: value.key(1) not in flights(cache)._open or flights(cache)._open[value.key(1)].started > 1)
+    await soon(
+        lambda: value.key(1) not in flights(cache)._open or flights(cache)._open[value.key(1)].started > 1
+    )
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
@@ -201,7 +203,7 @@ async def test_an_error_does_not_grow_with_those_who_share_it(
 
 
 async def test_a_foreign_signal_reaches_the_caller(cache: Cache, value: Any, held: HeldLoads) -> None:
-    """An exception that is no `Exception`, such as a test's `pytest.fail` in a loader, is not taken for a cancellation."""
+    """An exception that is no `Exception`, such as a test's `pytest.fail`, is not taken for a cancellation."""
     held.let_go(pytest.fail.Exception("must not be loaded"))
     with pytest.raises(pytest.fail.Exception, match="must not be loaded"):
         await value(1)
@@ -301,11 +303,14 @@ async def test_a_task_group_that_fails_takes_only_its_own_readers_along(
         await settled(flights(cache), value.key(1), 4)
         raise KeyError("sibling")
 
-    with pytest.raises(ExceptionGroup) as failed:
+    async def fail_together() -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(3):
                 group.create_task(value(1))
             group.create_task(fail())
+
+    with pytest.raises(ExceptionGroup) as failed:
+        await fail_together()
     assert failed.group_contains(KeyError)
     held.let_go(7)
     assert await outside == 7

@@ -6,7 +6,10 @@ Callers may sit on several event loops; a flight is shared by all of them.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import inspect
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -23,6 +26,9 @@ CLEAN_UP_S: Final = 1.0
 BACKGROUND_MAX: Final = 256
 """Refreshes under way at once, over all event loops."""
 SWEEP_MIN: Final = 64
+
+
+_all: weakref.WeakSet[AsyncCrew] = weakref.WeakSet()
 
 
 class _Run:
@@ -74,6 +80,13 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+def _task(loop: asyncio.AbstractEventLoop, flow: Flow) -> asyncio.Task[Any]:
+    task = loop.create_task(flow)
+    # When a loop is closed under its tasks, asyncio reports each; those of ours are nobody's to look after.
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - as asyncio's own runners do
+    return task
+
+
 def _waker(landed: asyncio.Future[None], loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
     def set_landed() -> None:
         if not landed.done():
@@ -101,12 +114,13 @@ class AsyncCrew:
         self._sure: set[asyncio.Task[Any]] = set()
         self._sweep_at = SWEEP_MIN
         self._orphans: list[Any] = []
+        _all.add(self)
 
     async def fly(self, flights: Sequence[Flight], fill: Flow, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()
         if len(self._flying) >= self._sweep_at:
-            self._sweep()
-        task = loop.create_task(fill)
+            self.sweep()
+        task = _task(loop, fill)
         run = _Run(task, loop, flights, timeout_s)
         self._flying[task] = run
         for flight in flights:
@@ -165,11 +179,11 @@ class AsyncCrew:
 
     def behind(self, flow: Flow) -> bool:
         if len(self._behind) >= BACKGROUND_MAX:
-            self._sweep()
+            self.sweep()
         if len(self._behind) >= BACKGROUND_MAX:
             flow.close()
             return False
-        task = asyncio.get_running_loop().create_task(flow)
+        task = _task(asyncio.get_running_loop(), flow)
         self._behind.add(task)
         task.add_done_callback(self._behind_done)
         return True
@@ -179,14 +193,22 @@ class AsyncCrew:
         if not task.cancelled():
             task.exception()
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Forget the tasks of loops that were closed under them: they will never be done."""
-        for task in [task for task in tuple(self._flying) if task.get_loop().is_closed()]:
+        for task in self._dead(tuple(self._flying)):
             run = self._flying.pop(task, None)
             for flight in () if run is None else run.flights:
                 self._flights.land(flight, None)
-        self._behind -= {task for task in tuple(self._behind) if task.get_loop().is_closed()}
+        self._behind -= self._dead(tuple(self._behind))
         self._sweep_at = max(SWEEP_MIN, 2 * len(self._flying))
+
+    def _dead(self, tasks: Sequence[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+        dead = {task for task in tasks if task.get_loop().is_closed()}
+        for task in dead:
+            flow = task.get_coro()
+            if inspect.iscoroutine(flow) and inspect.getcoroutinestate(flow) == inspect.CORO_CREATED:
+                flow.close()  # else it is reported as never awaited
+        return dead
 
     async def surely(self, flow: Flow) -> Any:
         task = asyncio.get_running_loop().create_task(flow)
@@ -219,6 +241,14 @@ class AsyncCrew:
         self._behind.clear()
         self._flying.clear()
         self._sure.clear()
+
+
+def _at_exit() -> None:
+    for crew in list(_all):
+        crew.sweep()
+
+
+atexit.register(_at_exit)
 
 
 def _hung(flight: Flight, run: _Run) -> Landing:
