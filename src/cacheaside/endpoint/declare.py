@@ -283,7 +283,8 @@ def _tags(
     if callable(tags):
         return picker(tags, "tags=", where, parameters.all_names)
     try:
-        fixed = () if tags is None else tuple(tags) if isinstance(tags, Iterable) else tags
+        several = isinstance(tags, Iterable) and not isinstance(tags, (str, bytes))
+        fixed = () if tags is None else tuple(tags) if several else tags
         tag_ids(fixed, namespace=host.namespace, where=f"{where}: tags=")
     except UsageError as error:
         raise DeclarationError(str(error)) from None
