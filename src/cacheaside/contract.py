@@ -53,7 +53,7 @@ class Contract:
         caller loads the new one or while the source fails; at most ttl + grace. 0, the default: never.
     consistency: "bounded" (the above), or "strong": every read loads from the source.
     jitter: the share of ttl, 0 to 1, by which single entries become stale earlier, so that entries filled
-        together do not expire together. Never later.
+        together do not expire together; between that moment and ttl they are refreshed behind their readers.
     early_refresh: β of XFetch (Vattani, Chierichetti, Lowenstein, VLDB 2015): above 0, a fresh value is
         refreshed behind its readers shortly before it becomes stale, earlier when its load is slow.
     max_bytes: a larger encoded value is returned but not stored.
