@@ -212,7 +212,7 @@ async def test_two_generations_of_one_tag_do_not_agree(cache: Cache, shop: Shop)
 
 
 async def test_a_load_may_read_itself(cache: Cache) -> None:
-    """Recursion, with other arguments, is a load inside a load; with the same ones it is the loader's own endless loop."""
+    """Recursion, with other arguments, is a load inside a load."""
     loads = 0
     numbers = cache.tag("numbers", int)
 
@@ -324,6 +324,46 @@ async def test_a_nested_read_does_not_take_a_value_in_grace(cache: Cache, shop: 
     shop.rows[1] = 11
     clock.at += 61
     assert await outer(1) == 11
+
+
+@pytest.mark.parametrize("colour", ["async", "def"])
+async def test_a_remembered_error_falls_with_what_was_read_before_it(cache: Cache, colour: str) -> None:
+    """An exception that is remembered was computed from the loader's reads, and goes with their tags."""
+    numbers = cache.tag("numbers", int)
+    rows: set[int] = set()
+    contract = Contract(ttl="60s", error_ttl={LookupError: "60s"})
+
+    @cache.read("there", Contract(ttl="60s"), tags=lambda key: [numbers(key)])
+    async def there(key: int) -> bool:
+        return key in rows
+
+    @cache.read("there_now", Contract(ttl="60s"), tags=lambda key: [numbers(key)])
+    def there_now(key: int) -> bool:
+        return key in rows
+
+    @cache.read("found", contract)
+    async def found(key: int) -> int:
+        if not await there(key):
+            raise LookupError(key)
+        return key
+
+    @cache.read("found_now", contract)
+    def found_now(key: int) -> int:
+        if not there_now(key):
+            raise LookupError(key)
+        return key
+
+    async def read() -> int:
+        return await found(1) if colour == "async" else found_now(1)
+
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            await read()
+    rows.add(1)
+    with pytest.raises(LookupError):
+        await read()  # it is remembered
+    await cache.invalidate(numbers(1))
+    assert await read() == 1
 
 
 def test_what_is_closed_falls_back_to_what_is_around_it() -> None:

@@ -84,6 +84,7 @@ class _Loads:
 
 
 def _loaded(results: Sequence[Any], nest: OpenNest) -> Loaded:
+    """A failure too is computed from what was read before it: a remembered one must fall with that."""
     return Loaded(results, nest.stamp, nest.oldest, nest.vouched)
 
 
@@ -97,15 +98,11 @@ class AsyncLoads(_Loads):
             async with asyncio.timeout(endpoint.source.timeout_s) as deadline:
                 async with _turn(endpoint, nest):
                     results = await self._call(endpoint, calls)
-        except TimeoutError:
-            if deadline.expired():
-                raise _timed_out(endpoint) from None
+        except _ENDS:
             raise
-        except BaseException as error:
-            if isinstance(error, (Exception, *_ENDS)):
-                raise
-            # On a task of its own nobody would see it: a test's `pytest.fail`, a framework's own signal.
-            results = [Failure(error)] * len(calls)
+        except BaseException as error:  # noqa: BLE001 - on a task of its own nobody would see even a `pytest.fail`
+            late = isinstance(error, TimeoutError) and deadline.expired()
+            results = [Failure(_timed_out(endpoint) if late else error)] * len(calls)
         finally:
             self._close(nest, token)
         return _loaded(results, nest)
@@ -135,6 +132,8 @@ class BlockingLoads(_Loads):
         try:
             with _blocking_turn(endpoint, nest):
                 results = self._call(endpoint, calls)
+        except Exception as error:  # noqa: BLE001 - told to all who wait, with what had been read before it
+            results = [Failure(error)] * len(calls)
         finally:
             self._close(nest, token)
         return _loaded(results, nest)

@@ -33,8 +33,8 @@ class EmbeddedTier:
         self._marks: dict[TagId, dict[str, float]] = {}
 
     def _generations(self, tags: Sequence[TagId]) -> tuple[Generation, ...]:
-        last = self._l1.log.last
         with self._l1.lock:
+            last = self._l1.log.last
             return tuple(Generation(last(tag)) for tag in tags)
 
     async def stamp(self, tags: Sequence[TagId]) -> tuple[Generation, ...]:
@@ -51,9 +51,11 @@ class EmbeddedTier:
             generations = self._generations(call.tags)
             if entry is None or entry.until < 0 or type(entry.value) is Remembered:
                 return None, generations
+            if not self._l1.covers(entry, call):
+                return None, generations
             held = table.held(entry, call.terms)
             extra = tuple(tag for tag in cast(tuple[TagId, ...], entry.tags) if tag not in call.tags)
-            stamp = cast(tuple[Generation, ...], generations) + self._generations(extra)
+            stamp = generations + self._generations(extra)
             record = Record(
                 entry.value, 0, entry.loaded_at, held.ttl_s, held.grace, False, call.tags + extra, stamp, 0.0
             )
@@ -110,9 +112,10 @@ class EmbeddedTier:
             if over:
                 self._l1.changed(tuple(dict.fromkeys(tag for tag, _ in over)))
 
-    def forget_writers(self) -> None:
-        """After a fork: the writers stayed in the parent."""
-        self._marks.clear()
+    def clear(self) -> None:
+        """Forget the writers under way. For tests: a commit of theirs would leave old values."""
+        with self._l1.lock:
+            self._marks.clear()
 
 
 class EmbeddedHeard:

@@ -40,6 +40,8 @@ class L1:
         self.log = ChangeLog()
         self._clock = clock
         self._everything = everything
+        self._entries_max = entries_max
+        self._bytes_max = bytes_max
         self._tables: dict[str, Table] = {}
         self._index = TagIndex()
         self._eviction = Eviction(entries_max, bytes_max)
@@ -66,12 +68,20 @@ class L1:
         """What is held for `call`, fresh or not."""
         table = self.table_of(call)
         entry = table.entries.get(call.slot)
-        if entry is None:
+        if entry is None or not self.covers(entry, call):
             return None
         value = entry.value
         if type(value) is Remembered:
             return Found(table.held(entry, call.terms), value.error, True, entry)
         return Found(table.held(entry, call.terms), value, False, entry)
+
+    def covers(self, entry: Entry, call: Call) -> bool:
+        """Whether `entry` depends on every tag declared for `call`: `get_or_load` names tags anew with each call, and a
+        change of one that the entry was not stored under would not drop it."""
+        declared = call.tags
+        if len(declared) == 2:  # its key and the namespace
+            return True
+        return all(tag in entry.tags or tag == call.key or tag == self._everything for tag in declared)
 
     def keep(self, call: Call, record: Record, since: Position) -> NotStored | None:
         """Hold `record`, unless a change of its tags was heard since, or something younger is held already."""
@@ -79,6 +89,7 @@ class L1:
         with self.lock:
             if not self.log.unchanged(record.tags, since.number):
                 return NotStored.MOVED
+            at = self.log.number
             blocks = blocks_of(record.size_bytes)
             if not self._eviction.accepts(blocks):
                 return NotStored.TOO_LARGE
@@ -89,6 +100,11 @@ class L1:
             entry = Entry(table.held_form(record), 0.0, call.slot, table, record.loaded_at, tags, blocks)
             table.retries.pop(call.slot, None)
             self._place(table, call, old, entry, record)
+            if not self.log.unchanged(record.tags, at):
+                # A signal handler, or a finaliser that the garbage collector ran, invalidated on this very thread,
+                # in the middle of this: it may have missed what was about to be placed.
+                self._remove(table, entry)
+                return NotStored.MOVED
         return None
 
     def _place(self, table: Table, call: Call, old: Entry | None, entry: Entry, record: Record) -> None:
@@ -111,9 +127,9 @@ class L1:
     def touch(self, call: Call, found: Found) -> None:
         """Count a hit of a fresh entry, and let its hits be fast again until something needs doing."""
         table = self.table_of(call)
-        entry = found.entry
         with self.lock:
-            if table.entries.get(call.slot) is entry and entry.until >= 0:
+            entry = table.entries.get(call.slot)
+            if entry is not None and entry is found.entry and entry.until >= 0:
                 entry.hits += 1
                 entry.until = self._until(table, entry, self._clock.now(), table.tally.fill.mean_s)
 
@@ -123,7 +139,7 @@ class L1:
         return now >= early_refresh_at(found.held, table.terms, table.tally.fill.mean_s)
 
     def _until(self, table: Table, entry: Entry, now: float, load_s: float) -> float:
-        if table.is_slow(entry.value):
+        if table.terms.strong or table.is_slow(entry.value):
             return 0.0
         held = table.held(entry, table.terms)
         early_at = early_refresh_at(held, table.terms, load_s)
@@ -154,9 +170,24 @@ class L1:
         with self.lock:
             return table.hits + sum(entry.hits for entry in table.entries.values())
 
+    def clear(self) -> None:
+        """Forget every entry, and what was learned of keys. What is being filled is not kept."""
+        with self.lock:
+            self.log.forget_all()
+            for table in self._tables.values():
+                entries = list(table.entries.values())
+                table.entries.clear()
+                table.retries.clear()
+                table.hits += sum(entry.hits for entry in entries)
+            self._index = TagIndex()
+            self._eviction = Eviction(self._entries_max, self._bytes_max)
+
     def after_fork(self) -> None:
-        """The holder of the lock may have stayed in the parent."""
+        """The holder of the lock may have stayed in the parent: then it left its work half done, and all is dropped."""
+        whole = self.lock.acquire(blocking=False)
         self.lock = RLock()
+        if not whole:
+            self.clear()
 
     # What is heard.
 
