@@ -109,7 +109,7 @@ class Flights:
             leads = flight is None
             if flight is None:
                 flight = self._open[key] = Flight(key, tags, self.moment())
-            flight.waiting += not pinned
+            flight.waiting += leads or not pinned
             flight.pinned |= pinned
             return flight, leads
 
