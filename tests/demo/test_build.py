@@ -86,10 +86,10 @@ def test_without_a_cache_directory_it_is_built_for_this_run(
     assert built_database(dataset, tmp_path, lambda flights: None).parent == tmp_path
 
 
-def test_a_copy_starts_from_the_built_rows(built: Path, tmp_path: Path) -> None:
-    """Each copy replaces the one before, with all that was written to it."""
-    folder = tmp_path / "run"
-    folder.mkdir()
-    with closing(sqlite3.connect(copy_database(built, folder))) as connection, connection:
+def test_each_side_gets_a_copy_of_its_own(built: Path, tmp_path: Path) -> None:
+    """What is written to one copy is neither in the other nor in the built file."""
+    one, other = copy_database(built, tmp_path / "one"), copy_database(built, tmp_path / "other")
+    with closing(sqlite3.connect(one)) as connection, connection:
         connection.execute("DELETE FROM flights")
-    assert rows(copy_database(built, folder), "SELECT count(*) FROM flights") == [(len(FLIGHTS),)]
+    counted = [rows(path, "SELECT count(*) FROM flights") for path in (one, other, built)]
+    assert counted == [[(0,)], [(len(FLIGHTS),)], [(len(FLIGHTS),)]]

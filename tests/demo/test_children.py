@@ -49,7 +49,7 @@ async def test_orders_go_in_and_reports_come_out(tmp_path: Path, module: str) ->
     """A child hears each order and is heard; it ends when its orders do."""
     async with child(ECHO, tmp_path, module) as echo:
         for _ in range(2):
-            echo.tell(Begin())
+            echo.tell(Begin(1.0))
             assert await anext(echo.reports()) == Listening(7)
     assert echo.exit_code == 0
 

@@ -53,6 +53,7 @@ async def replayed(path: Path, plan: list[Update | Hold], brackets: Brackets) ->
     clock = ReplayClock(UNTIL, 1.0)  # past every change
     writer = await asyncio.to_thread(Writer, path)
     replay = Replay(writer, brackets, clock)
+    replay.turn(runs=True)
     await replay.run(plan)
     await replay.store_acknowledged()
     await writer.close()
@@ -128,6 +129,7 @@ async def test_it_stops_between_two_changes(built: Path, plan: list[Update | Hol
     """A replay that is told to stop makes no more changes, though its next one is far off."""
     writer = await asyncio.to_thread(Writer, built)
     replay = Replay(writer, Brackets(), ReplayClock(REPLAY_START, 1.0))
+    replay.turn(runs=True)
     running = asyncio.create_task(replay.run(plan))
     await asyncio.sleep(0)
     replay.stop()
@@ -136,10 +138,31 @@ async def test_it_stops_between_two_changes(built: Path, plan: list[Update | Hol
     assert replay.acknowledged == []
 
 
-def test_the_clock_stands_until_it_begins() -> None:
-    """Before the load begins no time passes in the replayed day."""
+async def test_nothing_changes_while_the_other_side_has_its_turn(
+    built: Path, plan: list[Update | Hold]
+) -> None:
+    """While its clock stands the replay makes no change, though one is due; with its next turn it goes on."""
+    writer = await asyncio.to_thread(Writer, built)
+    replay = Replay(writer, Brackets(), ReplayClock(UNTIL, 1.0))
+    running = asyncio.create_task(replay.run(plan))
+    replay.turn(runs=False)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert replay.acknowledged == []
+    replay.turn(runs=True)
+    await running
+    await writer.close()
+    assert len(replay.acknowledged) == len(plan)
+
+
+def test_the_clock_runs_only_in_its_turns() -> None:
+    """Between turns no time passes in the replayed day, and nothing can be waited for."""
     clock = ReplayClock(REPLAY_START, 2880.0)
     assert clock.now() == REPLAY_START
-    assert clock.seconds_until(REPLAY_START + 2880) == 1.0
-    clock.begin()
-    assert clock.now() >= REPLAY_START
+    assert clock.seconds_until(REPLAY_START - 1) is None
+    clock.run()
+    left_s = clock.seconds_until(REPLAY_START + 2880)
+    assert left_s is not None
+    assert left_s <= 1.0
+    clock.stand()
+    assert clock.now() == clock.now() >= REPLAY_START

@@ -122,8 +122,8 @@ def test_what_got_worse_is_said_so() -> None:
 
 
 def test_a_phase_fits_a_line() -> None:
-    """A line of progress stays below 120 characters."""
-    assert len(in_a_line(phase())) < 120
+    """A line of progress stays below 100 characters."""
+    assert len(in_a_line(phase())) < 100
 
 
 def test_progress_is_told_in_the_terms_of_the_report() -> None:

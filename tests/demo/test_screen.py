@@ -1,4 +1,4 @@
-"""The live screen draws every stage of a run, in colour or without."""
+"""The live screen draws every stage of a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PULSE = LoadPulse(
 
 @pytest.fixture
 def console() -> Console:
-    return Console(file=io.StringIO(), force_terminal=True, width=80, height=40, legacy_windows=False)
+    return Console(file=io.StringIO(), color_system=None, width=80, height=40, legacy_windows=False)
 
 
 def drawn(console: Console, screen: LiveScreen) -> str:
@@ -30,21 +30,24 @@ def drawn(console: Console, screen: LiveScreen) -> str:
 
 
 def test_every_stage_of_a_run_is_drawn(console: Console) -> None:
-    """From reading rows to the second phase, the screen shows what is under way and what is known so far."""
+    """From reading rows to the turns of both sides, the screen shows what is under way and what is known so far."""
     screen = LiveScreen(console, "the heading")
     assert "the heading" in drawn(console, screen)
     screen.preparing(FLIGHT_ROWS // 2)
     assert f"{FLIGHT_ROWS // 2:,}" in drawn(console, screen)
-    screen.begins(cache=False, seconds=15)
-    assert "1/2 without the cache" in drawn(console, screen)
+    screen.starting(seconds=15)
+    assert "starting" in drawn(console, screen)
+    screen.turn(cache=False)
     screen.load_pulse(PULSE)
     screen.service_pulse(service(flight=endpoint()), Findings(checked=12, stale=1, beyond=1))
     shown = drawn(console, screen)
+    assert "without the cache  ━" in shown
+    assert "0 of 30 s" in shown
     assert "2,000" in shown  # requests/s
     assert "1 / 12" in shown  # stale serves so far
-    screen.ended(phase(cache=False))
-    screen.begins(cache=True, seconds=15)
-    assert "2/2 with the cache" in drawn(console, screen)
+    screen.turn_ends()
+    screen.turn(cache=True)
+    assert "with the cache     ━" in drawn(console, screen)
 
 
 def test_the_report_ends_with_the_verdict(console: Console) -> None:

@@ -187,9 +187,6 @@ def _cache_folder() -> Path:
 
 
 def copy_database(built: Path, folder: Path) -> Path:
-    """A copy of the built file in `folder`, for one service to write to."""
-    copy = folder / "flights.sqlite3"
-    for stale in folder.glob("flights.sqlite3*"):
-        stale.unlink()
-    shutil.copyfile(built, copy)
-    return copy
+    """A copy of the built file in the new `folder`, for one service to write to."""
+    folder.mkdir()
+    return Path(shutil.copyfile(built, folder / "flights.sqlite3"))

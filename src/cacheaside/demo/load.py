@@ -27,7 +27,7 @@ from cacheaside.demo.build import REPLAY_START
 from cacheaside.demo.database import connect
 from cacheaside.demo.dataset import new_york_day
 from cacheaside.demo.history import Range, Served
-from cacheaside.demo.messages import Listening, LoadEnded, LoadPulse
+from cacheaside.demo.messages import Begin, End, Listening, LoadEnded, LoadPulse, TurnEnded
 from cacheaside.demo.pipes import Parent, leave_signals_to_the_parent
 from cacheaside.demo.popularity import Zipf
 from cacheaside.demo.views import Versions
@@ -40,6 +40,7 @@ EXPONENT: Final = 0.99
 _FLIGHT_SHARE: Final = 0.60
 _BOARD_SHARE: Final = 0.25  # the rest asks for planes
 _DAYS_AROUND: Final = 3
+_KEEP_ALIVE_S: Final = 60.0  # connections rest while the other side has its turn
 _PULSE_S: Final = 0.25
 _TIMEOUT_S: Final = 10.0
 _FAILURES_KEPT: Final = 5
@@ -175,57 +176,76 @@ def _quantile_ms(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1e3 if ordered else 0.0
 
 
-async def _reader(
-    session: aiohttp.ClientSession, base: str, demand: Demand, outcomes: _Outcomes, until: float
-) -> None:
-    while (started_at := time.monotonic()) < until:
-        endpoint, path = demand.draw()
-        try:
-            with outcomes.asking(path):
-                async with session.get(URL(base + path, encoded=True)) as response:
-                    body = await response.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            outcomes.refused(f"{endpoint}: {type(error).__name__}: {error}")
-            await asyncio.sleep(_PAUSE_AFTER_FAILURE_S)
-        else:
-            outcomes.answered(endpoint, started_at, time.monotonic(), response.status, body)
+class _Load:
+    """The readers, who work in turns."""
 
+    def __init__(
+        self, session: aiohttp.ClientSession, base: str, demand: Demand, readers: int, parent: Parent
+    ) -> None:
+        self._session = session
+        self._base = base
+        self._demand = demand
+        self._readers = readers
+        self._parent = parent
+        self._outcomes = _Outcomes()
+        self._span_s = 0.0
 
-async def _run(base: str, demand: Demand, readers: int, seconds: float, parent: Parent) -> None:
-    outcomes = _Outcomes()
-    began = time.monotonic()
-    async with (
-        aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=readers),
-            timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        ) as session,
-        asyncio.TaskGroup() as group,
-    ):
-        reading = [
-            group.create_task(_reader(session, base, demand, outcomes, began + seconds))
-            for _ in range(readers)
-        ]
-        last = began
-        while not all(task.done() for task in reading):
-            await asyncio.wait(reading, timeout=_PULSE_S)
-            now = time.monotonic()
-            parent.tell(outcomes.pulse(now - last))
-            last = now
-    parent.tell(outcomes.ended(time.monotonic() - began))
+    async def turn(self, seconds: float) -> None:
+        """Ask for so long, and tell the parent how it goes and when everything is answered."""
+        began = last = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            reading = [group.create_task(self._read(began + seconds)) for _ in range(self._readers)]
+            while not all(task.done() for task in reading):
+                await asyncio.wait(reading, timeout=_PULSE_S)
+                now = time.monotonic()
+                self._parent.tell(self._outcomes.pulse(now - last))
+                last = now
+        self._span_s += last - began
+        self._parent.tell(TurnEnded())
+
+    def ended(self) -> LoadEnded:
+        """All turns together."""
+        return self._outcomes.ended(self._span_s)
+
+    async def _read(self, until: float) -> None:
+        while (started_at := time.monotonic()) < until:
+            endpoint, path = self._demand.draw()
+            try:
+                with self._outcomes.asking(path):
+                    async with self._session.get(URL(self._base + path, encoded=True)) as response:
+                        body = await response.read()
+            except (aiohttp.ClientError, TimeoutError) as error:
+                self._outcomes.refused(f"{endpoint}: {type(error).__name__}: {error}")
+                await asyncio.sleep(_PAUSE_AFTER_FAILURE_S)
+            else:
+                self._outcomes.answered(endpoint, started_at, time.monotonic(), response.status, body)
 
 
 async def _main(options: argparse.Namespace) -> None:
     parent = Parent()
     with closing(connect(options.database)) as connection:
         demand = Demand(connection, options.seed)
-    parent.tell(Listening())
-    running: asyncio.Task[None] | None = None
-    async for _ in parent.orders():  # the only one is to begin
-        base = f"http://127.0.0.1:{options.port}"
-        running = asyncio.create_task(_run(base, demand, options.connections, options.seconds, parent))
-    if running is not None:
-        running.cancel()
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=options.connections, keepalive_timeout=_KEEP_ALIVE_S),
+        timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as session:
+        load = _Load(session, f"http://127.0.0.1:{options.port}", demand, options.connections, parent)
+        parent.tell(Listening())
+        await _take_orders(parent, load)
+
+
+async def _take_orders(parent: Parent, load: _Load) -> None:
+    async with asyncio.TaskGroup() as group:
+        turn: asyncio.Task[None] | None = None
+        async for order in parent.orders():
+            match order:
+                case Begin(seconds):
+                    turn = group.create_task(load.turn(seconds))
+                case End():
+                    parent.tell(load.ended())
+        if turn is not None:
+            turn.cancel()
 
 
 def main() -> None:
@@ -234,7 +254,6 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--database", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     asyncio.run(_main(parser.parse_args()))

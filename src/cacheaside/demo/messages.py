@@ -8,18 +8,24 @@ from msgspec import Struct
 from cacheaside.demo.history import Served
 
 __all__ = ["Begin", "End", "Endpoint", "FromLoad", "FromService", "Listening", "LoadEnded", "LoadPulse"]
-__all__ += ["ServicePulse", "ToChild", "line"]
+__all__ += ["Rest", "ServicePulse", "ToChild", "TurnEnded", "line"]
 
 
 class Begin(Struct, frozen=True, tag="begin"):
-    """To a child: start the clock, or the load."""
+    """A turn begins. To the service: let the replay run. To the load: ask for so many seconds."""
+
+    seconds: float
+
+
+class Rest(Struct, frozen=True, tag="rest"):
+    """To the service: the turn is over, stand still until the next."""
 
 
 class End(Struct, frozen=True, tag="end"):
-    """To the service: stop changing rows, store the acknowledgements, and report for the last time."""
+    """To a child: there are no more turns; report for the last time. The service stores what was acknowledged."""
 
 
-ToChild = Begin | End
+ToChild = Begin | Rest | End
 
 
 class Listening(Struct, frozen=True, tag="listening"):
@@ -45,7 +51,7 @@ class Endpoint(Struct, frozen=True):
 
 
 class ServicePulse(Struct, frozen=True, tag="service"):
-    """From the service, four times a second and once at the end (`final`). Counters since the load began."""
+    """From the service, four times a second in its turns and once at the end (`final`). Counters since it began."""
 
     final: bool
     clock: float
@@ -62,7 +68,7 @@ class ServicePulse(Struct, frozen=True, tag="service"):
 
 
 class LoadPulse(Struct, frozen=True, tag="load"):
-    """From the load, four times a second: what happened since the last one.
+    """From the load, four times a second in its turns: what happened since the last one.
 
     `absent` and `overlapping` are counts of the whole run, as in `LoadEnded`.
     """
@@ -75,6 +81,10 @@ class LoadPulse(Struct, frozen=True, tag="load"):
     p50_ms: float
     p99_ms: float
     served: list[Served]
+
+
+class TurnEnded(Struct, frozen=True, tag="turn"):
+    """From the load: every request of the turn was answered."""
 
 
 class LoadEnded(Struct, frozen=True, tag="ended"):
@@ -93,7 +103,7 @@ class LoadEnded(Struct, frozen=True, tag="ended"):
 
 
 FromService = Listening | ServicePulse
-FromLoad = Listening | LoadPulse | LoadEnded
+FromLoad = Listening | LoadPulse | TurnEnded | LoadEnded
 
 
 def line(message: Struct) -> bytes:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +24,8 @@ __all__ = ["Replay", "ReplayClock", "Update", "in_order", "planned"]
 
 _LONGEST_AHEAD_S: Final = 48 * 3600
 """No flight's last change comes later than this after its scheduled departure."""
+
+_AT_ONCE_MAX: Final = 8
 
 Bracket = Callable[..., AbstractAsyncContextManager[Any]]
 
@@ -42,35 +45,41 @@ class Update:
 
 
 class ReplayClock:
-    """The time of the replayed day: stands at `start` until `begin`, then runs `speed` times as fast as real time."""
+    """The time of the replayed day: stands at `start`, and runs `speed` times as fast as real time when told to."""
 
     def __init__(self, start: int, speed: float) -> None:
-        self._start = start
+        self._shown = float(start)
         self._speed = speed
-        self._began: float | None = None
+        self._since: float | None = None
 
-    def begin(self) -> None:
-        """Let it run."""
-        self._began = time.monotonic()
+    def run(self) -> None:
+        """Let it run on from where it stands."""
+        self._since = time.monotonic()
+
+    def stand(self) -> None:
+        """Stop it."""
+        self._shown = self.now()
+        self._since = None
 
     def now(self) -> float:
         """Unix time in the replayed day."""
-        passed_s = 0.0 if self._began is None else time.monotonic() - self._began
-        return self._start + passed_s * self._speed
+        passed_s = 0.0 if self._since is None else time.monotonic() - self._since
+        return self._shown + passed_s * self._speed
 
-    def seconds_until(self, instant: int) -> float:
-        """Real seconds until it shows `instant`; negative when that is past."""
-        return (instant - self.now()) / self._speed
+    def seconds_until(self, instant: int) -> float | None:
+        """Real seconds until it shows `instant`, not above 0 when it does; None while it stands."""
+        return None if self._since is None else (instant - self.now()) / self._speed
 
 
 class Replay:
-    """Makes the planned changes when the clock says so, one after the other."""
+    """Makes the planned changes when the clock says so, in their order."""
 
     def __init__(self, writer: Writer, bracket: Bracket, clock: ReplayClock) -> None:
         self._writer = writer
         self._bracket = bracket
         self._clock = clock
-        self._stopped = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._stopped = False
         self.acknowledged: list[tuple[float, int]] = []
         """When each change was acknowledged, holds included, and the number of its commit."""
         self.held = 0
@@ -78,27 +87,57 @@ class Replay:
 
     async def run(self, plan: Sequence[Update | Hold]) -> None:
         """Make every change of `plan`, in its order, until `stop`."""
-        for planned_change in plan:
-            if await self._stopped_before(planned_change.at):
+        pending = deque(plan)
+        while pending and await self._reaches(pending[0].at):
+            first = pending.popleft()
+            if isinstance(first, Hold):
+                await self._hold(first)
+                continue
+            async with asyncio.TaskGroup() as group:
+                for update in [first, *self._due_beside(first, pending)]:
+                    group.create_task(self._update(update))
+
+    def _due_beside(self, first: Update, pending: deque[Update | Hold]) -> Iterator[Update]:
+        """Take from `pending` what is due as well and may be made at the same time: changes of other flights.
+
+        Their transactions still come one after the other; only the brackets around them overlap.
+        """
+        flight_ids = {first.change.flight_id}
+        while pending and len(flight_ids) < _AT_ONCE_MAX and self._clock.now() >= pending[0].at:
+            update = pending[0]
+            if isinstance(update, Hold) or update.change.flight_id in flight_ids:
                 return
-            if isinstance(planned_change, Hold):
-                await self._hold(planned_change)
-            else:
-                await self._update(planned_change)
+            flight_ids.add(update.change.flight_id)
+            pending.popleft()
+            yield update
+
+    def turn(self, *, runs: bool) -> None:
+        """Let the clock run, or have it stand; a change under way is finished."""
+        if runs:
+            self._clock.run()
+        else:
+            self._clock.stand()
+        self._woken.set()
 
     def stop(self) -> None:
         """Make no more changes after the one under way."""
-        self._stopped.set()
+        self._stopped = True
+        self._woken.set()
 
     async def store_acknowledged(self) -> None:
         """Store when each change was acknowledged."""
         await self._writer.run(_store_acknowledged, self.acknowledged)
 
-    async def _stopped_before(self, instant: int) -> bool:
-        if (left_s := self._clock.seconds_until(instant)) > 0:
+    async def _reaches(self, instant: int) -> bool:
+        """Wait until the clock shows `instant`; False when the replay was stopped before."""
+        while not self._stopped:
+            left_s = self._clock.seconds_until(instant)
+            if left_s is not None and left_s <= 0:
+                return True
+            self._woken.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopped.wait(), left_s)
-        return self._stopped.is_set()
+                await asyncio.wait_for(self._woken.wait(), left_s)
+        return False
 
     async def _update(self, update: Update) -> None:
         tags = [flights(update.change.flight_id), boards(update.origin)]

@@ -25,9 +25,10 @@ from cacheaside.demo.build import built_database, copy_database
 from cacheaside.demo.children import ChildFailed
 from cacheaside.demo.dataset import FLIGHT_ROWS, DatasetMissing, find_dataset
 from cacheaside.demo.load import EXPONENT
-from cacheaside.demo.phase import Settings, measure
-from cacheaside.demo.report import Phase, Report
+from cacheaside.demo.report import Report
 from cacheaside.demo.screen import LiveScreen, PlainScreen, print_report
+from cacheaside.demo.side import Settings
+from cacheaside.demo.turns import measure
 
 __all__ = ["main"]
 
@@ -80,26 +81,24 @@ def _run(options: argparse.Namespace, console: Console, plain: bool) -> Report:
         speed=options.speed,
         invalidation=not options.without_invalidation,
     )
-    phases: list[Phase] = []
     screen_class = PlainScreen if plain else LiveScreen
     with (
         tempfile.TemporaryDirectory(prefix="cacheaside-demo-") as folder,
         screen_class(console, _heading(options)) as screen,
     ):
         built = built_database(find_dataset(), Path(folder), screen.preparing)
-        for cache in (False, True):
-            # Each phase lives through the same hours, from the same rows, under the same demand.
-            database = copy_database(built, Path(folder))
-            screen.begins(cache=cache, seconds=settings.seconds)
-            phases.append(asyncio.run(measure(database, settings, screen, cache=cache)))
-            screen.ended(phases[-1])
+        databases = {
+            cache: copy_database(built, Path(folder) / name)
+            for cache, name in ((False, "without"), (True, "with"))
+        }
+        phases = asyncio.run(measure(databases, settings, screen))
     return Report(
         seed=options.seed,
         connections=options.connections,
         speed=options.speed,
         flights=FLIGHT_ROWS,
-        without_cache=phases[0],
-        with_cache=phases[1],
+        without_cache=phases[False],
+        with_cache=phases[True],
     )
 
 
@@ -116,7 +115,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="A small flight service on real rows, under load, with the cache and without.",
     )
     parser.add_argument(
-        "--seconds", type=_positive, default=30.0, help="of load, both phases together (default 30)"
+        "--seconds", type=_positive, default=30.0, help="of load, both sides together (default 30)"
     )
     parser.add_argument(
         "--connections", type=_count, default=16, help="readers that ask at once (default 16)"

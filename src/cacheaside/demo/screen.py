@@ -17,7 +17,7 @@ from rich.text import Text
 from cacheaside.demo.dataset import FLIGHT_ROWS
 from cacheaside.demo.history import Findings
 from cacheaside.demo.messages import LoadPulse, ServicePulse
-from cacheaside.demo.report import Phase, Report
+from cacheaside.demo.report import Report
 from cacheaside.demo.standing import Standing
 from cacheaside.demo.table import ENDPOINT_COLUMNS, Line, comparison, endpoint_lines, in_a_line, verdict
 
@@ -32,12 +32,13 @@ _NEW_YORK_SUMMER: Final = timedelta(hours=-4)
 
 
 class PlainScreen:
-    """A line every two seconds."""
+    """Lines of text: one for each turn."""
 
     def __init__(self, console: Console, heading: str) -> None:
         self._console = console
         self._heading = heading
-        self._standing = Standing(cache=False, seconds=0)
+        self._standings: dict[bool, Standing] = {}
+        self._now = False
         self._next_line_at = 0.0
 
     def __enter__(self) -> Self:
@@ -51,35 +52,34 @@ class PlainScreen:
 
     def preparing(self, flights: int) -> None:
         """So many flights are in the database."""
-        if self._due() or flights == FLIGHT_ROWS:
+        now = time.monotonic()
+        if now >= self._next_line_at or flights == FLIGHT_ROWS:
+            self._next_line_at = now + _LINE_EVERY_S
             self._console.print(f"reading flights into SQLite: {flights:,} of {FLIGHT_ROWS:,}")
 
-    def begins(self, *, cache: bool, seconds: float) -> None:
-        """A phase begins."""
-        self._standing = Standing(cache=cache, seconds=seconds)
-        self._next_line_at = time.monotonic() + _LINE_EVERY_S
-        self._console.print(f"{_NAMES[cache]}: {seconds:g} s of load")
+    def starting(self, *, seconds: float) -> None:
+        """Processes are started, and each side will be under load for so long."""
+        self._standings = {cache: Standing(cache=cache, seconds=seconds) for cache in (False, True)}
+        self._console.print(f"starting, for {seconds:g} s of load on each side, in turns")
+
+    def turn(self, *, cache: bool) -> None:
+        """A turn begins."""
+        self._now = cache
+
+    def turn_ends(self) -> None:
+        """The turn is over."""
+        standing = self._standings[self._now]
+        if phase := standing.phase():
+            said = f"{_NAMES[self._now]:17}  {standing.elapsed_s:4.1f} s  {in_a_line(phase)}"
+            self._console.print(said, soft_wrap=True)
 
     def load_pulse(self, pulse: LoadPulse) -> None:
         """The load's report."""
-        self._standing.load_pulse(pulse)
+        self._standings[self._now].load_pulse(pulse)
 
     def service_pulse(self, pulse: ServicePulse, watched: Findings) -> None:
         """The service's report."""
-        self._standing.service_pulse(pulse, watched)
-        if not pulse.final and self._due() and (phase := self._standing.phase()):
-            self._console.print(f"  {self._standing.elapsed_s:4.1f} s  {in_a_line(phase)}", soft_wrap=True)
-
-    def ended(self, phase: Phase) -> None:
-        """A phase has its report."""
-        self._console.print(f"  ended   {in_a_line(phase)}", soft_wrap=True)
-
-    def _due(self) -> bool:
-        now = time.monotonic()
-        if now < self._next_line_at:
-            return False
-        self._next_line_at = now + _LINE_EVERY_S
-        return True
+        self._standings[self._now].service_pulse(pulse, watched)
 
 
 class LiveScreen:
@@ -88,8 +88,8 @@ class LiveScreen:
     def __init__(self, console: Console, heading: str) -> None:
         self._heading = heading
         self._flights = 0
-        self._standing: Standing | None = None
-        self._done: dict[bool, Phase] = {}
+        self._standings: dict[bool, Standing] = {}
+        self._now: bool | None = None
         self._live = Live(
             console=console, get_renderable=self._draw, refresh_per_second=_FRAMES_PER_S, transient=True
         )
@@ -107,55 +107,48 @@ class LiveScreen:
         """So many flights are in the database."""
         self._flights = flights
 
-    def begins(self, *, cache: bool, seconds: float) -> None:
-        """A phase begins."""
-        self._standing = Standing(cache=cache, seconds=seconds)
+    def starting(self, *, seconds: float) -> None:
+        """Processes are started, and each side will be under load for so long."""
+        self._standings = {cache: Standing(cache=cache, seconds=seconds) for cache in (False, True)}
+
+    def turn(self, *, cache: bool) -> None:
+        """A turn begins."""
+        self._now = cache
+
+    def turn_ends(self) -> None:
+        """The turn is over; what it showed stays until the next."""
 
     def load_pulse(self, pulse: LoadPulse) -> None:
         """The load's report."""
-        if self._standing:
-            self._standing.load_pulse(pulse)
+        if self._now is not None:
+            self._standings[self._now].load_pulse(pulse)
 
     def service_pulse(self, pulse: ServicePulse, watched: Findings) -> None:
         """The service's report."""
-        if self._standing:
-            self._standing.service_pulse(pulse, watched)
-
-    def ended(self, phase: Phase) -> None:
-        """A phase has its report."""
-        self._done[phase.cache] = phase
-        self._standing = None
+        if self._now is not None:
+            self._standings[self._now].service_pulse(pulse, watched)
 
     def _draw(self) -> RenderableType:
-        standing = self._standing
-        if standing is None:
-            shown: list[RenderableType] = [self._preparation()]
+        shown: list[RenderableType] = [Text(self._heading, style="bold"), Text()]
+        if self._now is None:
+            shown.append(self._preparation())
         else:
-            shown = [_progress(standing), _replayed(standing)]
-        phases = dict(self._done)
-        if standing and (phase := standing.phase()):
-            phases[standing.cache] = phase
-        if phases:
-            shown += [Text(), _table(comparison(phases.get(False), phases.get(True)))]
-        return Padding(Group(Text(self._heading, style="bold"), Text(), *shown), (1, 1, 0, 1))
+            both = list(self._standings.values())
+            shown.append(_progress(both, self._standings[self._now]))
+            shown.append(_replayed(self._standings[self._now]))
+            shown += [Text(), _table(comparison(*(standing.phase() for standing in both)))]
+        return Padding(Group(*shown), (1, 1, 0, 1))
 
     def _preparation(self) -> RenderableType:
-        if not self._flights or self._done:
-            return Text(
-                "starting the next processes" if self._done else "looking for the flights", style="dim"
-            )
+        if self._standings or not self._flights:
+            return Text("starting processes" if self._standings else "looking for the flights", style="dim")
         return _bar("reading flights into SQLite", self._flights, FLIGHT_ROWS, f"{self._flights:,}")
 
 
-def _progress(standing: Standing) -> RenderableType:
-    number = 2 if standing.cache else 1
-    done_s = min(standing.elapsed_s, standing.seconds)
-    return _bar(
-        f"{number}/2 {_NAMES[standing.cache]}",
-        done_s,
-        standing.seconds,
-        f"{done_s:.0f} of {standing.seconds:g} s",
-    )
+def _progress(both: list[Standing], now: Standing) -> RenderableType:
+    total_s = sum(standing.seconds for standing in both)
+    done_s = min(total_s, sum(standing.elapsed_s for standing in both))
+    return _bar(f"{_NAMES[now.cache]:17}", done_s, total_s, f"{done_s:.0f} of {total_s:g} s")
 
 
 def _replayed(standing: Standing) -> RenderableType:

@@ -27,7 +27,7 @@ from cacheaside.demo.catalog import board, cache, database, flight, plane
 from cacheaside.demo.database import Writer, connect
 from cacheaside.demo.dataset import new_york_day
 from cacheaside.demo.gauges import Gauges
-from cacheaside.demo.messages import Begin, End, Listening
+from cacheaside.demo.messages import Begin, End, Listening, Rest
 from cacheaside.demo.pipes import Parent, leave_signals_to_the_parent
 from cacheaside.demo.replay import Replay, ReplayClock, Update, planned
 from cacheaside.demo.timeline import Hold
@@ -36,6 +36,7 @@ __all__ = ["application", "main"]
 
 _HOUR_S: Final = 3600
 _BACKLOG: Final = 1024
+_KEEP_ALIVE_S: Final = 60  # connections rest while the other side has its turn
 _PULSE_S: Final = 0.25
 _PLAN_SLACK_S: Final = 10.0
 _encoder: Final = msgspec.json.Encoder()
@@ -91,13 +92,15 @@ async def _serve(options: argparse.Namespace) -> None:
                 access_log=False,
                 lifespan="off",
                 ws="none",
+                timeout_keep_alive=_KEEP_ALIVE_S,
                 timeout_graceful_shutdown=1,
             )
             server = uvicorn.Server(config)
             async with asyncio.TaskGroup() as group:
                 group.create_task(_answer_requests(server, listening, parent))
                 parent.tell(Listening(listening.getsockname()[1]))
-                await _take_orders(parent, replay, clock, _plan(options))
+                gauges = Gauges(cache, database, replay, clock)
+                await _take_orders(parent, replay, gauges, _plan(options))
                 server.should_exit = True
     finally:
         await writer.close()
@@ -110,26 +113,27 @@ async def _answer_requests(server: uvicorn.Server, listening: socket.socket, par
     parent.hang_up()  # a server that was stopped from outside takes no more orders
 
 
-async def _take_orders(
-    parent: Parent, replay: Replay, clock: ReplayClock, plan: Sequence[Update | Hold]
-) -> None:
-    gauges = Gauges(cache, database, replay, clock)
+async def _take_orders(parent: Parent, replay: Replay, gauges: Gauges, plan: Sequence[Update | Hold]) -> None:
     async with asyncio.TaskGroup() as group:
-        replaying = reporting = None
+        replaying = group.create_task(replay.run(plan))
+        reporting: asyncio.Task[None] | None = None
         async for order in parent.orders():
+            if reporting is not None:
+                reporting.cancel()
             match order:
                 case Begin():
-                    clock.begin()
-                    replaying = group.create_task(replay.run(plan))
+                    replay.turn(runs=True)
                     reporting = group.create_task(_report(parent, gauges))
-                case End() if replaying and reporting:
+                case Rest():
+                    replay.turn(runs=False)
+                    parent.tell(gauges.pulse(final=False))
+                case End():
                     replay.stop()
                     await replaying
-                    reporting.cancel()
                     await replay.store_acknowledged()
                     parent.tell(gauges.pulse(final=True))
         replay.stop()
-        if reporting:
+        if reporting is not None:
             reporting.cancel()
 
 

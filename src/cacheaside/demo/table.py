@@ -59,12 +59,11 @@ def comparison(without: Phase | None, with_: Phase | None) -> list[Line]:
 
 
 def in_a_line(phase: Phase) -> str:
-    """A phase in less than 120 characters."""
+    """A phase in less than 100 characters."""
     hits = f", hit rate {phase.hit_rate:.1%}" if phase.cache else ""
     return (
         f"{phase.requests_per_s:,.0f} requests/s, p50 {_ms(phase.p50_ms)} ms{hits},"
-        f" {phase.loads_per_missed_key:.2f} loads/missed key, {phase.queries_per_request:.2f} queries/request,"
-        f" {phase.changes:,} changes, {_stale(phase)} stale"
+        f" {phase.queries_per_request:.2f} queries/request, {phase.changes:,} changes, {_stale(phase)} stale"
     )
 
 
