@@ -75,9 +75,10 @@ class PointedTier(EmbeddedTier):
         await super().bump(tags)
 
     async def enlist(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
-        self._watched.enlisting(tags, writer, lifetime_s, self._scheduler.current)
+        self._watched.enlisting(tags, writer, lifetime_s)
         await STEADY
         await super().enlist(tags, writer, lifetime_s)
+        self._watched.enlisted(tags, writer, self._scheduler.current)
 
     async def release(self, tags: Sequence[TagId], writer: str) -> None:
         self._watched.releasing(tags, writer)

@@ -12,14 +12,14 @@ __all__ = ["Marks"]
 
 
 class _Mark:
-    """One writer's mark of one tag. `stands`: its writer was told so."""
+    """One writer's mark of one tag. is_set: its writer was told so. stands: and the change after it was heard."""
 
-    __slots__ = ("stands", "task", "until", "writer")
+    __slots__ = ("is_set", "stands", "until", "writer")
 
-    def __init__(self, task: Task, writer: str, until: float) -> None:
-        self.task = task
+    def __init__(self, writer: str, until: float) -> None:
         self.writer = writer
         self.until = until
+        self.is_set = False
         self.stands = False
 
 
@@ -29,18 +29,27 @@ class Marks:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._marks: dict[TagId, list[_Mark]] = {}
+        self._latest: dict[Task, str] = {}
 
-    def enlisting(self, tags: Sequence[TagId], writer: str, lifetime_s: float, task: Task) -> None:
+    def enlisting(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
         """A writer asks for marks; it counts on them from `heard` on, until they may have expired."""
         for tag in tags:
-            self._marks.setdefault(tag, []).append(_Mark(task, writer, self._clock.time + lifetime_s))
+            self._marks.setdefault(tag, []).append(_Mark(writer, self._clock.time + lifetime_s))
+
+    def enlisted(self, tags: Sequence[TagId], writer: str, task: Task) -> None:
+        """They were set, and the writer was told so."""
+        self._latest[task] = writer
+        for mark in self._of(tags, writer):
+            mark.is_set = True
+
+    def _of(self, tags: Sequence[TagId], writer: str) -> list[_Mark]:
+        return [mark for tag in tags for mark in self._marks.get(tag, ()) if mark.writer == writer]
 
     def heard(self, tags: Sequence[TagId], task: Task) -> None:
-        """The change after the marks was heard: from here on nothing may be stored under those of `task`."""
-        for tag in tags:
-            for mark in self._marks.get(tag, ()):
-                if mark.task is task:
-                    mark.stands = True
+        """The change after the marks was heard: from here on nothing may be stored under the latest of `task`."""
+        writer = self._latest.get(task)
+        for mark in self._of(tags, writer) if writer is not None else ():
+            mark.stands = mark.is_set
 
     def releasing(self, tags: Sequence[TagId], writer: str) -> None:
         """A writer takes its own marks back."""

@@ -58,6 +58,7 @@ class Scenario:
     pauses: float
     unavailable: float
     evictions: int
+    processes: int
 
 
 def _terms(**options: object) -> Terms:
@@ -116,4 +117,5 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
         pauses=one(0.0, 0.1, 0.4),
         unavailable=one(0.0, 0.0, 0.05, 0.2),
         evictions=one(0, 0, 2, 6),
+        processes=one(1, 2, 2),
     )

@@ -121,7 +121,9 @@ class Scheduler:
         self.current = Task(nobody, "nobody", None)
         self.stepped: Callable[[Task], None] | None = None
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
-        self._timer = 0
+        self._alarms: list[tuple[int, int, Callable[[], None]]] = []
+        self._alarm = STEPS_MAX
+        self._serial = 0
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> Task:
         """Begin a task, which inherits the load that its parent runs inside of."""
@@ -140,8 +142,8 @@ class Scheduler:
 
     def at(self, time: float, call: Callable[[], None]) -> None:
         """Call `call` when the clock has reached `time`."""
-        self._timer += 1
-        heappush(self._timers, (time, self._timer, call))
+        self._serial += 1
+        heappush(self._timers, (time, self._serial, call))
 
     def wake(self) -> Wake:
         """What wakes the current task's next park."""
@@ -151,6 +153,20 @@ class Scheduler:
         """Come back when that much time has passed."""
         wake = Wake(self.ready, self.current)
         self.at(self.clock.time + duration_s, wake)
+        try:
+            await PARK
+        finally:
+            wake.task = None
+
+    async def later(self, steps: int) -> None:
+        """Come back when others have made so many steps, or can make no more: a delay that costs none."""
+        if steps <= 0:
+            await POINT
+            return
+        self._serial += 1
+        wake = Wake(self.ready, self.current)
+        heappush(self._alarms, (self.steps + steps, self._serial, wake))
+        self._alarm = self._alarms[0][0]
         try:
             await PARK
         finally:
@@ -205,19 +221,23 @@ class Scheduler:
     def run(self) -> None:
         """Step until nobody is left who could."""
         ready, random, hurry = self.ready, self.random, self.hurry
-        limit = self.steps + STEPS_MAX
+        limit = STEPS_MAX
         while True:
             number = len(ready)
             index = int(random() * (number + hurry)) if number else number
             if index >= number:
-                if self._timers:
+                if not number and self._alarms:
+                    self._ring()
+                elif self._timers:
                     self._advance()
                 elif not number:
                     return
                 continue
-            self.steps += 1
-            if self.steps > limit:
-                raise Livelock(f"no end after {STEPS_MAX} steps")
+            self.steps = steps = self.steps + 1
+            if steps >= self._alarm:
+                if steps > limit:
+                    raise Livelock(f"no end after {STEPS_MAX} steps")
+                self._ring()
             task = self.current = ready[index]
             if self.stepped is not None:
                 self.stepped(task)
@@ -255,6 +275,11 @@ class Scheduler:
         if task.waiters is not None:
             for wake in task.waiters:
                 wake()
+
+    def _ring(self) -> None:
+        if self._alarms:
+            heappop(self._alarms)[2]()
+        self._alarm = self._alarms[0][0] if self._alarms else STEPS_MAX
 
     def _advance(self) -> None:
         time, _, call = heappop(self._timers)

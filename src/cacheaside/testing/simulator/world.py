@@ -13,6 +13,7 @@ from cacheaside.testing.simulator.readers import Counts, reader
 from cacheaside.testing.simulator.rows import Rows
 from cacheaside.testing.simulator.scenario import Scenario, Sizes, WorldName, draw
 from cacheaside.testing.simulator.scheduler import Cancelled, Livelock, Scheduler, Task
+from cacheaside.testing.simulator.shared import LISTENER, shared
 from cacheaside.testing.simulator.verdicts import Violation
 from cacheaside.testing.simulator.views import THINGS
 from cacheaside.testing.simulator.writers import writer
@@ -29,7 +30,10 @@ class World:
         self.scheduler = Scheduler(random, self.scenario.hurry)
         self.rows = Rows(self.scheduler.clock, list(THINGS))
         self.counts = counts
-        self.processes = _embedded(self.scheduler, self.rows, self.scenario)
+        if name == "embedded":
+            self.processes = _embedded(self.scheduler, self.rows, self.scenario)
+        else:
+            self.processes = shared(self.scheduler, self.rows, self.scenario, random)
         self._people()
 
     def _people(self) -> None:
@@ -64,7 +68,7 @@ class World:
 
     def _ended(self) -> None:
         for task in self.scheduler.tasks:
-            if not task.done and not task.died:
+            if not task.done and not task.died and task.name != LISTENER:
                 raise Violation("stuck", f"{task.name} waits for ever")
             if task.error is not None:
                 _ended_well(task, task.error)
