@@ -20,8 +20,8 @@ class Served(StrEnum):
     FRESH = "fresh"
     """From the cache, within ttl."""
     GRACE = "grace"
-    """From the cache, past ttl (or the part of it that jitter left) and within ttl + grace, while it is refreshed or the
-    source fails."""
+    """From the cache, past ttl (or the part of it that jitter left) and within ttl + grace, while it is refreshed or
+    the source fails."""
     OUTDATED = "outdated"
     """From the cache, known to be invalidated, within stale_after_invalidation."""
     LOADED = "loaded"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +48,10 @@ class World:
         """Call `function`, and await what it returned if that is to be awaited."""
         result = function(*args, **kwargs)
         return await result if inspect.isawaitable(result) else result
+
+    async def until(self, event: threading.Event) -> None:
+        """Return when `event` is set, by whatever thread or task."""
+        assert await asyncio.to_thread(event.wait, 10), "what was waited for did not happen"
 
     async def invalidate(self, *tags: Any) -> None:
         """`cache.invalidate` in this world's colour."""

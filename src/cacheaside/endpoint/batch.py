@@ -70,7 +70,7 @@ def _argument(call: Call, first: int, single: bool) -> Any:
 
 def _results(endpoint: Endpoint, answer: Any, calls: Sequence[Call], arguments: Sequence[Any]) -> list[Any]:
     if isinstance(answer, Mapping):
-        values = [answer.get(argument, _MISSING) for argument in arguments]
+        values = _by_argument(endpoint, answer, arguments)
     elif isinstance(answer, Sequence) and not isinstance(answer, (str, bytes)):
         if len(answer) != len(calls):
             raise UsageError(
@@ -87,6 +87,16 @@ def _results(endpoint: Endpoint, answer: Any, calls: Sequence[Call], arguments: 
 
 
 _MISSING: Any = object()
+
+
+def _by_argument(endpoint: Endpoint, answer: Mapping[Any, Any], arguments: Sequence[Any]) -> list[Any]:
+    try:
+        return [answer.get(argument, _MISSING) for argument in arguments]
+    except TypeError:
+        raise UsageError(
+            f"{endpoint.name}: its arguments cannot be keys of a mapping, which its batch loader returned; return a "
+            "list in the order of the keys."
+        ) from None
 
 
 def _result(endpoint: Endpoint, value: Any, call: Call) -> Any:

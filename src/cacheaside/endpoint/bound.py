@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import types
 from collections.abc import Callable, Iterable
+from types import new_class
 from typing import Any
 
 import msgspec
@@ -81,20 +81,25 @@ class _Method:
         self.__wrapped__ = hit.__wrapped__  # type: ignore[attr-defined]
 
 
-def make_method(hit: Callable[..., Any], facade: AsyncFacade | BlockingFacade) -> Any:
+def make_method(hit: Any, facade: AsyncFacade | BlockingFacade) -> Any:
     """A descriptor whose bound form calls `hit` and has the methods of `facade`."""
     body: dict[str, Any] = {
         "__call__": hit,
         "__doc__": hit.__doc__,
         "__module__": hit.__module__,
+        "__name__": hit.__name__,
+        "__code__": hit.__code__,
+        "__defaults__": hit.__defaults__,
+        "__kwdefaults__": hit.__kwdefaults__,
         "__signature__": inspect.signature(hit),
         "batch": property(lambda bound: facade.batch),
         "endpoint": property(lambda bound: facade.endpoint),
     }
     if isinstance(facade, AsyncFacade):
-        # What inspect and asyncio look for to tell an `async def`, as inspect.markcoroutinefunction sets it.
+        # What asyncio and inspect look for to tell an `async def`, as inspect.markcoroutinefunction sets it; before it
+        # existed (Python 3.12), inspect asked what looks like a function for its code.
         body["_is_coroutine"] = getattr(asyncio.coroutines, "_is_coroutine", None)
         body["_is_coroutine_mark"] = getattr(inspect, "_is_coroutine_mark", None)
-    bound = types.new_class(hit.__name__, (_Bound,), exec_body=lambda names: names.update(body))
+    bound = new_class(hit.__name__, (_Bound,), exec_body=lambda names: names.update(body))
     method = type("_Method", (_Method,), {"__get__": bound})
     return method(hit, facade)

@@ -282,9 +282,9 @@ def _tags(
         )
     if callable(tags):
         return picker(tags, "tags=", where, parameters.all_names)
+    several = isinstance(tags, Iterable) and not isinstance(tags, (str, bytes))
+    fixed: Any = () if tags is None else tuple(tags) if several else tags
     try:
-        several = isinstance(tags, Iterable) and not isinstance(tags, (str, bytes))
-        fixed = () if tags is None else tuple(tags) if several else tags
         tag_ids(fixed, namespace=host.namespace, where=f"{where}: tags=")
     except UsageError as error:
         raise DeclarationError(str(error)) from None

@@ -43,6 +43,7 @@ def hit_path(
     """
     # Falls through to the slow call outside of the `except`, so that a loader's own error shows no KeyError before it.
     world["_nothing"] = Entry(None, -1.0, None, None, 0.0)  # type: ignore[arg-type]
+    world["_missing"] = (KeyError, TypeError)  # by a name that no parameter can take
     values = _values_tuple(parameters)
     call = f"{'await ' if is_async else ''}_slow({values})"
     tests, slot = _tests(parameters, varied, world)
@@ -56,7 +57,7 @@ def hit_path(
             lines += [f"        ({targets},) = _vary({values})"]
         lines += [
             f"        _e = _entries[{slot}]",
-            "    except (KeyError, TypeError):",
+            "    except _missing:",
             "        _e = _nothing",
             "    _t = _now()",
             f"    if {tests}_e.until > _t and _gate.until > _t and _scope() is None:",

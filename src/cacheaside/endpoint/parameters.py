@@ -20,7 +20,7 @@ __all__ = ["UNRESOLVED", "Parameters", "is_reserved", "parameters_of", "resolve"
 
 UNRESOLVED: Final = object()
 _RESERVED: Final = re.compile(
-    "_bound|_e|_entries|_function|_gate|_nothing|_now|_resource|_scope|_slow|_t|_take|_values|_vary|_varied_plain"
+    "_bound|_e|_entries|_function|_gate|_missing|_nothing|_now|_resource|_scope|_slow|_t|_take|_values|_vary|_varied_plain"
     "|_[kv][0-9]+|_d_.*"
 )
 _MUTABLE: Final = (list, dict, set, bytearray)
