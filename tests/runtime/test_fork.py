@@ -18,7 +18,9 @@ from cacheaside.runtime.blocking import run_blocking
 from tests.held import WAIT_S, Callers, HeldCalls, HeldLoads, until_waiting
 from tests.runtime.loops import LoopThread
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # that it is risky is the subject
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*use of fork:DeprecationWarning"
+)  # that it is risky is the subject
 
 CHILD_S = 15.0
 
