@@ -1,7 +1,8 @@
 """A small flight service on real rows, under load, with the cache and without: `python -m cacheaside.demo`.
 
-Reads: `views` (SQL to Structs), `catalog` (the cached functions: start here to see how the library is used).
-Writes: `timeline` (what changed when, pure), `replay` (the writer). Judgement: `history` (pure).
-Processes: `run` starts `service` and `load`, which talk to it over pipes (`children`) and to each other over
-HTTP.
+Start with `catalog`: the cached reads, and how the library is used. Beside it:
+reads: `views` (SQL to Structs), `database` (pool and query count), `service` (HTTP).
+writes: `timeline` (what changed when, pure), `replay` (the writer), `records` (what it wrote down).
+judgement: `history` (was a response too old? pure), `report`, `table`, `screen`.
+processes: `run` (command line), `turns` and `side` (who works when), `load`, `children` and `pipes`.
 """
