@@ -156,6 +156,10 @@ def _land(this: _Fill, draft: Draft, moved_tags: frozenset[TagId] | None, ports:
     if draft.error is None and not_stored in _SUPERSEDING and call.terms.store:
         # The source answered, and the answer is not kept: what is held from before it must not outlive it.
         ports.near.drop(call)
+    # Loaded under a writer's mark, it may be older than a commit whose writer dies: (1) the fill finds a mark, loads the
+    # old row (2) the writer commits, dies, and its mark expires: no generation moves (3) a reader joins: who comes after
+    # that must not get the old row. Whoever was there before the flight may.
+    moved = moved or not this.writers.isdisjoint(draft.tags)
     value = draft.value if draft.packed is None else draft.packed.held
     own = None if stamp is None else {tag: stamp[tag] for tag in draft.tags if tag in stamp}
     packed = draft.packed is not None
