@@ -38,6 +38,8 @@ class SimulatedLoads:
         nest = task.nest = OpenNest(SOURCE, outer if outer is not None and not outer.closed else None, None)
         try:
             results = await self._results(calls)
+        except Exception as error:  # noqa: BLE001 - told to all who wait, with what had been read before it
+            results = [Failure(error)] * len(calls)
         finally:
             nest.closed = True
             task.nest = outer

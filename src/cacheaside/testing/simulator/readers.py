@@ -11,10 +11,11 @@ from cacheaside.flow.ports import Failure
 from cacheaside.flow.read_many import read_many
 from cacheaside.testing.simulator import judge
 from cacheaside.testing.simulator.process import Process
-from cacheaside.testing.simulator.scheduler import POINT, Cancelled
+from cacheaside.testing.simulator.scenario import MARK_LIFETIME_S
+from cacheaside.testing.simulator.scheduler import POINT, Cancelled, Task
 from cacheaside.testing.simulator.verdicts import Violation
 
-__all__ = ["Counts", "reader"]
+__all__ = ["Counts", "epilogue", "keys_read", "reader"]
 
 
 class Counts:
@@ -33,7 +34,7 @@ class Counts:
 async def reader(process: Process, counts: Counts) -> None:
     """Read a few times, with pauses."""
     scheduler, scenario = process.scheduler, process.scenario
-    keys = [key for key in process.calls if key[0] in scenario.views]
+    keys = keys_read(process)
     for _ in range(scenario.reads):
         await POINT
         if scheduler.chance(scenario.pauses):
@@ -44,6 +45,24 @@ async def reader(process: Process, counts: Counts) -> None:
             await _once(process, key, way, counts)
         else:
             await _many(process, keys, way < 0.94, counts)
+
+
+def keys_read(process: Process) -> list[tuple[str, int]]:
+    """What readers ask for."""
+    keys = [key for key in process.calls if key[0] in process.scenario.views]
+    focus = process.scenario.focus
+    return keys[-focus:] if focus else keys
+
+
+async def epilogue(process: Process, people: list[Task], counts: Counts) -> None:
+    """When all is over, and again when every mark has expired, read everything once more: what is stale now stays so."""
+    scheduler = process.scheduler
+    for task in people:
+        await scheduler.ended(task)
+    for pause_s in (0.0, MARK_LIFETIME_S):
+        await scheduler.sleep(pause_s)
+        for key in keys_read(process):
+            await _once(process, key, 0.0, counts)
 
 
 async def _once(process: Process, key: tuple[str, int], way: float, counts: Counts) -> None:

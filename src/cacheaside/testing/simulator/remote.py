@@ -9,6 +9,7 @@ from typing import Any, Final
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.ports import TierAway
 from cacheaside.testing.simulator.marks import Marks
+from cacheaside.testing.simulator.scenario import Scenario
 from cacheaside.testing.simulator.scheduler import POINT, Scheduler
 from cacheaside.testing.simulator.server import Server
 from cacheaside.types import Generation, TagId
@@ -17,6 +18,7 @@ __all__ = ["RemoteTier"]
 
 RESENDS_MAX: Final = 2
 LATE_STEPS: Final = 120
+LAG_STEPS: Final = 40
 Effect = Callable[[], Any]
 
 
@@ -32,14 +34,15 @@ class RemoteTier:
         server: Server,
         scheduler: Scheduler,
         marks: Marks,
-        unavailable: float,
+        scenario: Scenario,
         acknowledged: Callable[[int, int], None],
     ) -> None:
         self._index = index
         self._server = server
         self._scheduler = scheduler
         self._watched = marks
-        self._unavailable = unavailable
+        self._unavailable = scenario.unavailable
+        self._lag = scenario.lag
         self._acknowledged = acknowledged
 
     async def stamp(self, tags: Sequence[TagId]) -> tuple[Generation, ...]:
@@ -101,7 +104,7 @@ class RemoteTier:
     async def _trip(self, effects: Sequence[Effect]) -> list[Any]:
         """There and back. Lost on the way there, on the way back, or there only after the caller has given up."""
         scheduler = self._scheduler
-        await POINT
+        await scheduler.later(scheduler.pick(LAG_STEPS) if scheduler.chance(self._lag) else 0)
         if not scheduler.chance(self._unavailable):
             answer = await self._land(effects)
             await POINT

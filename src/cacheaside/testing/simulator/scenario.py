@@ -31,6 +31,7 @@ class Sizes:
 class Scenario:
     """One schedule's setting. Shares are from 0 to 1, sizes are numbers, durations seconds.
 
+    focus: how many keys are read; 0 for all of the views. deaths: the share of brackets whose writer dies inside.
     threads: leaders load themselves, as in threads; else each load is a task, as on an event loop.
     before, after: where a thread may lose the processor at a port. hurry: how readily time goes on.
     """
@@ -57,7 +58,10 @@ class Scenario:
     l1_bytes: int
     pauses: float
     unavailable: float
+    lag: float
     evictions: int
+    focus: int
+    deaths: float
     processes: int
 
 
@@ -116,6 +120,9 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
         l1_bytes=one(1 << 20, 1 << 20, 64 * 16),
         pauses=one(0.0, 0.1, 0.4),
         unavailable=one(0.0, 0.0, 0.05, 0.2),
+        lag=one(0.0, 0.0, 0.1, 0.3),
+        focus=one(0, 0, 1, 1, 2),
+        deaths=one(0.0, 0.0, 0.3, 0.6),
         evictions=one(0, 0, 2, 6),
         processes=one(1, 2, 2),
     )

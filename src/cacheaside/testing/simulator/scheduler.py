@@ -185,6 +185,13 @@ class Scheduler:
             raise task.error
         return task.result
 
+    async def ended(self, task: Task) -> None:
+        """Come back when `task` has ended or was killed."""
+        if not task.done and not task.died:
+            wake = Wake(self.ready, self.current)
+            self.when_done(task, wake)
+            await PARK
+
     def when_done(self, task: Task, call: Callable[[], None]) -> None:
         """Call `call` when `task` has ended, however it ended."""
         if task.waiters is None:
@@ -217,6 +224,7 @@ class Scheduler:
         """`task` takes no further step, nor cleans up: its thread or process is gone."""
         task.died = True
         task.step = _stay
+        self._tell(task)
 
     def run(self) -> None:
         """Step until nobody is left who could."""
@@ -272,6 +280,9 @@ class Scheduler:
         last = self.ready.pop()
         if last is not task:
             self._refill(index, last, task)
+        self._tell(task)
+
+    def _tell(self, task: Task) -> None:
         if task.waiters is not None:
             for wake in task.waiters:
                 wake()

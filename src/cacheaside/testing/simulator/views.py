@@ -68,6 +68,10 @@ class Reading:
     read: Callable[[str, int], Awaitable[Any]]
     """Read a view from inside a load."""
 
+    async def delay(self) -> None:
+        """The source takes its time."""
+        await self.scheduler.sleep(self.delays_s[self.scheduler.pick(len(self.delays_s))])
+
 
 class View:
     """Implements `flow.call.Reads`."""
@@ -106,9 +110,13 @@ class View:
         """Ask the source: the question travels, may take long or fail, and the answer travels back."""
         scheduler = reading.scheduler
         await POINT
-        if scheduler.chance(reading.slow):
-            await scheduler.sleep(reading.delays_s[scheduler.pick(len(reading.delays_s))])
+        slow = scheduler.chance(reading.slow)
+        after = slow and scheduler.chance(0.5)
+        if slow and not after:
+            await reading.delay()
         value = await self._load(call.values[0], reading)
+        if after:
+            await reading.delay()
         if scheduler.chance(reading.failing):
             # Only a value can name its group, so an error of `joined` depends on the row alone.
             parts = value.parts[:1] if self.name == "joined" else value.parts

@@ -9,7 +9,7 @@ from cacheaside.testing.simulator import gremlins
 from cacheaside.testing.simulator.books import check_books
 from cacheaside.testing.simulator.embedded import PointedTier, WatchedHeard
 from cacheaside.testing.simulator.process import Process
-from cacheaside.testing.simulator.readers import Counts, reader
+from cacheaside.testing.simulator.readers import Counts, epilogue, reader
 from cacheaside.testing.simulator.rows import Rows
 from cacheaside.testing.simulator.scenario import Scenario, Sizes, WorldName, draw
 from cacheaside.testing.simulator.scheduler import Cancelled, Livelock, Scheduler, Task
@@ -49,6 +49,8 @@ class World:
         writers = [
             scheduler.spawn(writer(anywhere(), counts), f"writer {i + 1}") for i in range(scenario.writers)
         ]
+        for process in processes:
+            scheduler.spawn(epilogue(process, readers + writers, counts), "reader at the end")
         for _ in range(scenario.cancels):
             scheduler.spawn(gremlins.canceller(scheduler, readers + writers), "canceller")
         for _ in range(scenario.kills):

@@ -119,6 +119,7 @@ async def _bracket(process: Process, changes: Changes) -> None:
             rows.promise_from(entered + MARK_LIFETIME_S, dict(versions))
 
     fate = scheduler.random()
+    dies = scheduler.chance(process.scenario.deaths)
     try:
         async with Changing(tags[:1], process) as change:  # type: ignore[arg-type]
             if len(tags) > 1:
@@ -135,6 +136,8 @@ async def _bracket(process: Process, changes: Changes) -> None:
                     scheduler.at(scheduler.clock.time + 0.5 * scheduler.pick(8), commit)
                 raise ConnectionLost
             commit()
+            if dies:
+                scheduler.kill(scheduler.current)
             await POINT
     except (ConnectionLost, TierAway):
         return
