@@ -1,9 +1,9 @@
 """The fixed request streams on which eviction is compared.
 
-Every stream is a sequence of integer keys of unit size, drawn from `random.Random(seed).random()` alone (the one
-generator whose sequence Python promises to keep), so the same stream comes out on every machine. The seeds and
-parameters below were written down before the policy was tuned; change one only together with the table in
-docs/decisions/0003-l1-eviction.md.
+Every stream is a sequence of integer keys of unit size, drawn from `random.Random(seed).random()` alone
+(the one generator whose sequence Python promises to keep), so the same stream comes out on every machine.
+The seeds and parameters below were written down before the policy was tuned; change one only together with
+the table in docs/decisions/0003-l1-eviction.md.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def static(seed: int, alpha: float) -> list[int]:
 
 
 def scan(seed: int) -> list[int]:
-    """Zipf 0.9; after every 20,000 requests a scan reads 10,000 keys once, in order, from a range of 40,000 more."""
+    """Zipf 0.9; after every 20,000 requests a scan reads the next 10,000 of 40,000 other keys, in order."""
     requests: list[int] = []
     popular = zipf(random.Random(seed), 0.9)
     position = 0
@@ -68,7 +68,7 @@ def shift(seed: int) -> list[int]:
 
 
 def drift(seed: int) -> list[int]:
-    """Zipf 0.9 in which a new key takes the top rank after every 20 requests and pushes all others down by one."""
+    """Zipf 0.9 in which after every 20 requests a new key takes the top rank and all others move down."""
     popular = zipf(random.Random(seed), 0.9)
     return [KEYS + moment // 20 - rank for moment, rank in enumerate(islice(popular, REQUESTS))]
 
