@@ -1,0 +1,195 @@
+"""The bracket around a write, in both colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cacheaside import Cache, Contract, NotStored, UsageError
+from tests.endpoint.world import World
+
+MINUTE = Contract("60s", jitter=0)
+
+
+class Aborted(Exception):
+    """What ends a block early."""
+
+
+class Table:
+    """One row, read through the cache and changed in brackets."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.row = "old"
+        self.rows = world.cache.tag("rows", int)
+        self.others = world.cache.tag("others", int)
+
+        @world.read("row", MINUTE, tags=lambda key: [self.rows(key)])
+        def read(key: int) -> str:
+            return self.row
+
+        self.endpoint = read
+
+    async def read(self) -> Any:
+        return await self.world.do(self.endpoint.lookup, 1)
+
+    async def change(self, inside: Callable[[Any], Any], *tags: Any) -> None:
+        """A bracket in this world's colour around `inside`, which may be a coroutine function."""
+        bracket = self.world.cache.changing(*(tags or (self.rows(1),)))
+        if self.world.is_async:
+            async with bracket as change:
+                await self.world.do(inside, change)
+        else:
+            with bracket as change:
+                await self.world.do(inside, change)
+
+
+async def test_a_committed_write_is_seen_by_every_later_read(world: World) -> None:
+    """When the block has ended no read returns what was there before."""
+    table = Table(world)
+    assert (await table.read()).value == "old"
+
+    def commit(change: Any) -> None:
+        table.row = "new"
+
+    await table.change(commit)
+    lookup = await table.read()
+    assert (lookup.value, lookup.stored) == ("new", True)
+    assert (await table.read()).hit
+
+
+async def test_inside_the_block_nothing_is_stored(world: World) -> None:
+    """Before the commit a read may load the old row; it is returned, and nobody else gets it."""
+    table = Table(world)
+    await table.read()
+
+    async def commit(change: Any) -> None:
+        lookup = await table.read()
+        assert (lookup.value, lookup.not_stored) == ("old", NotStored.WRITER)
+        table.row = "new"
+        assert (await table.read()).value == "new"
+
+    await table.change(commit)
+    assert (await table.read()).value == "new"
+
+
+async def test_a_tag_may_be_added_inside(world: World) -> None:
+    """What is found out within the transaction joins the write by `change.add`."""
+    table = Table(world)
+    await table.read()
+
+    async def commit(change: Any) -> None:
+        assert (await table.read()).hit
+        await world.do(change.add, table.rows(1), table.rows(1))
+        assert (await table.read()).not_stored is NotStored.WRITER
+        table.row = "new"
+
+    await table.change(commit, table.others(1))
+    assert (await table.read()).stored
+    assert (await table.read()).value == "new"
+
+
+async def test_an_exception_leaves_the_outcome_unknown(world: World) -> None:
+    """A block that ends by an exception may have committed: nothing is stored until no commit can be under way."""
+    table = Table(world)
+    await table.read()
+
+    def fail(change: Any) -> None:
+        raise Aborted
+
+    with pytest.raises(Aborted):
+        await table.change(fail)
+    world.t += 29
+    lookup = await table.read()
+    assert (lookup.value, lookup.not_stored) == ("old", NotStored.WRITER)
+    table.row = "new, committed after all"
+    world.t += 1
+    lookup = await table.read()
+    assert (lookup.value, lookup.stored) == ("new, committed after all", True)
+
+
+async def test_a_known_rollback_frees_the_tags_at_once(world: World) -> None:
+    """After `rolled_back()` reads are stored again as soon as the block ends, by exception or not."""
+    for ends_by_exception in (True, False):
+        table = Table(World("async" if world.is_async else "blocking"))
+        await table.read()
+
+        def roll_back(change: Any, raises: bool = ends_by_exception) -> None:
+            change.rolled_back()
+            if raises:
+                raise Aborted
+
+        if ends_by_exception:
+            with pytest.raises(Aborted):
+                await table.change(roll_back)
+        else:
+            await table.change(roll_back)
+        assert (await table.read()).stored
+        assert (await table.read()).hit
+
+
+async def test_two_writers_of_one_tag(world: World) -> None:
+    """The end of one write does not free a tag that another still changes."""
+    table = Table(world)
+
+    async def inner_and_outer(change: Any) -> None:
+        def commit(change: Any) -> None:
+            table.row = "inner"
+
+        await table.change(commit)
+        assert (await table.read()).not_stored is NotStored.WRITER
+        table.row = "outer"
+
+    await table.change(inner_and_outer)
+    lookup = await table.read()
+    assert (lookup.value, lookup.stored) == ("outer", True)
+
+
+async def test_a_bracket_takes_tags_of_its_cache(world: World) -> None:
+    """A tag of another cache, or no tag at all, is refused before anything is marked."""
+    table = Table(world)
+    other = Cache(namespace="other").tag("rows", int)
+    for wrong in (other(1), "rows:1", table.rows):
+        with pytest.raises(UsageError, match=r"cache\.changing got"):
+            world.cache.changing(wrong)
+    assert (await table.read()).stored
+
+
+async def test_a_wrong_tag_inside_is_refused(world: World) -> None:
+    """`change.add` checks its tags as well, and the write goes on without it."""
+    table = Table(world)
+
+    async def add(change: Any) -> None:
+        with pytest.raises(UsageError, match="namespace 'other'"):
+            await world.do(change.add, Cache(namespace="other").tag("rows", int)(1))
+
+    await table.change(add)
+    assert (await table.read()).stored
+
+
+async def test_a_bracket_of_no_tags_is_none(world: World) -> None:
+    """A write that turns out to change nothing known is allowed, and marks nothing."""
+    table = Table(world)
+    await table.read()
+    async with world.cache.changing():
+        assert (await table.read()).hit
+    assert (await table.read()).hit
+
+
+@pytest.mark.blocks_loop
+async def test_both_colours_share_one_truth() -> None:
+    """A write in sync code reaches what async code reads, and the reverse."""
+    for writer, reader in (("async", "blocking"), ("blocking", "async")):
+        table = Table(World(reader))
+        await table.read()
+        table.row = "new"
+        bracket = table.world.cache.changing(table.rows(1))
+        if writer == "async":
+            async with bracket:
+                pass
+        else:
+            with bracket:
+                pass
+        assert (await table.read()).value == "new"
