@@ -10,9 +10,11 @@ from importlib.metadata import version
 from itertools import groupby
 from typing import Any
 
-from bench.rows import EMPTY_LOOP, HerdRow, LeaderRow, MemoryRow, TimedRow
+from bench.rows import EMPTY_LOOP, HerdRow, LeaderRow, MemoryRow, TimedRow, disturbance
 from bench.targets import Target
 
+DISTURBED = 1.2
+"""From here on, medians of one run are not to be compared with each other."""
 PEERS = ("async-lru", "cachebox", "theine", "cashews", "aiocache", "cachetools", "dogpile.cache", "msgspec")
 
 
@@ -51,26 +53,23 @@ def timed(rows: Sequence[TimedRow]) -> str:
         lines = [
             (
                 row.name,
-                f"{row.net_ns / scale:,.{digits}f}",
-                f"{row.ratio:.2f}x",
                 f"{row.min_ns / scale:,.{digits}f}",
-                f"{row.least_ratio:.2f}x",
+                f"{row.ratio:.2f}x",
+                f"{row.net_ns / scale:,.{digits}f}",
+                f"{row.median_ratio:.2f}x",
                 row.remark,
             )
             for row in group
             if row.name != EMPTY_LOOP
         ]
-        headers = (
-            table.title,
-            f"net {unit}",
-            f"x {table.floor}",
-            f"least {unit}",
-            "x floor's least",
-            "remark",
-        )
+        headers = (table.title, f"least {unit}", f"x {table.floor}", f"median {unit}", "of medians", "remark")
         with_remarks = any(line[-1] for line in lines)
         parts.append(
             aligned(headers, lines) if with_remarks else aligned(headers[:-1], [li[:-1] for li in lines])
+        )
+    if (factor := disturbance(list(rows))) > DISTURBED:
+        parts.append(
+            f"The machine was busy: a floor took {factor:.1f} times its least time in the median. Trust the least."
         )
     return "\n\n".join(parts)
 

@@ -38,9 +38,10 @@ class TimedRow:
     remark: str = ""
     net_ns: float = 0.0
     ratio: float = 0.0
+    """`min_ns` over that of the table's floor. Of the least times, because what disturbs only adds: with the other
+    cores busy, the medians of one run were up to twice too long, in some rows and not in others."""
+    median_ratio: float = 0.0
     """`net_ns` over that of the table's floor."""
-    least_ratio: float = 0.0
-    """`min_ns` over that of the table's floor: says more than `ratio` when another process came and went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,14 @@ def net_of(rows: list[TimedRow]) -> list[TimedRow]:
             row,
             net_ns=net(row),
             min_ns=least(row),
-            ratio=net(row) / net(floor[row.table]),
-            least_ratio=least(row) / least(floor[row.table]),
+            ratio=least(row) / least(floor[row.table]),
+            median_ratio=net(row) / net(floor[row.table]),
         )
         for row in rows
     ]
+
+
+def disturbance(rows: list[TimedRow]) -> float:
+    """How much longer a floor took in the median than at best, the worst of the tables; 1.0 on a quiet machine."""
+    floors = [row for row in rows if row.name == row.table.floor]
+    return max((row.net_ns / row.min_ns for row in floors), default=1.0)

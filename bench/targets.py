@@ -56,7 +56,7 @@ def of_herds(rows: Sequence[HerdRow]) -> list[Target]:
         Target(
             f"{row.callers:,} concurrent misses of one key, {row.kind}",
             "1 load, every caller answered",
-            f"{row.loads} loads, {row.failed} without the value",
+            f"loads {row.loads}, callers without the value {row.failed}",
             row.loads <= LOADS_MAX and not row.failed,
         )
         for row in rows
@@ -70,7 +70,7 @@ def of_leaders(rows: Sequence[LeaderRow]) -> list[Target]:
         Target(
             f"{row.event}, {row.kind}",
             f"{row.callers} of {row.callers} answered, <= 2 loads",
-            f"{row.values} values, {row.true_errors} errors of the source, {row.loads} loads",
+            f"values {row.values}, errors of the source {row.true_errors}, loads {row.loads}",
             row.values + row.true_errors == row.callers and row.loads <= LOADS_MAX + 1,
         )
         for row in rows
