@@ -61,7 +61,8 @@ def test_a_part_of_the_declared_type_is_a_tag(kind: type, part: Any) -> None:
     [
         (int, "42"), (int, True), (int, 42.0), (int, None), (int, Level.ONE), (str, 42), (str, b"a"), (str, Colour.RED),
         (str, Text("a")), (str, Kind.A), (date, datetime(2013, 1, 1, tzinfo=UTC)),
-        (UUID, str(UUID(int=1))), (float, 1), (float, True), (Kind, "a"), (Colour, "red"), (Path, PurePosixPath("a")), (Path, "a"),
+        (UUID, str(UUID(int=1))), (float, 1), (float, True),
+        (Kind, "a"), (Colour, "red"), (Path, PurePosixPath("a")), (Path, "a"),
     ],
 )  # fmt: skip
 def test_a_part_of_another_type_is_an_error(kind: type, part: Any) -> None:

@@ -1,0 +1,221 @@
+"""A cache as a whole: apart from others, usable from everywhere, switched on and off, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from cacheaside import Cache, Contract, Overloaded
+
+MINUTE = Contract("60s")
+
+
+def counting(cache: Cache, name: str = "count") -> Any:
+    loads = iter(range(1, 1000))
+
+    @cache.read(name, MINUTE)
+    def count(key: int) -> int:
+        return next(loads)
+
+    return count
+
+
+def test_a_cache_alone_needs_nothing() -> None:
+    """`Cache()` works in this process, with no server and no thread until something has to run behind a reader."""
+    before = threading.active_count()
+    cache = Cache()
+    count = counting(cache)
+    assert [count(1), count(1)] == [1, 1]
+    assert cache.namespace == "app"
+    assert cache.enabled
+    assert threading.active_count() == before
+
+
+def test_caches_share_nothing() -> None:
+    """Two caches of one process, even of one namespace, have entries, names and switches of their own."""
+    one, other = Cache(namespace="shop"), Cache(namespace="shop")
+    first, second = counting(one), counting(other)
+    assert (first(1), second(1)) == (1, 1)
+    one.clear()
+    other.disable()
+    assert one.enabled
+    assert first(1) == 2
+    assert (second(1), second(1)) == (2, 3)
+
+
+def test_a_cache_says_what_it_is() -> None:
+    """Its text has the namespace and how much it holds."""
+    cache = Cache(namespace="shop")
+    counting(cache)(1)
+    assert repr(cache) == "<Cache shop entries=1 endpoints=1>"
+
+
+def test_l1_is_bounded_by_entries() -> None:
+    """More keys than `l1_entries` never hold more entries; what is held is served."""
+    cache = Cache(l1_entries=10)
+    count = counting(cache)
+    for key in range(100):
+        count(key)
+        assert cache.stats().entries <= 10
+    assert cache.stats().endpoints["count"].evicted >= 90
+    assert count(99) == 100
+
+
+def test_l1_is_bounded_by_bytes() -> None:
+    """Payload held is never more than `l1_bytes`, and a value that would crowd out all others is not kept."""
+    cache = Cache(l1_bytes="16KiB")
+
+    @cache.read("text", MINUTE)
+    def text(size: int) -> str:
+        return "x" * size
+
+    for size in range(100, 2000, 100):
+        text(size)
+        assert cache.stats().bytes_used <= 16 * 1024
+    lookup = text.lookup(8000)
+    assert (lookup.value, lookup.not_stored) == ("x" * 8000, "too_large")
+
+
+def test_one_cache_in_several_event_loops() -> None:
+    """Async endpoints serve every loop of the process: what one loop loaded is a hit in the next."""
+    cache = Cache()
+    loads: list[int] = []
+
+    @cache.read("rows", MINUTE)
+    async def rows(key: int) -> int:
+        loads.append(key)
+        await asyncio.sleep(0)
+        return key
+
+    assert [asyncio.run(rows(1)) for _ in range(3)] == [1, 1, 1]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda key: asyncio.run(rows(key)), [1, 2, 3, 4] * 5))
+    assert answers == [1, 2, 3, 4] * 5
+    assert set(loads) == {1, 2, 3, 4}
+
+
+@pytest.mark.blocks_loop
+async def test_both_colours_in_one_cache() -> None:
+    """Sync and async endpoints of one cache stand side by side, and a tag reaches both."""
+    cache = Cache()
+    tag = cache.tag("rows", int)
+    loads: list[str] = []
+
+    @cache.read("awaited", MINUTE, tags=lambda key: [tag(key)])
+    async def awaited(key: int) -> int:
+        loads.append("awaited")
+        return key
+
+    @cache.read("blocking", MINUTE, tags=lambda key: [tag(key)])
+    def blocking(key: int) -> int:
+        loads.append("blocking")
+        return key
+
+    for _ in range(2):
+        assert (await awaited(1), blocking(1)) == (1, 1)
+    cache.blocking.invalidate(tag(1))
+    assert (await awaited(1), blocking(1)) == (1, 1)
+    await cache.invalidate(tag(1))
+    assert (await awaited(1), blocking(1)) == (1, 1)
+    assert sorted(loads) == ["awaited"] * 3 + ["blocking"] * 3
+
+
+async def test_the_end_of_a_cache() -> None:
+    """`async with` ends what runs behind its readers; reads still work after it."""
+    t = [0.0]
+    cancelled: list[bool] = []
+    never = asyncio.Event()
+    async with Cache() as cache:
+        cache._use_clock(lambda: t[0])
+
+        @cache.read("rows", Contract("60s", grace="60s", jitter=0))
+        async def rows(key: int) -> int:
+            if t[0] > 0 and not cancelled:
+                try:
+                    await never.wait()
+                finally:
+                    cancelled.append(True)
+            return key
+
+        assert await rows(1) == 1
+        t[0] = 61
+        assert (await rows.lookup(1)).refreshing
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert cancelled == [True]
+    assert (await rows.lookup(1)).value == 1
+
+
+def test_the_end_of_a_cache_in_sync_code() -> None:
+    """`with` waits for the refreshes under way, so that what they loaded is stored when it ends."""
+    t = [0.0]
+    started = threading.Event()
+    with Cache() as cache:
+        cache._use_clock(lambda: t[0])
+
+        @cache.read("rows", Contract("60s", grace="60s", jitter=0))
+        def rows(key: int) -> int:
+            started.set()
+            return key
+
+        assert rows(1) == 1
+        started.clear()
+        t[0] = 61
+        assert rows.lookup(1).refreshing
+        assert started.wait(10)
+    assert cache.stats().endpoints["rows"].stored == 2
+    assert rows.lookup(1).age_s == 0
+
+
+async def test_a_limit_of_a_source_is_kept() -> None:
+    """No more loads run at once than the source allows; past the queue before it a load is refused, by name."""
+    cache = Cache()
+    running = [0, 0]
+    release = asyncio.Event()
+
+    @asynccontextmanager
+    async def handle() -> Any:
+        running[0] += 1
+        running[1] = max(running)
+        yield None
+        running[0] -= 1
+
+    db = cache.source("db", open=handle, limit=2)
+
+    @cache.read("rows", MINUTE, source=db)
+    async def rows(handle: None, key: int) -> int:
+        await release.wait()
+        return key
+
+    readers = [asyncio.ensure_future(rows(key)) for key in range(40)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert running == [2, 2]
+    release.set()
+    answers = await asyncio.gather(*readers, return_exceptions=True)
+    refused = [one for one in answers if isinstance(one, Overloaded)]
+    assert running[1] == 2
+    assert [one for one in answers if isinstance(one, int)] == list(range(40 - len(refused)))
+    assert len(refused) == 40 - 2 - 2 * 16
+    assert (refused[0].endpoint, refused[0].source) == ("rows", "db")
+    assert refused[0].retry_after_s > 0
+
+
+def test_strict_makes_a_value_that_cannot_be_stored_an_error() -> None:
+    """Under testing what would be a warning in service is raised."""
+    cache = Cache()
+    wrong: Any = "text"
+
+    @cache.read("rows", MINUTE)
+    def rows(key: int) -> int:
+        return wrong  # type: ignore[no-any-return]
+
+    assert rows(1) == "text"
+    cache._be_strict(True)
+    with pytest.raises(Exception, match=r"rows .*int.*does not fit"):
+        rows(2)
