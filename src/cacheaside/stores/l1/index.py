@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 from cacheaside.stores.l1.entry import Entry
@@ -20,6 +21,17 @@ class TagIndex:
 
     def __init__(self) -> None:
         self._entries: dict[TagId, Entry | set[Entry]] = {}
+
+    def shared(self, tags: Iterable[TagId]) -> tuple[TagId, ...]:
+        """`tags`, each as the very string that entries indexed already hold, so that equal ones take room once."""
+        return tuple(self._own(tag) for tag in tags)
+
+    def _own(self, tag: TagId) -> TagId:
+        held = self._entries.get(tag)
+        if held is None:
+            return tag
+        entry = next(iter(held)) if isinstance(held, set) else held
+        return next((own for own in cast(tuple[TagId, ...], entry.tags) if own == tag), tag)
 
     def add(self, entry: Entry) -> None:
         """Index `entry` under each of its tags."""

@@ -15,17 +15,17 @@ from cacheaside.flow.call import Call, Record
 from cacheaside.flow.ports import Clock, Found, Position
 from cacheaside.lookup import NotStored
 from cacheaside.policy.freshness import early_refresh_at, fresh_for_s
-from cacheaside.stores.l1.entry import Entry, blocks_of
+from cacheaside.stores.l1.entry import Entry, blocks_of, key_hash_of
 from cacheaside.stores.l1.eviction import Eviction
 from cacheaside.stores.l1.index import TagIndex
+from cacheaside.stores.l1.moments import Moments
 from cacheaside.stores.l1.table import RETRY_AFTER_S, Remembered, Table
+from cacheaside.stores.l1.trim import trim
 from cacheaside.types import TagId
 
 __all__ = ["L1"]
 
 INVALIDATED: Final = -1.0
-SAMPLE_S: Final = 1.0
-"""How often, at most, a hit of one entry leaves the fast path to have its age counted."""
 
 
 class L1:
@@ -44,6 +44,7 @@ class L1:
         self._bytes_max = bytes_max
         self._tables: dict[str, Table] = {}
         self._index = TagIndex()
+        self._moments = Moments()
         self._eviction = Eviction(entries_max, bytes_max)
 
     def add_table(self, table: Table) -> None:
@@ -96,8 +97,9 @@ class L1:
             old = table.entries.get(call.slot)
             if old is not None and old.until >= 0 and old.loaded_at > record.loaded_at:
                 return None
-            tags = tuple(tag for tag in record.tags if tag != call.key and tag != self._everything)
-            entry = Entry(table.held_form(record), 0.0, call.slot, table, record.loaded_at, tags, blocks)
+            tags = self._index.shared(tag for tag in record.tags if tag not in (call.key, self._everything))
+            loaded_at = self._moments.loaded_at(record.loaded_at, record.ttl_s)
+            entry = Entry(table.held_form(record), 0.0, call.slot, table, loaded_at, tags, blocks)
             table.retries.pop(call.slot, None)
             self._place(table, call, old, entry, record)
             if not self.log.unchanged(record.tags, at):
@@ -110,7 +112,7 @@ class L1:
     def _place(self, table: Table, call: Call, old: Entry | None, entry: Entry, record: Record) -> None:
         entry.until = self._until(table, entry, self._clock.now(), record.load_s)
         if old is None:
-            victims = self._eviction.insert(entry, hash((table.name, call.slot)))
+            victims = self._eviction.insert(entry, key_hash_of(entry))
         else:
             self._index.remove(old)
             victims = self._eviction.replace(old, entry)
@@ -123,6 +125,7 @@ class L1:
             if victim_table.entries.get(victim.key) is victim:
                 del victim_table.entries[victim.key]
             self._index.remove(victim)
+        trim(table.entries)
 
     def touch(self, call: Call, found: Found) -> None:
         """Count a hit of a fresh entry, and let its hits be fast again until something needs doing."""
@@ -145,7 +148,7 @@ class L1:
         early_at = early_refresh_at(held, table.terms, load_s)
         if early_at <= now:
             return 0.0
-        return min(entry.loaded_at + fresh_for_s(held, table.terms), early_at, now + SAMPLE_S)
+        return min(entry.loaded_at + fresh_for_s(held, table.terms), early_at, self._moments.sample_at(now))
 
     def drop(self, call: Call) -> None:
         """Remove what is held for `call`, value and all."""
