@@ -215,7 +215,7 @@ def test_a_hit_leaves_the_fast_path_once_a_second(cache: Cache, value: Any, cloc
         value(1)
     assert cache.stats().endpoints["value"].age_at_serve.count == 0
     for _ in range(5):
-        clock.at += SAMPLE_S
+        clock.at += 1.0
         for _ in range(100):
             value(1)
     stats = cache.stats().endpoints["value"]
