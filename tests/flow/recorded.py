@@ -1,0 +1,88 @@
+"""The ports of a real cache, with each call noted in order, and a tier that can be away."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from cacheaside import Cache
+from cacheaside.flow.call import Call
+from cacheaside.flow.ports import Ports, TierAway
+from cacheaside.runtime.blocking import run_blocking
+
+
+class Recorded:
+    """Passes every call on to the real part and notes it. `meanwhile` runs something just after a call of that name."""
+
+    def __init__(self, part: Any, name: str, log: list[str]) -> None:
+        self._part = part
+        self._name = name
+        self._log = log
+        self.meanwhile: dict[str, Callable[[], object]] = {}
+        self.away: set[str] = set()
+
+    def __getattr__(self, attribute: str) -> Any:
+        real = getattr(self._part, attribute)
+        if not callable(real):
+            return real
+
+        def note() -> None:
+            self._log.append(f"{self._name}.{attribute}")
+            if attribute in self.away:
+                raise TierAway
+
+        def after(result: Any) -> Any:
+            happens = self.meanwhile.pop(attribute, None)
+            if happens is not None:
+                happens()
+            return result
+
+        if inspect.iscoroutinefunction(real):
+
+            async def awaited(*args: Any, **kwargs: Any) -> Any:
+                note()
+                return after(await real(*args, **kwargs))
+
+            return awaited
+
+        def plain(*args: Any, **kwargs: Any) -> Any:
+            note()
+            return after(real(*args, **kwargs))
+
+        return plain
+
+
+class World:
+    """One cache, its recorded ports, and a way to run flows over them."""
+
+    def __init__(self, *, shared: bool = False) -> None:
+        self.cache = Cache(namespace="flow")
+        self.log: list[str] = []
+        real = self.cache._host.blocking_ports
+        self.tier = Recorded(real.tier, "tier", self.log)
+        self.heard = Recorded(real.heard, "heard", self.log)
+        self.near = Recorded(real.near, "near", self.log)
+        self.loads = Recorded(real.loads, "loads", self.log)
+        self.flights = Recorded(real.flights, "flights", self.log)
+        self.ports: Ports = replace(
+            real,
+            tier=self.tier,  # type: ignore[arg-type]
+            heard=self.heard,  # type: ignore[arg-type]
+            near=self.near,  # type: ignore[arg-type]
+            loads=self.loads,  # type: ignore[arg-type]
+            flights=self.flights,  # type: ignore[arg-type]
+            shared=shared,
+        )
+
+    def call(self, name: str, *values: Any) -> Call:
+        return self.cache._host.endpoints[name].call(values)
+
+    def run(self, flow: Any) -> Any:
+        self.log.clear()
+        return run_blocking(flow)
+
+    def steps(self, *wanted: str) -> list[str]:
+        """The noted calls, in order, that are among `wanted`."""
+        return [step for step in self.log if step in wanted]
