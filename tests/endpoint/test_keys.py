@@ -304,12 +304,14 @@ async def test_long_arguments_are_hit_too(world: World) -> None:
     """An argument that is too long to be held raw is found by its encoded key."""
 
     @world.read("search", MINUTE)
-    def search(query: str) -> int:
-        return len(query)
+    def search(query: str | int) -> str:
+        return str(query)[-5:]
 
-    for query in ("x" * 256, "x" * 257, "x" * 5000):
-        assert await world.do(search, query) == len(query)
+    queries: list[Any] = ["x" * 256, "x" * 257, "x" * 5000, 2**256 - 1, 2**256, -(2**3000)]
+    for query in queries:
+        assert await world.do(search, query) == str(query)[-5:]
         assert (await world.do(search.lookup, query)).hit
-        assert await world.do(search, query) == len(query)
-    assert world.cache.stats().endpoints["search"].loads == 3
-    assert all(not isinstance(slot, str) or len(slot) <= 256 for slot in search.endpoint.table.entries)
+        assert await world.do(search, query) == str(query)[-5:]
+    assert world.cache.stats().endpoints["search"].loads == len(queries)
+    held = search.endpoint.table.entries
+    assert sum(type(slot) in (str, int) for slot in held) == 2

@@ -346,6 +346,11 @@ MISTAKES: list[tuple[str, Declare, str]] = [
     ),
     ("source is its opener", decorated(product, source=open_blocking), r"what cache.source\(…\) returned"),
     ("async source, def", sourced(with_session, open_async), r"is a `def`, but source 'db' opens an async"),
+    (
+        "async source in a partial, def",
+        sourced(with_session, functools.partial(open_async)),
+        r"opens an async",
+    ),
     ("resource in ignore", sourced(with_session, ignore=["session"]), r"'session' is the source's resource"),
     ("unknown ignore", decorated(product, ignore=["locale"]), r"ignore= names locale.*product_id"),
     ("ignore as a string", decorated(product, ignore="product_id"), r"a list of parameter names"),

@@ -8,6 +8,7 @@ import pickle
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import fields
 from enum import Enum
 from typing import Annotated, Any, get_type_hints
 
@@ -17,6 +18,7 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from cacheaside import Cache, Contract
+from cacheaside.endpoint.api import AsyncEndpoint, BlockingEndpoint, Changes
 from tests.endpoint.world import World
 
 MINUTE = Contract("60s")
@@ -274,3 +276,34 @@ def test_attributes_of_the_function_are_kept() -> None:
 
     marked.route = "/product"  # type: ignore[attr-defined]
     assert own.read("marked", MINUTE)(marked).route == "/product"  # type: ignore[attr-defined]
+
+
+def test_what_type_checkers_are_told_is_there() -> None:
+    """Everything that the typed protocols name exists on functions and bound methods, with the same parameters."""
+    for protocol, endpoints in (
+        (AsyncEndpoint, [product, Shop().product]),
+        (BlockingEndpoint, [blocking, Shop().price]),
+    ):
+        names = [name for name in vars(protocol) if not name.startswith("_")]
+        assert set(names) >= {
+            "lookup",
+            "strong",
+            "using",
+            "many",
+            "batch",
+            "invalidate",
+            "refresh",
+            "purge",
+            "key",
+        }
+        for endpoint in endpoints:
+            for name in names:
+                assert callable(getattr(endpoint, name)), name
+            assert isinstance(endpoint.__name__, str)
+            awaited = inspect.iscoroutinefunction(endpoint)
+            assert awaited is (protocol is AsyncEndpoint)
+
+
+def test_using_is_typed_with_every_option_of_a_contract() -> None:
+    """An option added to `Contract` is one that `using` must offer to type checkers."""
+    assert set(Changes.__annotations__) == {field.name for field in fields(Contract) if field.init}

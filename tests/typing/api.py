@@ -5,8 +5,9 @@ Whatever `assert_type` says here is part of the public contract, under both fami
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from contextvars import ContextVar
 from enum import Enum
@@ -135,6 +136,15 @@ async def decorated_functions() -> None:
     assert_type(plain_blocking(1, 2, 3, flag=True, colour="red"), dict[str, int])
     assert_type(await orm_product(42), Product)
     assert_type(lite_product(42), Product)
+
+    later: Callable[[int], Awaitable[Product]] = product
+    at_once: Callable[[int], Product | None] = product_blocking
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(product(42))
+        assert_type(await task, Product)
+    assert_type(await asyncio.gather(product(1), plain("a")), tuple[Product, list[int]])
+    assert_type(await later(42), Product)
+    assert_type(at_once(42), Product | None)
 
     one: AsyncEndpoint[[str, object], list[int]] = plain
     two: BlockingEndpoint[[int], Product] = lite_product
@@ -284,6 +294,8 @@ async def inline(day: int) -> None:
         await cache.get_or_load("report", load_report, ten, type=dict[str, int], tags=[products(42)]),
         dict[str, int],
     )
+    assert_type(await cache.get_or_load("report", lambda: load_report(), ten), dict[str, int])
+    assert_type(await cache.get_or_load("one", lambda: 1, ten), int)
     assert_type(cache.blocking.get_or_load("report", load_report_blocking, ten), dict[str, int])
 
 

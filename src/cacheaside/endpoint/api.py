@@ -7,7 +7,7 @@ method is a descriptor that binds them to the instance. `__get__` says so to typ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import (
     Any,
     Concatenate,
@@ -66,7 +66,7 @@ class AsyncEndpoint(Protocol, Generic[P, V]):
 
     __name__: str
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, V]:
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> V:
         """The value, within the contract; or the loader's own exception."""
         ...
 

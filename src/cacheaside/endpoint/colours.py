@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
@@ -22,6 +23,8 @@ class Colour(Enum):
 
 def colour_of_opener(opener: Any) -> Colour:
     """What `open=` of a source returns, as far as it tells: `contextlib` functions and classes do."""
+    while isinstance(opener, functools.partial):
+        opener = opener.func
     made_by = getattr(opener, "__wrapped__", opener)
     if inspect.isasyncgenfunction(made_by):
         return Colour.ASYNC

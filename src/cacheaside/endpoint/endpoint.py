@@ -39,11 +39,13 @@ PLAIN_ANY: Final = frozenset((int, str, bytes, type(None), Unset))
 
 
 RAW_MAX: Final = 256
-"""The longest text or bytes that L1 holds as a key; of a longer one it holds the encoded key, which is hashed."""
+"""The longest text or bytes, and the most bits of an integer, that L1 holds as a key. Of what is longer it holds the
+encoded key, which is hashed: its bound in bytes counts payloads, not keys."""
 
 
 def _is_long(part: Any) -> bool:
-    return type(part) in (str, bytes) and len(part) > RAW_MAX
+    kind = type(part)
+    return (kind in (str, bytes) and len(part) > RAW_MAX) or (kind is int and part.bit_length() > RAW_MAX)
 
 
 @dataclass(frozen=True, slots=True)

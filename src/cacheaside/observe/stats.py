@@ -72,8 +72,8 @@ class EndpointStats:
     hits: reads that the cache answered without waiting for the source, of which `grace` past their ttl, `outdated`
     after an invalidation, and `remembered_errors` with an exception that error_ttl keeps. misses: reads that went
     forward to the source, by reason (`Forward`); `collapsed` of them were answered by a load that another began.
-    A key that `many` is given twice is read once; `refresh` is no read. Among threads, a hit at the very moment at which
-    its entry goes may be missing from the count; none is counted twice.
+    A key that `many` is given twice is read once; `refresh` is no read. Among threads, a hit at the very moment at
+    which its entry goes may be missing from the count; none is counted twice.
 
     loads: keys asked of the source, refreshes included; `loads_failed` of them raised. loads_repeated: of them, those
     that a read needed after its first, because a write came between or the first was abandoned. abandoned: how often a
