@@ -3,86 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.flights import Flights
 from cacheaside.flow.ports import Clock
 from cacheaside.stores.embedded import EmbeddedHeard, EmbeddedTier
 from cacheaside.testing.simulator.marks import Marks
-from cacheaside.testing.simulator.scheduler import STEADY, Scheduler
+from cacheaside.testing.simulator.scenario import Scenario
+from cacheaside.testing.simulator.scheduler import Scheduler
 from cacheaside.testing.simulator.watched import WatchedFlights, WatchedL1
 from cacheaside.types import Generation, TagId
 
 __all__ = ["PointedTier", "WatchedHeard"]
 
+LAG_STEPS: Final = 20
+
 
 class PointedTier(EmbeddedTier):
     """The embedded tier as threads see it: between any two of its steps another thread may run.
 
-    before, after: where, for each step. Which of the two matters differs from step to step, so schedules take turns.
+    Before a step or after it: which of the two matters differs from step to step, so schedules take turns.
     """
 
     def __init__(
-        self, l1: WatchedL1, scheduler: Scheduler, marks: Marks, *, before: bool, after: bool
+        self, l1: WatchedL1, scheduler: Scheduler, marks: Marks, scenario: Scenario
     ) -> None:
         super().__init__(l1, scheduler.clock)
         self._scheduler = scheduler
         self._watched = marks
-        self._before = before
-        self._after = after
+        self._before = scenario.before
+        self._after = scenario.after
+        self._lag = scenario.lag
+
+    async def _wait(self) -> None:
+        scheduler = self._scheduler
+        await scheduler.later(scheduler.pick(LAG_STEPS) if scheduler.chance(self._lag) else 0, steady=True)
 
     async def stamp(self, tags: Sequence[TagId]) -> tuple[Generation, ...]:
         if self._before:
-            await STEADY
+            await self._wait()
         answer = await super().stamp(tags)
         if self._after:
-            await STEADY
+            await self._wait()
         return answer
 
     async def writers(self, tags: Sequence[TagId]) -> frozenset[TagId]:
         if self._before:
-            await STEADY
+            await self._wait()
         answer = await super().writers(tags)
         if self._after:
-            await STEADY
+            await self._wait()
         return answer
 
     async def fetch(self, call: Call) -> tuple[Record | None, tuple[Generation | None, ...]]:
         if self._before:
-            await STEADY
+            await self._wait()
         answer = await super().fetch(call)
         if self._after:
-            await STEADY
+            await self._wait()
         return answer
 
     async def generations(self, tags: Sequence[TagId]) -> tuple[Generation | None, ...]:
         if self._before:
-            await STEADY
+            await self._wait()
         return await super().generations(tags)
 
     async def store(
         self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId]
     ) -> tuple[Generation | None, ...]:
         if self._before:
-            await STEADY
+            await self._wait()
         answer = await super().store(records, recheck)
         if self._after:
-            await STEADY
+            await self._wait()
         return answer
 
     async def bump(self, tags: Sequence[TagId]) -> None:
-        await STEADY
+        await self._wait()
         await super().bump(tags)
 
     async def enlist(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
         self._watched.enlisting(tags, writer, lifetime_s)
-        await STEADY
+        await self._wait()
         await super().enlist(tags, writer, lifetime_s)
         self._watched.enlisted(tags, writer, self._scheduler.current)
 
     async def release(self, tags: Sequence[TagId], writer: str) -> None:
         self._watched.releasing(tags, writer)
-        await STEADY
+        await self._wait()
         await super().release(tags, writer)
         self._watched.still_there(tags, self._marks)
 

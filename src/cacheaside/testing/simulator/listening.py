@@ -15,7 +15,6 @@ from cacheaside.types import TagId
 
 __all__ = ["RemoteHeard"]
 
-BEHIND_STEPS: Final = 30
 OPEN: Final = float("inf")
 
 
@@ -80,9 +79,9 @@ class RemoteHeard:
 
     def _hear_to(self, feed: int) -> None:
         while self._heard < feed:
-            by, tags = self._server.feed[self._heard]
+            but, tags = self._server.feed[self._heard]
             self._heard += 1
-            if by != self._process.index:
+            if but != self._process.index:
                 self._changed(tags, [self._calls[tag] for tag in tags if tag in self._calls])
         self._set_gate()
 
@@ -95,5 +94,5 @@ class RemoteHeard:
             if self._heard == len(self._server.feed):
                 await PARK
             self._server.listeners.remove(wake)
-            await scheduler.later(scheduler.pick(BEHIND_STEPS))
+            await scheduler.later(scheduler.pick(self._process.scenario.behind_steps))
             self._hear_to(min(self._heard + 1, len(self._server.feed)))

@@ -100,8 +100,9 @@ MUTANTS: Final = (
     ),
     _named(
         "bump-before-commit-only",
-        "a bracket ends without a bump",
+        "a bracket bumps before its commit, and that is all",
         "embedded",
+        (WRITE, _ENLIST, ""),
         (
             WRITE,
             _BUMP_AND_HEAR + "        await ports.tier.release(tags, writer)\n",
@@ -254,13 +255,13 @@ MUTANTS: Final = (
     _other(
         "recheck-ignored",
         "a landing does not say that a generation moved",
-        "embedded",
+        "shared",
         (FILL, "if generation != stamp[tag])\n", "if not stamp)\n"),
     ),
     _other(
         "position-after-stamp",
         "what a fill must not miss is counted from after its load",
-        "shared",
+        "embedded",
         (FILL, _LOAD, _LOAD + "    this.since = ports.heard.position()\n"),
     ),
     _other(
@@ -268,6 +269,16 @@ MUTANTS: Final = (
         "tags found in the value are looked up in the log without hearing what was acknowledged",
         "shared",
         (FILL, "        await ports.heard.sync()\n", ""),
+    ),
+    _other(
+        "own-bumps-unheard",
+        "a process does not hear of its own bumps before they are acknowledged to it",
+        "shared",
+        (
+            SERVER,
+            "        self.generations[tag] = generation\n        self._tell(ALL, (tag,))\n",
+            "        self.generations[tag] = generation\n        self._tell(process, (tag,))\n",
+        ),
     ),
     _other(
         "fetched-without-position",
@@ -280,16 +291,6 @@ MUTANTS: Final = (
         "an outer value is stored although what it read inside was loaded under a mark",
         "shared",
         (NESTED, "        nest.unvouched()\n", "        nest.joined(landing.stamp or {}, landing.loaded_at)\n"),
-    ),
-    _other(
-        "contract-before-safety",
-        "the reason for not storing hides that a writer was under way",
-        "embedded",
-        (
-            "cacheaside.policy.storing",
-            "    if loaded.writer:\n",
-            "    if loaded.absent and not terms.absent_ttl_s:\n        return NotStored.CONTRACT\n    if loaded.writer:\n",
-        ),
     ),
     _other(
         "error-served-outdated",

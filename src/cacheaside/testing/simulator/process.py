@@ -15,7 +15,7 @@ from cacheaside.testing.simulator.marks import Marks
 from cacheaside.testing.simulator.rows import Rows
 from cacheaside.testing.simulator.scenario import MARK_LIFETIME_S, Scenario
 from cacheaside.testing.simulator.scheduler import Scheduler
-from cacheaside.testing.simulator.views import KEYED, NAMES, ROWS, Reading, View, hit
+from cacheaside.testing.simulator.views import KEYED, NAMES, ROWS, Reading, View, hit, things_behind
 from cacheaside.testing.simulator.watched import WatchedFlights, WatchedL1
 from cacheaside.types import TagId
 
@@ -47,6 +47,12 @@ class Process:
         for name in NAMES:
             if name in scenario.views or ("outer" in scenario.views and name in ("row", "joined")):
                 self._add(View(name, scenario.terms[name], scenario.timeout_s))
+        keys = [key for key in self.calls if key[0] in scenario.views]
+        at = int(scenario.focus_at * len(keys))
+        self.keys_read = (keys[at:] + keys[:at])[: scenario.focus or None]
+        """What readers ask for."""
+        self.things_read = [thing for key in self.keys_read for thing in things_behind(*key)] or [0]
+        self.reads_keyed = any(name == "keyed" for name, _ in self.keys_read)
 
     def _add(self, view: View) -> None:
         scheduler = self.scheduler

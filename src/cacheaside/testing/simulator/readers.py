@@ -15,7 +15,7 @@ from cacheaside.testing.simulator.scenario import MARK_LIFETIME_S
 from cacheaside.testing.simulator.scheduler import POINT, Cancelled, Task
 from cacheaside.testing.simulator.verdicts import Violation
 
-__all__ = ["Counts", "epilogue", "keys_read", "reader"]
+__all__ = ["Counts", "epilogue", "reader"]
 
 
 class Counts:
@@ -34,7 +34,7 @@ class Counts:
 async def reader(process: Process, counts: Counts) -> None:
     """Read a few times, with pauses."""
     scheduler, scenario = process.scheduler, process.scenario
-    keys = keys_read(process)
+    keys = process.keys_read
     for _ in range(scenario.reads):
         await POINT
         if scheduler.chance(scenario.pauses):
@@ -47,13 +47,6 @@ async def reader(process: Process, counts: Counts) -> None:
             await _many(process, keys, way < 0.94, counts)
 
 
-def keys_read(process: Process) -> list[tuple[str, int]]:
-    """What readers ask for."""
-    keys = [key for key in process.calls if key[0] in process.scenario.views]
-    focus = process.scenario.focus
-    return keys[-focus:] if focus else keys
-
-
 async def epilogue(process: Process, people: list[Task], counts: Counts) -> None:
     """When all is over, and again when every mark has expired, read everything once more: what is stale now stays so."""
     scheduler = process.scheduler
@@ -61,7 +54,7 @@ async def epilogue(process: Process, people: list[Task], counts: Counts) -> None
         await scheduler.ended(task)
     for pause_s in (0.0, MARK_LIFETIME_S):
         await scheduler.sleep(pause_s)
-        for key in keys_read(process):
+        for key in process.keys_read:
             await _once(process, key, 0.0, counts)
 
 

@@ -17,7 +17,7 @@ from cacheaside.types import Generation, TagId
 __all__ = ["RemoteTier"]
 
 RESENDS_MAX: Final = 2
-LATE_STEPS: Final = 120
+LATE_STEPS: Final = 200
 LAG_STEPS: Final = 40
 Effect = Callable[[], Any]
 
@@ -107,12 +107,12 @@ class RemoteTier:
         await scheduler.later(scheduler.pick(LAG_STEPS) if scheduler.chance(self._lag) else 0)
         if not scheduler.chance(self._unavailable):
             answer = await self._land(effects)
-            await POINT
+            await scheduler.later(scheduler.pick(LAG_STEPS) if scheduler.chance(self._lag) else 0)
             return answer
-        fate = scheduler.pick(3)
-        if fate == 0:
+        fate = scheduler.random()
+        if fate < 0.5:
             scheduler.spawn(self._late(effects), "late")
-        elif fate == 1:
+        elif fate < 0.75:
             await self._land(effects)
         await POINT
         raise TierAway

@@ -14,7 +14,7 @@ __all__ = ["MARK_LIFETIME_S", "Scenario", "Sizes", "WorldName", "draw"]
 
 WorldName = Literal["embedded", "shared"]
 T = TypeVar("T")
-MARK_LIFETIME_S: Final = 5.0
+MARK_LIFETIME_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Sizes:
 class Scenario:
     """One schedule's setting. Shares are from 0 to 1, sizes are numbers, durations seconds.
 
-    focus: how many keys are read; 0 for all of the views. deaths: the share of brackets whose writer dies inside.
+    focus: how many keys are read; 0 for all of the views. focus_at: which. deaths: the share of brackets whose writer dies inside.
     threads: leaders load themselves, as in threads; else each load is a task, as on an event loop.
     before, after: where a thread may lose the processor at a port. hurry: how readily time goes on.
     """
@@ -59,8 +59,10 @@ class Scenario:
     pauses: float
     unavailable: float
     lag: float
+    behind_steps: int
     evictions: int
     focus: int
+    focus_at: float
     deaths: float
     processes: int
 
@@ -94,7 +96,7 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
     def up_to(most: int) -> int:
         return 1 + int(random.random() * most)
 
-    views = tuple({one(*NAMES): None for _ in range(up_to(3))})
+    views = tuple({one(*NAMES, "joined"): None for _ in range(up_to(3))})
     usual = TERMS[:USUAL] if random.random() < 0.9 else TERMS
     before = random.random() < 0.6
     return Scenario(
@@ -103,7 +105,7 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
         before=before,
         after=not before or random.random() < 0.3,
         hurry=one(0.0, 0.02, 0.1, 0.5),
-        readers=up_to(sizes.readers),
+        readers=up_to(one(sizes.readers, min(2, sizes.readers))),
         reads=up_to(sizes.reads),
         writers=up_to(sizes.writers),
         writes=up_to(sizes.writes),
@@ -111,7 +113,7 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
         terms={name: one(*usual) for name in NAMES},
         slow=one(0.0, 0.0, 0.2, 0.5),
         failing=one(0.0, 0.0, 0.0, 0.2),
-        delays_s=one((0.5, 1.0), (1.0, 3.0), (0.5, 7.0)),
+        delays_s=one((0.5, 1.0), (1.0, 3.0), (0.5, 7.0), (4.0,)),
         timeout_s=one(30.0, 30.0, 2.0),
         cancels=one(0, 0, 0, 1, 3),
         stops=one(0, 0, 0, 0, 0, 1),
@@ -119,9 +121,11 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
         l1_entries=one(100, 100, 100, 2, 1),
         l1_bytes=one(1 << 20, 1 << 20, 64 * 16),
         pauses=one(0.0, 0.1, 0.4),
-        unavailable=one(0.0, 0.0, 0.05, 0.2),
-        lag=one(0.0, 0.0, 0.1, 0.3),
+        unavailable=one(0.0, 0.0, 0.05, 0.3),
+        lag=one(0.0, 0.0, 0.1, 0.4),
+        behind_steps=one(5, 40, 200),
         focus=one(0, 0, 1, 1, 2),
+        focus_at=random.random(),
         deaths=one(0.0, 0.0, 0.3, 0.6),
         evictions=one(0, 0, 2, 6),
         processes=one(1, 2, 2),

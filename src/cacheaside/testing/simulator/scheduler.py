@@ -43,9 +43,12 @@ class _Signal(tuple[Any, ...]):
 
 _STEADY: Final = 1
 _PARKED: Final = 2
+_HELD: Final = 3
 POINT: Final = _Signal((None,))
 STEADY: Final = _Signal((_STEADY,))
 PARK: Final = _Signal((_PARKED,))
+HELD: Final = _Signal((_HELD,))
+"""As `PARK`, and it may not be cancelled meanwhile."""
 
 
 class Clock:
@@ -158,17 +161,17 @@ class Scheduler:
         finally:
             wake.task = None
 
-    async def later(self, steps: int) -> None:
+    async def later(self, steps: int, *, steady: bool = False) -> None:
         """Come back when others have made so many steps, or can make no more: a delay that costs none."""
         if steps <= 0:
-            await POINT
+            await (STEADY if steady else POINT)
             return
         self._serial += 1
         wake = Wake(self.ready, self.current)
         heappush(self._alarms, (self.steps + steps, self._serial, wake))
         self._alarm = self._alarms[0][0]
         try:
-            await PARK
+            await (HELD if steady else PARK)
         finally:
             wake.task = None
 
@@ -264,7 +267,7 @@ class Scheduler:
             elif signal == _STEADY:
                 task.held = True
             else:
-                task.held = False
+                task.held = signal == _HELD
                 task.parked = True
                 last = ready.pop()
                 if last is not task:

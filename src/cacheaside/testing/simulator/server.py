@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import Final
 
 from cacheaside.flow.call import Record
 from cacheaside.testing.simulator.marks import Marks
 from cacheaside.testing.simulator.scheduler import Clock
 from cacheaside.types import Generation, TagId
 
-__all__ = ["Change", "Server"]
+__all__ = ["ALL", "Change", "Server"]
 
 Change = tuple[int, tuple[TagId, ...]]
-"""What listeners hear: by which process (nobody: -1), and which tags."""
+"""What listeners hear: which tags, and which process need not hear it (`ALL`: none)."""
+ALL: Final = -1
 
 
 class Server:
@@ -40,8 +42,8 @@ class Server:
         self._used.add(bits)
         return Generation(bits)
 
-    def _tell(self, process: int, tags: tuple[TagId, ...]) -> None:
-        self.feed.append((process, tags))
+    def _tell(self, but: int, tags: tuple[TagId, ...]) -> None:
+        self.feed.append((but, tags))
         for wake in self.listeners:
             wake()
 
@@ -54,15 +56,20 @@ class Server:
         return generation
 
     def bump(self, tag: TagId, generation: Generation, process: int) -> None:
-        """Set the generation of `tag`."""
+        """Set the generation of `tag`.
+
+        The process that does it must hear of it as others do: (1) a fill loads the old row (2) a writer of the same
+        process commits; its bump to g1 takes effect, and the answer is under way (3) the fill reads g1 for a tag that
+        it found in the value, and sends its heartbeat (4) nothing was heard, so the old row is stored under g1.
+        """
         self.generations[tag] = generation
-        self._tell(process, (tag,))
+        self._tell(ALL, (tag,))
 
     def enlist(self, tag: TagId, writer: str, lifetime_s: float, process: int) -> None:
         """Add a writer under way (SADD, PEXPIRE)."""
         self._live(tag)
         self.marks.setdefault(tag, {})[writer] = self._clock.time + lifetime_s
-        self._tell(process, (tag,))
+        self._tell(ALL, (tag,))
 
     def release(self, tag: TagId, writer: str) -> None:
         """Remove a writer under way (SREM)."""
@@ -102,4 +109,4 @@ class Server:
             del self.entries[names[number]]
         else:
             del self.generations[names[number]]
-            self._tell(-1, (names[number],))
+            self._tell(ALL, (names[number],))

@@ -34,6 +34,7 @@ __all__ = [
     "first_thing",
     "hit",
     "tag_of",
+    "things_behind",
 ]
 
 ROWS: Final = 2
@@ -185,6 +186,21 @@ def first_thing(call: Call) -> int:
     """What the first part of every value of `call` is about."""
     thing: int = call.values[0]
     return GROUPS[thing % len(GROUPS)] if call.endpoint.name == "outer" else thing
+
+
+def things_behind(name: str, thing: int) -> tuple[int, ...]:
+    """What a value may be computed from, as far as tags can tell of it."""
+    match name:
+        case "row":
+            return (thing,)
+        case "joined":
+            return (thing, *GROUPS)
+        case "pair":
+            return (0, 1)
+        case "outer":
+            return (GROUPS[thing % len(GROUPS)], thing)
+        case _:
+            return ()
 
 
 _hits: dict[tuple[int, str], tuple[Callable[[int], Awaitable[Any]], dict[str, Any]]] = {}

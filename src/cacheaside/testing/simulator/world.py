@@ -91,12 +91,12 @@ def _ended_well(task: Task, error: BaseException) -> None:
         if not task.cancelled:
             raise Violation("error", f"{task.name} was cancelled by somebody else's cancellation")
     elif task.name.startswith(("reader", "writer", "refresh", "fill")):
-        raise Violation("error", f"{task.name} ended with {error!r}") from error
+        raise Violation("broken", f"{task.name} ended with {error!r}") from error
 
 
 def _embedded(scheduler: Scheduler, rows: Rows, scenario: Scenario) -> list[Process]:
     process = Process(0, scheduler, rows, scenario)
-    tier = PointedTier(process.l1, scheduler, process.marks, before=scenario.before, after=scenario.after)
+    tier = PointedTier(process.l1, scheduler, process.marks, scenario)
     heard = WatchedHeard(process.l1, tier, scheduler.clock, process.flights, process.marks, scheduler)
     process.connect(tier, heard, shared=False)
     return [process]

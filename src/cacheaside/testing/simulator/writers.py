@@ -33,7 +33,7 @@ async def writer(process: Process, counts: Counts) -> None:
         if scheduler.chance(scenario.pauses):
             await scheduler.sleep(0.25 * (1 + scheduler.pick(24)))
         counts.writes += 1
-        if "keyed" in scenario.views and scheduler.chance(0.4):
+        if process.reads_keyed and scheduler.chance(0.6):
             await _key(process)
             continue
         changes = _changes(process)
@@ -47,14 +47,14 @@ async def writer(process: Process, counts: Counts) -> None:
 
 
 def _changes(process: Process) -> Changes:
-    """What one transaction changes: a row (sometimes with the group it moves to), both rows, or a group."""
+    """What one transaction changes: mostly one of the things that are read, else both rows, or a row and a group."""
     scheduler = process.scheduler
     way = scheduler.random()
-    if way < 0.35:
-        return {GROUPS[scheduler.pick(len(GROUPS))]: NOWHERE}
-    if way < 0.85:
-        return {scheduler.pick(ROWS): _content(process)}
-    if way < 0.95:
+    if way < 0.8:
+        read = process.things_read
+        thing = read[scheduler.pick(len(read))]
+        return {thing: _content(process) if thing < ROWS else NOWHERE}
+    if way < 0.9:
         return {0: _content(process), 1: _content(process)}
     return {scheduler.pick(ROWS): _content(process), GROUPS[scheduler.pick(len(GROUPS))]: NOWHERE}
 
@@ -126,7 +126,7 @@ async def _bracket(process: Process, changes: Changes) -> None:
                 await change.add(*tags[1:])  # type: ignore[arg-type]
             entered = scheduler.clock.time
             await POINT
-            if scheduler.chance(0.2):
+            if scheduler.chance(0.35):
                 await scheduler.sleep(0.5 * (1 + scheduler.pick(8)))
             if fate < 0.1:
                 change.rolled_back()
