@@ -11,7 +11,7 @@ from cacheaside.lookup import Forward, Lookup, Served, Tier
 from cacheaside.policy.freshness import Freshness
 from cacheaside.policy.verdict import SERVED
 
-__all__ = ["landed", "served"]
+__all__ = ["landed", "landed_meanwhile", "served"]
 
 
 def served(
@@ -40,6 +40,21 @@ def served(
     value = call.endpoint.unpack(found.value)
     bound_s = _bound_s(call, found, how)
     return Lookup(value, how, None, Tier.L1, age_s, bound_s, refreshing=refreshing, source_error=delayed_by)
+
+
+def landed_meanwhile(
+    call: Call, found: Found, forward: Forward, ports: Ports, *, counted: bool
+) -> Lookup[Any]:
+    """What another's load left in L1 while this read was about to load: a hit, or, for a read that was counted as a
+    miss already, a load that it shared."""
+    now = ports.clock.now()
+    if not counted:
+        ports.near.touch(call, found)
+        return served(call, found, Freshness.FRESH, now)
+    call.endpoint.tally.collapsed += 1
+    value = call.endpoint.unpack(found.value)
+    age_s = now - found.held.loaded_at
+    return Lookup(value, Served.COLLAPSED, forward, Tier.SOURCE, age_s, call.terms.bound_s)
 
 
 def _bound_s(call: Call, found: Found, how: Served) -> float:

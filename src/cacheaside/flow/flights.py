@@ -62,6 +62,7 @@ class Flight:
         "tags",
         "waiters",
         "waiting",
+        "withdrawn",
     )
 
     def __init__(self, key: TagId, tags: Sequence[TagId], started: int) -> None:
@@ -73,6 +74,8 @@ class Flight:
         self.landing: Landing | None = None
         self.waiting = 0
         self.pinned = False
+        self.withdrawn = False
+        """Ended before it began, because what it was to load had landed meanwhile: look in L1 again."""
         self.waiters: list[Callable[[], None]] = []
         self.run: Any = None
         """What runs the load: the crew's own (an asyncio task, a thread's id)."""
@@ -146,6 +149,11 @@ class Flights:
             waiters, flight.waiters = flight.waiters, []
         for wake in waiters:
             wake()
+
+    def withdraw(self, flight: Flight) -> None:
+        """End a flight that need not fly; whoever joined it looks again."""
+        flight.withdrawn = True
+        self.land(flight, None)
 
     def watch(self, flight: Flight, wake: Callable[[], None]) -> bool:
         """Have `wake` called when the flight lands; False when it has landed already. `wake` must not raise."""

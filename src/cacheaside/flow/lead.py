@@ -1,4 +1,4 @@
-"""Leading: have a load flown, and leave no flight open that nobody flies."""
+"""Boarding and leading: one load for all, and no flight left open that nobody flies."""
 
 from __future__ import annotations
 
@@ -7,10 +7,31 @@ from collections.abc import Sequence
 from cacheaside.errors import SourceError
 from cacheaside.flow.call import Call
 from cacheaside.flow.fill import Boarded, fill
-from cacheaside.flow.flights import Landing
-from cacheaside.flow.ports import Ports
+from cacheaside.flow.flights import Flight, Landing
+from cacheaside.flow.ports import Found, Ports
+from cacheaside.policy.freshness import Freshness, judge
 
-__all__ = ["alone", "lead"]
+__all__ = ["alone", "board", "lead"]
+
+
+def board(call: Call, ports: Ports) -> tuple[Flight, bool, Found | None]:
+    """Join the flight of `call`, or lead a new one (True); or what has landed in L1 meanwhile, and no flight.
+
+    A leader looks once more: (1) this read misses in L1 (2) on another thread a load lands and is kept, its flight is
+    gone (3) this read boards, leads, and would load again what is there.
+    """
+    flight, leads = ports.flights.board(call.key, call.tags)
+    found = _fresh(call, ports) if leads else None
+    if found is not None:
+        ports.flights.withdraw(flight)
+    return flight, leads, found
+
+
+def _fresh(call: Call, ports: Ports) -> Found | None:
+    found = ports.near.find(call)
+    if found is None or found.is_error:
+        return None
+    return found if judge(found.held, call.terms, ports.clock.now()) is Freshness.FRESH else None
 
 
 async def lead(boarded: Sequence[Boarded], ports: Ports) -> None:

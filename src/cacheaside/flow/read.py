@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from cacheaside.errors import SourceError
-from cacheaside.flow.answer import landed, served
+from cacheaside.flow.answer import landed, landed_meanwhile, served
 from cacheaside.flow.call import Call
 from cacheaside.flow.fill import Boarded
 from cacheaside.flow.flights import answers
-from cacheaside.flow.lead import alone, lead
+from cacheaside.flow.lead import alone, board, lead
 from cacheaside.flow.nested import load_nested, read_nested
 from cacheaside.flow.ports import Found, Ports
 from cacheaside.flow.valid import shown_valid
@@ -69,7 +69,6 @@ async def _fetch(call: Call, ports: Ports) -> Lookup[Any] | None:
 
 async def share(call: Call, arrived: int, forward: Forward, ports: Ports) -> Lookup[Any]:
     """Lead or join loads of `call` until one may answer a read that arrived at `arrived`."""
-    call.endpoint.tally.forward[forward] += 1
     return await start_over(call, arrived, forward, ports, again=False)
 
 
@@ -78,16 +77,21 @@ async def start_over(
 ) -> Lookup[Any]:
     """As `share`, for a read that has been counted; `again` when a load has been made for it already."""
     tally = call.endpoint.tally
+    counted = again
     abandoned = 0
     while True:
-        flight, leads = ports.flights.board(call.key, call.tags)
+        flight, leads, found = board(call, ports)
+        if found is not None:
+            return landed_meanwhile(call, found, forward, ports, counted=counted)
+        tally.forward[forward] += not counted
+        counted = True
         if leads:
             tally.loads_repeated += again
             await lead([Boarded(call, flight)], ports)
         landing = await ports.crew.wait(flight)
         if landing is None:
-            tally.abandoned += 1
-            abandoned += 1
+            tally.abandoned += not flight.withdrawn
+            abandoned += not flight.withdrawn
             if abandoned == _ABANDONED_MAX:
                 raise SourceError(
                     f"{call.key}: its load was cancelled {abandoned} times before it had a result.",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cacheaside.flow.answer import landed
+from cacheaside.flow.answer import landed, landed_meanwhile
 from cacheaside.flow.call import Call
 from cacheaside.flow.fill import Boarded
 from cacheaside.flow.flights import Flight, answers
-from cacheaside.flow.lead import lead
+from cacheaside.flow.lead import board, lead
 from cacheaside.flow.ports import Failure, Ports
 from cacheaside.flow.read import read, serve, start_over
 from cacheaside.lookup import Forward, Lookup
@@ -51,7 +51,13 @@ async def _batched(calls: Sequence[Call], ports: Ports) -> list[Answer]:
             answered[call] = served
     # Those this read leads are loaded before it waits for anybody else's: two reads that each lead what the other
     # waits for cannot wait in a circle.
-    boarded = {call: ports.flights.board(call.key, call.tags) for call in missed}
+    boarded: dict[Call, tuple[Flight, bool]] = {}
+    for call, forward in missed.items():
+        flight, leads, found = board(call, ports)
+        if found is None:
+            boarded[call] = flight, leads
+        else:
+            answered[call] = landed_meanwhile(call, found, forward, ports, counted=False)
     waited: set[Flight] = set()
     try:
         led = [Boarded(call, flight) for call, (flight, leads) in boarded.items() if leads]
