@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from cacheaside import Cache, Contract, DeclarationError, KeyEncodingError, UsageError
+from cacheaside import Cache, Contract, DeclarationError, KeyEncodingError, UsageError, values
+from cacheaside.endpoint import inline
+from cacheaside.values import Codec
 from tests.endpoint.world import World
 
 MINUTE = Contract("60s", jitter=0)
@@ -133,24 +136,27 @@ async def test_a_contract_made_at_each_call_is_one_contract(world: World) -> Non
         await one_contract_each()
 
 
-def test_threads_that_meet_at_a_new_contract(seed: int) -> None:
+def test_threads_that_meet_at_a_new_contract(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first callers of a contract, at the same moment, agree on one endpoint."""
     cache = Cache()
-    barrier = threading.Barrier(8)
-    answers: list[Any] = []
+    made: list[object] = []
+    second = threading.Event()
 
-    def read(number: int) -> None:
-        contract = Contract(f"{seed % 1000 + 1}s")
-        barrier.wait(10)
-        answers.append(cache.blocking.get_or_load(number, lambda: number, contract))
+    def codec_for(kind: Any, *, endpoint: str) -> Codec:
+        made.append(kind)
+        if len(made) == 1:
+            second.wait(0.2)  # long enough for the other thread to come here too, if it could
+        else:
+            second.set()
+        return values.codec_for(kind, endpoint=endpoint)
 
-    threads = [threading.Thread(target=read, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    assert sorted(answers) == list(range(8))
-    assert len(cache.stats().endpoints) == 1
+    monkeypatch.setattr(inline, "codec_for", codec_for)
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(
+            pool.map(lambda key: cache.blocking.get_or_load(key, lambda: key, Contract("60s")), (1, 2))
+        )
+    assert answers == [1, 2]
+    assert len(made) == len(cache.stats().endpoints) == 1
 
 
 async def test_concurrent_callers_share_a_load() -> None:
