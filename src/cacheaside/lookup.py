@@ -5,9 +5,10 @@ Two axes, as in the HTTP Cache-Status registry: was it *served* by the cache and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+import msgspec
 
 __all__ = ["Forward", "Lookup", "NotStored", "Served", "Tier"]
 
@@ -34,7 +35,9 @@ class Forward(StrEnum):
     """Why a read went forward to the source."""
 
     ABSENT = "absent"
-    """Nothing was held under the key (never loaded, evicted, or not storable)."""
+    """Nothing was held under the key: never loaded, not storable, or gone long ago."""
+    EVICTED = "evicted"
+    """What was held was removed for space, not long ago."""
     EXPIRED = "expired"
     """What was held is older than the contract allows."""
     INVALIDATED = "invalidated"
@@ -73,8 +76,7 @@ class Tier(StrEnum):
     SOURCE = "source"
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup(Generic[V]):
+class Lookup(msgspec.Struct, Generic[V], frozen=True):
     """One read's answer with its circumstances.
 
     value: what the plain call would have returned.

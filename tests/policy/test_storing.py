@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from cacheaside import Contract, NotStored
 from cacheaside.policy.storing import Loaded, may_store
@@ -31,15 +32,15 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], NotStored]] = [
 def test_what_nothing_speaks_against_is_stored() -> None:
     """At the limits of size and tags, and an absent row with a ttl of its own, a value is stored."""
     assert may_store(GOOD, TERMS) is None
-    assert may_store(replace(GOOD, absent=True), TERMS) is None
-    assert may_store(replace(GOOD, size_bytes=10**9), replace(TERMS, max_bytes=None)) is None
+    assert may_store(structs.replace(GOOD, absent=True), TERMS) is None
+    assert may_store(structs.replace(GOOD, size_bytes=10**9), replace(TERMS, max_bytes=None)) is None
 
 
 @pytest.mark.parametrize("number", range(len(REASONS)))
 def test_each_reason_alone_is_enough(number: int) -> None:
     """One thing against it, and the value is returned only, under that name."""
     loaded, terms, reason = REASONS[number]
-    assert may_store(replace(GOOD, **loaded), replace(TERMS, **terms)) is reason
+    assert may_store(structs.replace(GOOD, **loaded), replace(TERMS, **terms)) is reason
 
 
 def test_of_several_reasons_the_first_is_named() -> None:

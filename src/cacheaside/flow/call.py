@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from cacheaside.contract import Terms
 from cacheaside.tally import Tally
@@ -40,8 +41,7 @@ class Reads(Protocol):
         """Say, once, that a value of this endpoint cannot be stored, and why."""
 
 
-@dataclass(slots=True, eq=False)
-class Call:
+class Call(msgspec.Struct, eq=False):
     """A read of one key.
 
     slot: the key's place in its endpoint's table. key: the canonical key, also the id of its implicit tag.
@@ -56,8 +56,7 @@ class Call:
     terms: Terms
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(msgspec.Struct, frozen=True):
     """A value as the cache holds it: `held` in L1, `encoded` in L2."""
 
     held: Any
@@ -65,8 +64,7 @@ class Packed:
     absent: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """An entry: a value with the stamp it was computed under.
 
     held: the value as the cache holds it, or a remembered exception. ttl_s: how long it is fresh, before jitter.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from cacheaside.errors import ValueEncodingError
 from cacheaside.flow.call import Call, Packed, Record
@@ -17,16 +18,14 @@ from cacheaside.types import Generation, TagId
 __all__ = ["Boarded", "Draft", "draft_of", "record_of", "verdict_on"]
 
 
-@dataclass(frozen=True, slots=True)
-class Boarded:
+class Boarded(msgspec.Struct, frozen=True):
     """A call with the flight that it leads."""
 
     call: Call
     flight: Flight
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(msgspec.Struct):
     """What is known of one call's result before it is stored.
 
     value: raw. packed: as the cache holds it; None for an error and for what does not fit its annotation.

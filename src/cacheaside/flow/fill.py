@@ -12,9 +12,10 @@ Why each step stands where it does, as interleavings that keep an old value:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Final
+
+import msgspec
 
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.draft import Boarded, Draft, draft_of, record_of, verdict_on
@@ -28,8 +29,7 @@ from cacheaside.types import Generation, TagId
 __all__ = ["Boarded", "fill"]
 
 
-@dataclass(slots=True)
-class _Fill:
+class _Fill(msgspec.Struct):
     """What one fill has found out so far.
 
     stamp: the generations it loads under; None when the tier did not answer. writers: tags with a write under way.
@@ -43,7 +43,7 @@ class _Fill:
     vouched: bool = True
     loaded_at: float = 0.0
     load_s: float = 0.0
-    records: dict[TagId, Record] = field(default_factory=dict)
+    records: dict[TagId, Record] = msgspec.field(default_factory=dict)
 
 
 async def fill(boarded: Sequence[Boarded], ports: Ports) -> None:
@@ -61,7 +61,7 @@ async def fill(boarded: Sequence[Boarded], ports: Ports) -> None:
 
 async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
     this = _Fill(ports.clock.now(), ports.heard.position())
-    await _stamp(this, _unique(one.call.tags for one in boarded), ports)
+    await _stamp(this, _unique([one.call.tags for one in boarded]), ports)
     loaded = await _load([one.call for one in boarded], ports)
     this.load_s = ports.clock.now() - this.began
     this.loaded_at = this.began if loaded.oldest is None else min(this.began, loaded.oldest)
@@ -108,7 +108,7 @@ async def _stamp_late(this: _Fill, drafts: Sequence[Draft], ports: Ports) -> Non
     """Stamp the tags first seen in the values. They were not stamped before the load, so the log must show that
     none of them changed since it began; changes acknowledged before the generations were read must be in it."""
     stamp = this.stamp
-    late = () if stamp is None else _unique(draft.late for draft in drafts)
+    late = () if stamp is None else _unique([draft.late for draft in drafts])
     if stamp is None or not late:
         return
     try:
@@ -156,9 +156,9 @@ def _land(this: _Fill, draft: Draft, moved_tags: frozenset[TagId] | None, ports:
     if draft.error is None and not_stored in _SUPERSEDING and call.terms.store:
         # The source answered, and the answer is not kept: what is held from before it must not outlive it.
         ports.near.drop(call)
-    # Loaded under a writer's mark, it may be older than a commit whose writer dies: (1) the fill finds a mark, loads the
-    # old row (2) the writer commits, dies, and its mark expires: no generation moves (3) a reader joins: who comes after
-    # that must not get the old row. Whoever was there before the flight may.
+    # Loaded under a writer's mark, it may be older than a commit whose writer dies: (1) the fill finds a mark, loads
+    # the old row (2) the writer commits, dies, and its mark expires: no generation moves (3) a reader joins: who
+    # comes after that must not get the old row. Whoever was there before the flight may.
     moved = moved or not this.writers.isdisjoint(draft.tags)
     value = draft.value if draft.packed is None else draft.packed.held
     own = None if stamp is None else {tag: stamp[tag] for tag in draft.tags if tag in stamp}
@@ -198,5 +198,7 @@ def _count(draft: Draft, not_stored: NotStored | None, load_s: float) -> None:
         tally.not_stored[not_stored] += 1
 
 
-def _unique(groups: Iterable[Sequence[TagId]]) -> tuple[TagId, ...]:
+def _unique(groups: Sequence[tuple[TagId, ...]]) -> tuple[TagId, ...]:
+    if len(groups) == 1:
+        return groups[0]  # each once already
     return tuple(dict.fromkeys(tag for group in groups for tag in group))

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import count
 from types import TracebackType
 from typing import Any
+
+import msgspec
 
 from cacheaside.lookup import NotStored
 from cacheaside.types import Generation, TagId
@@ -28,8 +29,7 @@ from cacheaside.types import Generation, TagId
 __all__ = ["Flight", "Flights", "Landing", "answers"]
 
 
-@dataclass(frozen=True, slots=True)
-class Landing:
+class Landing(msgspec.Struct, frozen=True):
     """How a load ended.
 
     value: as the cache holds it, or raw when it could not be packed. error: the loader's own exception.

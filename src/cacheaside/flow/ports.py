@@ -9,9 +9,11 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.flights import Flight, Flights, Landing
-from cacheaside.lookup import NotStored
+from cacheaside.lookup import Forward, NotStored
 from cacheaside.policy.freshness import Held
 from cacheaside.types import Generation, TagId
 
@@ -70,8 +72,7 @@ class Heard(Protocol):
         `calls` are those whose own keys are among `tags`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """What is held under a key. `entry` is the holder's own."""
 
     held: Held
@@ -89,6 +90,9 @@ class Near(Protocol):
     """L1: what this process holds."""
 
     def find(self, call: Call) -> Found | None: ...
+
+    def why_absent(self, call: Call) -> Forward:
+        """Why nothing is held, as far as it is remembered."""
 
     def keep(self, call: Call, record: Record, since: Position) -> NotStored | None:
         """Hold `record`, unless one of its tags was heard to change after `since` (the in-flight rule)."""
@@ -142,15 +146,13 @@ class Tier(Protocol):
         """Delete what is stored for `call`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """The loader's own exception for one call."""
 
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """One result per call, in order: a value or a `Failure`; and what the loader read through other endpoints.
 
     nested: generation by tag of what it read. oldest: the start of the oldest load among it.

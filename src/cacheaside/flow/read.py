@@ -43,7 +43,9 @@ def serve(call: Call, ports: Ports) -> tuple[Lookup[Any] | None, Forward]:
     now = ports.clock.now()
     freshness = judge(None if found is None else found.held, call.terms, now)
     verdict = RULES[freshness]
-    if found is None or verdict is Verdict.FILL:
+    if found is None:
+        return None, ports.near.why_absent(call)
+    if verdict is Verdict.FILL:
         return None, FORWARD[freshness]
     refreshing, delayed_by = False, None
     if verdict is Verdict.SERVE_AND_REFRESH:

@@ -7,9 +7,10 @@ Rule 2: nothing here lengthens a window. Jitter and early refresh only shorten i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
+
+import msgspec
 
 from cacheaside.contract import Terms
 
@@ -32,8 +33,7 @@ class Freshness(Enum):
     """Nothing is held."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """What the cache holds under a key, as far as its age is concerned.
 
     ttl_s: the time it is fresh, before jitter: it depends on what it is (a value, an absent row, an error).

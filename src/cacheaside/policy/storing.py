@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from cacheaside.contract import Terms
 from cacheaside.lookup import NotStored
@@ -10,8 +10,7 @@ from cacheaside.lookup import NotStored
 __all__ = ["Loaded", "may_store"]
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """What is known of a load when it is over.
 
     absent: the source has no such row. remembered_s: how long an error is remembered (None: not an error).

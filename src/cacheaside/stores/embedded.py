@@ -35,7 +35,7 @@ class EmbeddedTier:
     def _generations(self, tags: Sequence[TagId]) -> tuple[Generation, ...]:
         with self._l1.lock:
             last = self._l1.log.last
-            return tuple(Generation(last(tag)) for tag in tags)
+            return tuple([Generation(last(tag)) for tag in tags])
 
     async def stamp(self, tags: Sequence[TagId]) -> tuple[Generation, ...]:
         return self._generations(tags)

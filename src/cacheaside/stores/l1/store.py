@@ -13,7 +13,7 @@ from typing import Final
 from cacheaside.coherence.log import ChangeLog
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.ports import Clock, Found, Position
-from cacheaside.lookup import NotStored
+from cacheaside.lookup import Forward, NotStored
 from cacheaside.policy.freshness import early_refresh_at, fresh_for_s
 from cacheaside.stores.l1.entry import Entry, blocks_of, key_hash_of
 from cacheaside.stores.l1.eviction import Eviction
@@ -76,6 +76,10 @@ class L1:
             return Found(table.held(entry, call.terms), value.error, True, entry)
         return Found(table.held(entry, call.terms), value, False, entry)
 
+    def why_absent(self, call: Call) -> Forward:
+        """Why nothing is held for `call`, if it went not long ago."""
+        return self.table_of(call).gone.get(call.slot, Forward.ABSENT)
+
     def covers(self, entry: Entry, call: Call) -> bool:
         """Whether `entry` depends on every tag declared for `call`: `get_or_load` names tags anew with each call, and a
         change of one that the entry was not stored under would not drop it."""
@@ -101,6 +105,7 @@ class L1:
             loaded_at = self._moments.loaded_at(record.loaded_at, record.ttl_s)
             entry = Entry(table.held_form(record), 0.0, call.slot, table, loaded_at, tags, blocks)
             table.retries.pop(call.slot, None)
+            table.gone.pop(call.slot, None)
             self._place(table, call, old, entry, record)
             if not self.log.unchanged(record.tags, at):
                 # A signal handler, or a finaliser that the garbage collector ran, invalidated on this very thread,
@@ -124,6 +129,7 @@ class L1:
             victim_table.tally.evicted += 1
             if victim_table.entries.get(victim.key) is victim:
                 del victim_table.entries[victim.key]
+                victim_table.went(victim.key, Forward.EVICTED)
             self._index.remove(victim)
         trim(table.entries)
 
@@ -181,6 +187,7 @@ class L1:
                 entries = list(table.entries.values())
                 table.entries.clear()
                 table.retries.clear()
+                table.gone.clear()
                 table.hits += sum(entry.hits for entry in entries)
             self._index = TagIndex()
             self._eviction = Eviction(self._entries_max, self._bytes_max)
@@ -220,6 +227,7 @@ class L1:
             entry.until = INVALIDATED
         else:
             self._remove(table, entry)
+            table.went(entry.key, Forward.INVALIDATED)
 
     def _remove(self, table: Table, entry: Entry) -> None:
         entry.until = INVALIDATED

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from cacheaside.contract import Terms
 from cacheaside.flow.call import Record
+from cacheaside.lookup import Forward
 from cacheaside.policy.freshness import Held
 from cacheaside.stores.l1.entry import Entry
 from cacheaside.tally import Tally
@@ -15,6 +16,7 @@ from cacheaside.tally import Tally
 __all__ = ["Remembered", "Table"]
 
 RETRIES_MAX: Final = 10_000
+GONE_MAX: Final = 4096
 RETRY_AFTER_S: Final = 1.0
 """After a failed refresh, how long the reads of a key go on with what is held before another is started."""
 
@@ -35,7 +37,7 @@ class Table:
     absent_is_slow: an absent row cannot be returned by the fast path, because values are copied for each caller.
     """
 
-    __slots__ = ("absent", "absent_is_slow", "entries", "hits", "name", "retries", "tally", "terms")
+    __slots__ = ("absent", "absent_is_slow", "entries", "gone", "hits", "name", "retries", "tally", "terms")
 
     def __init__(
         self, name: str, terms: Terms, tally: Tally, *, absent: bytes | None, absent_is_slow: bool
@@ -48,6 +50,8 @@ class Table:
         self.entries: dict[Hashable, Entry] = {}
         self.hits = 0
         self.retries: dict[Hashable, tuple[float, str]] = {}
+        self.gone: dict[Hashable, Forward] = {}
+        """Why keys are no longer held, for those that went last: so that a miss can say what made it one."""
 
     def held(self, entry: Entry, terms: Terms) -> Held:
         """The entry as the policy judges it under `terms`."""
@@ -73,6 +77,14 @@ class Table:
             assert isinstance(record.held, BaseException)
             return Remembered(record.held, record.ttl_s)
         return record.held
+
+    def went(self, slot: Hashable, why: Forward) -> None:
+        """Remember why `slot` is no longer held."""
+        gone = self.gone
+        gone.pop(slot, None)
+        gone[slot] = why
+        if len(gone) > GONE_MAX:
+            del gone[next(iter(gone))]
 
     def delay(self, slot: Hashable, until: float, failure: str) -> None:
         """Start no refresh of `slot` before `until`."""
