@@ -49,7 +49,7 @@ def test_of_several_reasons_the_first_is_named() -> None:
         against = [reason for reason, is_chosen in zip(REASONS, chosen, strict=True) if is_chosen]
         loaded, terms = GOOD, TERMS
         for changed_loaded, changed_terms, _ in against:
-            loaded, terms = replace(loaded, **changed_loaded), replace(terms, **changed_terms)
+            loaded, terms = structs.replace(loaded, **changed_loaded), replace(terms, **changed_terms)
         expected = against[0][2] if against else None
         assert may_store(loaded, terms) is expected, against
 

@@ -38,4 +38,9 @@ def test_the_tables_are_complete() -> None:
 def test_the_words_that_the_tables_do_not_give_come_from_elsewhere() -> None:
     """Loads, shared loads and reads that ask for the source are named where they happen, not by what was held."""
     assert set(Served) - set(SERVED.values()) == {Served.LOADED, Served.COLLAPSED}
-    assert set(Forward) - set(FORWARD.values()) == {Forward.STRONG, Forward.BYPASS, Forward.NESTED}
+    assert set(Forward) - set(FORWARD.values()) == {
+        Forward.EVICTED,
+        Forward.STRONG,
+        Forward.BYPASS,
+        Forward.NESTED,
+    }
