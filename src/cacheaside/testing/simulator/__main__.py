@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -26,6 +26,7 @@ MUTATION: Final = Path(__file__).with_name("mutation.py")
 def main(arguments: list[str]) -> int:
     """0 when every promise was kept, 1 when one was broken."""
     options = _parser().parse_args(arguments)
+    options.sizes = replace(options.sizes, given=options.given)
     if options.list_mutants:
         for mutant in MUTANTS:
             print(f"{mutant.name:32} {mutant.what}")
@@ -49,9 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=1e9, help="at most this long for each world")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--sizes", type=_sizes, default=Sizes(), help="most readers,reads,writers,writes")
+    parser.add_argument("--given", default="", help="settings that are not drawn: focus=1,lag=0.4 (--trace prints all)")
     parser.add_argument("--shrink", action="store_true", help="look for a smaller schedule that fails alike")
-    parser.add_argument(
-        "--mutant", choices=[mutant.name for mutant in MUTANTS], help="break the library like this"
+    parser.add_argument("--mutant", metavar="NAME", choices=[mutant.name for mutant in MUTANTS], help="break the library like this"
     )
     parser.add_argument("--list-mutants", action="store_true")
     parser.add_argument("--json", action="store_true", help="one object a world, on a line")
@@ -122,7 +123,7 @@ def _in_jobs(world: WorldName, options: argparse.Namespace) -> Searched:
     sizes = options.sizes
     own = ["--world", world, "--stride", str(options.jobs), "--seconds", str(options.seconds), "--json"]
     own += ["--schedules", str(-(-options.schedules // options.jobs))]
-    own += ["--sizes", f"{sizes.readers},{sizes.reads},{sizes.writers},{sizes.writes}"]
+    own += ["--sizes", sizes.four, "--given", sizes.given]
     if options.mutant is not None:
         own += ["--mutant", options.mutant]
     running = [

@@ -36,23 +36,25 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """what: what is wrong with it. world: where it must be caught. named: by the protocol itself."""
+    """what: what is wrong with it. world: where it must be caught. named: by the protocol itself. given: what the
+    schedules that show it have in common, see `scenario.Sizes`."""
 
     name: str
     what: str
     world: World
     named: bool
     edits: tuple[Edit, ...]
+    given: str = ""
 
 
-def _named(name: str, what: str, world: World, *edits: tuple[str, str, str]) -> Mutant:
+def _named(name: str, what: str, world: World, *edits: tuple[str, str, str], given: str = "") -> Mutant:
     """A variant that the protocol names."""
-    return Mutant(name, what, world, True, tuple(Edit(*edit) for edit in edits))
+    return Mutant(name, what, world, True, tuple(Edit(*edit) for edit in edits), given)
 
 
-def _other(name: str, what: str, world: World, *edits: tuple[str, str, str]) -> Mutant:
+def _other(name: str, what: str, world: World, *edits: tuple[str, str, str], given: str = "") -> Mutant:
     """A variant that seemed worth it."""
-    return Mutant(name, what, world, False, tuple(Edit(*edit) for edit in edits))
+    return Mutant(name, what, world, False, tuple(Edit(*edit) for edit in edits), given)
 
 
 _STAMP = "    await _stamp(this, _unique(one.call.tags for one in boarded), ports)\n"
@@ -142,6 +144,7 @@ MUTANTS: Final = (
         "a flight takes joiners while its fill reads the generations once more",
         "embedded",
         (FILL, _CLOSE, ""),
+        given="views=joined,focus=1,lag=0.4,after=True,before=False,slow=0.0,pauses=0.0",
     ),
     _named(
         "l1-without-log",
@@ -164,12 +167,14 @@ MUTANTS: Final = (
             "        await ports.tier.bump(tags)\n        ports.heard.hear(tags, calls)\n",
             "        ports.heard.hear(tags, calls)\n        await ports.tier.bump(tags)\n",
         ),
+        given="processes=1,focus=1,lag=0.8,behind_steps=200,unavailable=0.0,deaths=0.0,slow=0.0,hurry=0.0,evictions=0",
     ),
     _named(
         "value-tags-by-bumps-alone",
         "tags found in the value count as unchanged when no bump was heard, though a mark expired",
         "shared",
         (LISTENING, _STILL, "        for heard_at, before in ():\n"),
+        given="views=joined,focus=1,slow=0.5,deaths=0.6",
     ),
     _named(
         "nested-read-through-l1",
@@ -251,12 +256,14 @@ MUTANTS: Final = (
         "a mark that expires leaves no trace in the log",
         "embedded",
         (EMBEDDED, "            if over:\n", "            if over and not now:\n"),
+        given="views=joined,focus=1,slow=0.5,deaths=0.6",
     ),
     _other(
         "recheck-ignored",
         "a landing does not say that a generation moved",
         "shared",
         (FILL, "if generation != stamp[tag])\n", "if not stamp)\n"),
+        given="processes=2,focus=1,slow=0.8,pauses=0.1,unavailable=0.0,behind_steps=200,hurry=0.1,deaths=0.0,lag=0.0,readers=6,reads=3",
     ),
     _other(
         "position-after-stamp",
@@ -285,6 +292,7 @@ MUTANTS: Final = (
         "what was fetched is kept although a change was heard while it travelled",
         "shared",
         (READ, "    ports.near.keep(call, record, since)\n", "    ports.near.keep(call, record, ports.heard.position())\n"),
+        given="focus=1,lag=0.4,pauses=0.0,unavailable=0.0,deaths=0.0",
     ),
     _other(
         "unvouched-inner-load",
@@ -309,6 +317,7 @@ MUTANTS: Final = (
         "the hit path does not ask whether L1 may answer by itself",
         "shared",
         ("cacheaside.endpoint.generated", "_e.until > _t and _gate.until > _t and", "_e.until > _t and"),
+        given="processes=2,focus=1,behind_steps=200",
     ),
     _other(
         "hit-inside-a-load",

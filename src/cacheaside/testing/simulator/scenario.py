@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from cacheaside.contract import Contract, Terms
 from cacheaside.testing.simulator.rows import SourceFailed
@@ -19,12 +19,21 @@ MARK_LIFETIME_S: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The most that a schedule may have of each. Smaller ones make a failure easier to read."""
+    """The most that a schedule may have of each. Smaller ones make a failure easier to read.
+
+    given: settings of the scenario that are not drawn, as "focus=1,lag=0.4".
+    """
 
     readers: int = 5
     reads: int = 4
     writers: int = 3
     writes: int = 2
+    given: str = ""
+
+    @property
+    def four(self) -> str:
+        """The numbers, as the command takes them."""
+        return f"{self.readers},{self.reads},{self.writers},{self.writes}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,7 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
     views = tuple({one(*NAMES, "joined"): None for _ in range(up_to(3))})
     usual = TERMS[:USUAL] if random.random() < 0.9 else TERMS
     before = random.random() < 0.6
-    return Scenario(
+    drawn = Scenario(
         world=world,
         threads=random.random() < 0.35,
         before=before,
@@ -130,3 +139,16 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
         evictions=one(0, 0, 2, 6),
         processes=one(1, 2, 2),
     )
+    return replace(drawn, **_given(sizes.given, drawn)) if sizes.given else drawn
+
+
+def _given(text: str, drawn: Scenario) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        if name == "views":
+            given[name] = tuple(value.split("+"))
+        else:
+            kind = type(getattr(drawn, name))
+            given[name] = value == "True" if kind is bool else kind(value)
+    return given

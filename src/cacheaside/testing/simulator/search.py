@@ -48,11 +48,10 @@ class Searched:
 def command(failure: Failure, mutant: str | None) -> str:
     """What replays `failure` step by step."""
     sizes = failure.sizes
-    small = (
-        "" if sizes == Sizes() else f" --sizes {sizes.readers},{sizes.reads},{sizes.writers},{sizes.writes}"
-    )
+    small = "" if sizes.four == Sizes().four else f" --sizes {sizes.four}"
+    given = f" --given {sizes.given}" if sizes.given else ""
     broken = "" if mutant is None else f" --mutant {mutant}"
-    return f"python3 dev.py sim --world {failure.world} --seed {failure.seed}{small}{broken} --trace"
+    return f"python3 dev.py sim --world {failure.world} --seed {failure.seed}{small}{given}{broken} --trace"
 
 
 def search(
@@ -85,7 +84,7 @@ def shrink(failure: Failure) -> Failure:
     for people in range(2, 7):
         for reads in (1, 2, 3):
             for readers in range(1, people):
-                sizes = Sizes(readers, reads, people - readers, 1)
+                sizes = Sizes(readers, reads, people - readers, 1, failure.sizes.given)
                 found = search(failure.world, 0, 1, SHRINK_SEEDS, 10.0, sizes).failure
                 if found is not None and found.rule == failure.rule:
                     return found
