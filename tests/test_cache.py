@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cacheaside import Cache, Contract, Overloaded
+from cacheaside import Cache, Contract, Forward, Overloaded
 
 MINUTE = Contract("60s")
 
@@ -64,6 +64,18 @@ def test_l1_is_bounded_by_entries() -> None:
         assert cache.stats().entries <= 10
     assert cache.stats().endpoints["count"].evicted >= 90
     assert count(99) == 100
+
+
+def test_a_key_that_was_evicted_says_so() -> None:
+    """A miss for want of room is told from one of a key that was never asked for."""
+    cache = Cache(l1_entries=10)
+    count = counting(cache)
+    for key in range(20):
+        count(key)
+    gone = next(key for key in range(20) if key not in count.endpoint.table.entries)
+    assert count.lookup(gone).forward is Forward.EVICTED
+    assert count.lookup(99).forward is Forward.ABSENT
+    assert cache.stats().endpoints["count"].misses["evicted"] == 1
 
 
 def test_l1_is_bounded_by_bytes() -> None:

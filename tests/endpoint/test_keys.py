@@ -162,6 +162,17 @@ async def test_ignored_parameters_reach_the_loader_and_not_the_key(world: World)
     assert product.key(42, token) == product.key(42)
 
 
+async def test_what_is_ignored_may_have_any_default(world: World) -> None:
+    """A mutable default is refused where it would be part of keys, and nowhere else."""
+
+    @world.read("product", MINUTE, ignore=["seen"])
+    def product(product_id: int, seen: list[int] = []) -> int:  # noqa: B006 that is what is tested
+        seen.append(product_id)
+        return len(seen)
+
+    assert [await world.do(product, 1), await world.do(product, 1), await world.do(product, 2)] == [1, 1, 2]
+
+
 async def test_the_version_is_part_of_the_key(world: World) -> None:
     """Raising version= leaves nothing behind that the new loader could be answered with."""
     keys = set()

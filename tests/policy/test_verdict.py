@@ -36,7 +36,7 @@ def test_the_tables_are_complete() -> None:
 
 
 def test_the_words_that_the_tables_do_not_give_come_from_elsewhere() -> None:
-    """Loads, shared loads and reads that ask for the source are named where they happen, not by what was held."""
+    """Loads, reads that ask for the source and what L1 remembers of evictions are named where they happen."""
     assert set(Served) - set(SERVED.values()) == {Served.LOADED, Served.COLLAPSED}
     assert set(Forward) - set(FORWARD.values()) == {
         Forward.EVICTED,
