@@ -11,7 +11,7 @@ from typing import Any, Final
 from cacheaside.contract import Contract, Terms
 from cacheaside.endpoint.batch import batch_results
 from cacheaside.endpoint.parameters import Parameters
-from cacheaside.errors import DeclarationError
+from cacheaside.errors import CacheasideError, DeclarationError
 from cacheaside.flow.call import Call, Packed
 from cacheaside.keys import arguments_prefix, key_under
 from cacheaside.source.source import Source
@@ -154,7 +154,13 @@ class Endpoint:
             raise error
         if not self._reported:
             self._reported = True
-            log.warning("%s: a value was returned but cannot be stored: %s", self.name, error)
+            # Messages of ours hold no value; whatever value_tags= or store= raised may.
+            why = (
+                error
+                if isinstance(error, CacheasideError)
+                else f"value_tags= or store= raised {type(error).__name__}"
+            )
+            log.warning("%s: a value was returned but cannot be stored: %s", self.name, why)
 
     def set_batch(self, function: Callable[..., Any], is_async: bool) -> None:
         """Have `function` load many keys at once."""

@@ -51,11 +51,12 @@ def hit_path(
     if tests is None:
         lines += [f"    return {call}"]
     else:
-        lines += ["    try:"]
         if varied:
+            # Before the `try`: what vary= raises is the caller's to see, a KeyError too.
             targets = ", ".join(f"_v{i}" for i in range(varied))
-            lines += [f"        ({targets},) = _vary({values})"]
+            lines += [f"    ({targets},) = _vary({values})"]
         lines += [
+            "    try:",
             f"        _e = _entries[{slot}]",
             "    except _missing:",
             "        _e = _nothing",

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from inspect import Parameter, Signature
 from typing import Any, Final
 
-from cacheaside.errors import DeclarationError
-from cacheaside.keys import encodable, plain_types
+from cacheaside.errors import DeclarationError, KeyEncodingError
+from cacheaside.keys import encodable, encode, plain_types
 
 __all__ = ["UNRESOLVED", "Parameters", "is_reserved", "parameters_of", "resolve"]
 
@@ -129,11 +129,19 @@ def _check_name(p: Parameter, where: str) -> None:
 
 
 def _check_default(p: Parameter, where: str, ignore: Collection[str]) -> None:
-    if type(p.default) in _MUTABLE and p.name not in ignore:
+    if p.default is Parameter.empty or p.name in ignore:
+        return
+    if type(p.default) in _MUTABLE:
         raise DeclarationError(
             f"{where}: parameter {p.name!r} has a {type(p.default).__name__} as its default, which a call could "
             "change, and the keys of later calls with it. Use a tuple or frozenset, or None."
         )
+    try:
+        encode(p.default)
+    except KeyEncodingError as error:
+        raise DeclarationError(
+            f"{where}: the default of parameter {p.name!r} cannot be part of the key. {error}"
+        ) from None
 
 
 def _plain(p: Parameter, where: str, has_source: bool) -> frozenset[type]:
