@@ -12,10 +12,11 @@ from cacheaside.contract import Contract
 from cacheaside.durations import Duration, Size, byte_count, seconds
 from cacheaside.endpoint.changing import Changing
 from cacheaside.endpoint.colours import check_opener
-from cacheaside.endpoint.declare import Declaration, Tags, Vary, declare
+from cacheaside.endpoint.declare import declare
 from cacheaside.endpoint.decorating import WithoutSource, WithSource
 from cacheaside.endpoint.host import EVERYTHING, Host
 from cacheaside.endpoint.inline import Inline
+from cacheaside.endpoint.options import Declaration, Tags, Vary
 from cacheaside.errors import DeclarationError
 from cacheaside.flow import write as writing
 from cacheaside.observe.stats import CacheStats, endpoint_stats
