@@ -169,6 +169,16 @@ async def test_a_wrong_tag_inside_is_refused(world: World) -> None:
     assert (await table.read()).stored
 
 
+async def test_a_change_is_over_when_its_block_is(world: World) -> None:
+    """Adding a tag after the block would mark it for nothing: it is refused."""
+    table = Table(world)
+    kept: list[Any] = []
+    await table.change(kept.append)
+    with pytest.raises(UsageError, match="after its block has ended"):
+        await world.do(kept[0].add, table.rows(1))
+    assert (await table.read()).stored
+
+
 async def test_a_bracket_of_no_tags_is_none(world: World) -> None:
     """A write that turns out to change nothing known is allowed, and marks nothing."""
     table = Table(world)

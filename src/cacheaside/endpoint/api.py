@@ -83,12 +83,26 @@ class AsyncEndpoint(Protocol, Generic[P, V]):
         ...
 
     @overload
-    async def many(self, keys: Iterable[Any], *, return_exceptions: Literal[False] = False) -> list[V]: ...
+    async def many(self, keys: Iterable[Any], *, return_exceptions: Literal[False] = False) -> list[V]:
+        """The values of many keys, in their order; a key given twice is read once.
+
+        Each key is the argument itself where there is one parameter, else a tuple or a mapping of arguments. Misses are
+        loaded in one load through the batch loader, where there is one. A key that fails fails alone: the first such
+        exception is raised when all keys are answered, or stands in its place with `return_exceptions=True`.
+        """
+        ...
+
     @overload
     async def many(self, keys: Iterable[Any], *, return_exceptions: bool) -> list[V | BaseException]: ...
 
     def batch(self, loader: F) -> F:
-        """Declare the loader of many keys at once; see `cacheaside.endpoint.batch` for what it receives."""
+        """Declare the loader of many keys at once, `async def` or `def` as the endpoint is.
+
+        It receives what the endpoint receives before its arguments (`self`, the resource), then a list of keys, each
+        once: the argument itself where there is one parameter, else a tuple. It returns a mapping from key to value, in
+        which a missing key is an absent row, or a list in the order of the keys. A value that is an exception fails its
+        own key.
+        """
         ...
 
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -151,12 +165,26 @@ class BlockingEndpoint(Protocol, Generic[P, V]):
         ...
 
     @overload
-    def many(self, keys: Iterable[Any], *, return_exceptions: Literal[False] = False) -> list[V]: ...
+    def many(self, keys: Iterable[Any], *, return_exceptions: Literal[False] = False) -> list[V]:
+        """The values of many keys, in their order; a key given twice is read once.
+
+        Each key is the argument itself where there is one parameter, else a tuple or a mapping of arguments. Misses are
+        loaded in one load through the batch loader, where there is one. A key that fails fails alone: the first such
+        exception is raised when all keys are answered, or stands in its place with `return_exceptions=True`.
+        """
+        ...
+
     @overload
     def many(self, keys: Iterable[Any], *, return_exceptions: bool) -> list[V | BaseException]: ...
 
     def batch(self, loader: F) -> F:
-        """Declare the loader of many keys at once; see `cacheaside.endpoint.batch` for what it receives."""
+        """Declare the loader of many keys at once, `async def` or `def` as the endpoint is.
+
+        It receives what the endpoint receives before its arguments (`self`, the resource), then a list of keys, each
+        once: the argument itself where there is one parameter, else a tuple. It returns a mapping from key to value, in
+        which a missing key is an absent row, or a list in the order of the keys. A value that is an exception fails its
+        own key.
+        """
         ...
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:

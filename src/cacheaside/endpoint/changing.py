@@ -27,9 +27,12 @@ class _Write:
         self.writer = os.urandom(12).hex()
         self.tags: tuple[TagId, ...] = ()
         self.rolled_back = False
+        self.ended = False
 
     def added(self, tags: tuple[Tag, ...]) -> tuple[TagId, ...]:
         """Take in `tags`; those that are new."""
+        if self.ended:
+            raise UsageError("change.add(…) after its block has ended: the write is over; make a new one.")
         return self.add(self.tag_ids(tags))
 
     def add(self, ids: tuple[TagId, ...]) -> tuple[TagId, ...]:
@@ -113,6 +116,7 @@ class Changing:
 
     async def _end(self, failed: bool, ports: Ports) -> None:
         write = self._write
+        write.ended = True
         if write.rolled_back:
             await writing.give_up(write.tags, write.writer, ports)
         elif failed:
