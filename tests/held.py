@@ -109,11 +109,11 @@ async def settled(flights: Any, key: str, waiting: int) -> None:
 
 
 def until_waiting(flights: Any, key: str, waiting: int) -> None:
-    """Wait until `waiting` threads share the load of `key`, its leader included."""
+    """Wait until `waiting` callers share the load of `key`, its leader included, from outside of their threads."""
     deadline = threading.Event()
     for _ in range(int(WAIT_S * 1000)):
         flight = flights._open.get(key)
-        if flight is not None and len(flight.waiters) >= waiting - 1:
+        if flight is not None and flight.waiting >= waiting:
             return
         deadline.wait(0.001)
     raise AssertionError(f"no {waiting} callers wait for {key}")

@@ -186,19 +186,26 @@ async def test_a_refresh_that_a_caller_joined_survives_closing(cache: Cache, clo
 
 async def test_flows_that_must_end_do(cache: Cache) -> None:
     """`surely` runs a flow to its end though its caller is cancelled, and nothing but the crew holds it."""
-    may_end, ended = asyncio.Event(), asyncio.Event()
+    ended = asyncio.Event()
+    waits: list[weakref.ref[asyncio.Future[None]]] = []
 
     async def flow() -> None:
-        await may_end.wait()
+        may_end = asyncio.get_running_loop().create_future()
+        waits.append(weakref.ref(may_end))
+        await may_end
         ended.set()
 
     caller = asyncio.create_task(cache._host.async_crew.surely(flow()))
-    await asyncio.sleep(0)
+    await soon(lambda: bool(waits))
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
+    del caller
+    await asyncio.sleep(0)  # for the loop to let go of its last step
     gc.collect()
-    may_end.set()
+    may_end = waits[0]()
+    assert may_end is not None
+    may_end.set_result(None)
     async with asyncio.timeout(WAIT_S):
         await ended.wait()
 
@@ -377,19 +384,25 @@ def test_without_threads_to_be_had_a_refresh_is_dropped(monkeypatch: pytest.Monk
 
 
 def test_an_idle_thread_keeps_nothing_alive() -> None:
-    """A thread that waits for work holds neither the flow that it ran nor what the flow held."""
+    """A thread that waits for work holds neither the flow that it ran nor the context that it ran in."""
 
     class Held:
         pass
+
+    carried: contextvars.ContextVar[Held] = contextvars.ContextVar("carried")
 
     pool = Background(run_blocking, threads_max=1, waiting_max=8)
     held = Held()
     gone = weakref.ref(held)
 
-    async def flow(what: Held) -> None:
-        assert what is not None
+    async def flow() -> None:
+        assert carried.get() is not None
 
-    pool.submit(flow(held))
+    def submit(what: Held) -> None:
+        carried.set(what)
+        pool.submit(flow())
+
+    contextvars.copy_context().run(submit, held)
     del held
     in_time(lambda: pool._idle == 1)
     gc.collect()

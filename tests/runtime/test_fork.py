@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import select
 import signal
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -266,23 +268,41 @@ def test_refreshes_of_the_parent_stay_there(cache: Cache) -> None:
 
 async def test_tasks_of_the_parent_are_not_finalised_in_the_child(cache: Cache) -> None:
     """A child does not run the clean-up of the parent's loads: it would speak on the parent's connections."""
-    held = HeldLoads()
+    now = 1000.0
+    cache._use_clock(lambda: now)
     cleaned: list[int] = []
+    waits: list[weakref.ref[asyncio.Future[None]]] = []
 
-    @cache.read("value", Contract(ttl="60s"))
+    @cache.read("value", Contract(ttl="60s", grace="5m", jitter=0))
     async def value(key: int) -> int:
-        try:
-            await held()
-        finally:
-            cleaned.append(os.getpid())
+        if now > 1000.0:
+            answer = asyncio.get_running_loop().create_future()  # nothing but this load holds it
+            waits.append(weakref.ref(answer))
+            try:
+                await answer
+            finally:
+                cleaned.append(os.getpid())
         return key
 
-    reading = asyncio.create_task(value(1))
-    await held.until_began()
-    said = await asyncio.to_thread(in_child, lambda: (cache._host.async_crew._flying, cleaned))
-    assert said == "({}, [])"
-    held.let_go()
-    assert await reading == 1
+    await value(1)
+    now += 61
+    await value(1)
+    while not waits:  # noqa: ASYNC110 - turns of the loop, no time
+        await asyncio.sleep(0)
+
+    loop: Any = asyncio.get_running_loop()
+
+    def work() -> object:
+        loop._ready.clear()  # as closing the loop would
+        loop._scheduled.clear()
+        gc.collect()
+        return len(cache._host.async_crew._flying), cleaned
+
+    assert await asyncio.to_thread(in_child, work) == "(0, [])"
+    answer = waits[0]()
+    assert answer is not None
+    answer.set_result(None)
+    await asyncio.gather(*cache._host.async_crew._behind)
     assert cleaned == [os.getpid()]
 
 

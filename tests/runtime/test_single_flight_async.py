@@ -144,7 +144,9 @@ async def test_who_comes_when_the_last_waiter_has_left_gets_a_load_of_its_own(
     assert held.cancelled == 1
 
 
-async def test_a_load_cancelled_before_its_first_step_strands_nobody(cache: Cache, value: Any) -> None:
+async def test_a_load_cancelled_before_its_first_step_strands_nobody(
+    cache: Cache, value: Any, held: HeldLoads
+) -> None:
     """A task that is cancelled before it ran at all runs no clean-up; its flight is landed all the same."""
     loop = asyncio.get_running_loop()
     tasks: list[asyncio.Task[Any]] = []
@@ -153,11 +155,11 @@ async def test_a_load_cancelled_before_its_first_step_strands_nobody(cache: Cach
     )
     caller = loop.create_task(value(1))
     await soon(lambda: len(tasks) == 2)
+    flight = flights(cache)._open[value.key(1)]
     tasks[1].cancel()  # the load: made by the caller's step just now, not run yet
     loop.set_task_factory(None)
-    await soon(
-        lambda: value.key(1) not in flights(cache)._open or flights(cache)._open[value.key(1)].started > 1
-    )
+    await soon(lambda: flight.landed)
+    await held.until_began()  # by the caller's next try
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller

@@ -74,9 +74,12 @@ def test_who_comes_when_the_outer_turn_is_gone_asks_as_anybody() -> None:
     limit = Limit(1, 10)
     outer = stand(limit)
     outer.leave()
+    other = stand(limit)
     late = stand(limit, outer)
-    assert late.turn.granted
+    assert not late.turn.granted
     assert late.under is None
+    other.leave()
+    assert late.turn.granted
     late.leave()
     assert limit.holders == 0
 
