@@ -24,9 +24,10 @@ class Tally:
         "fresh",
         "grace",
         "invalidations",
+        "keys_loaded",
+        "keys_reloaded",
         "loads",
         "loads_failed",
-        "loads_repeated",
         "not_stored",
         "outdated",
         "refreshes",
@@ -45,9 +46,11 @@ class Tally:
         self.collapsed = 0
         self.forward: dict[Forward, int] = dict.fromkeys(Forward, 0)
         self.loads = 0
-        """Loads begun, one per key and attempt."""
-        self.loads_repeated = 0
-        """Of those, loads of a miss that had been loaded for already: start-overs and abandoned flights."""
+        """Calls of the loader."""
+        self.keys_loaded = 0
+        """Keys asked for in them: a batch loader is asked for many at once."""
+        self.keys_reloaded = 0
+        """Of those, keys that another load was under way for, or that the same read had been loaded for before."""
         self.loads_failed = 0
         self.abandoned = 0
         self.refreshes = 0

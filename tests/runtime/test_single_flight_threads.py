@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -130,7 +131,7 @@ def test_a_flight_whose_thread_died_is_taken_over(cache: Cache, monkeypatch: pyt
     dead = threading.Thread(target=lambda: None)
     dead.start()
     dead.join()
-    flight.run = blocking._Leader(dead, blocking.monotonic() + 60, 60)
+    flight.run = blocking._Leader(dead, time.monotonic() + 60, 60)
     assert run_blocking(crew.wait(flight)) is None
     assert not flights(cache).is_open("key")
 
@@ -187,7 +188,7 @@ def test_together_gives_each_result_or_exception(cache: Cache) -> None:
     async def bad() -> int:
         raise KeyError("bad")
 
-    results = run_blocking(BlockingCrew(flights(cache)).together([good(1), bad(), good(2)]))
+    results = run_blocking(BlockingCrew(flights(cache)).together([good(1), bad(), good(2)], 1))
     assert results[0] == 1
     assert isinstance(results[1], KeyError)
     assert results[2] == 2

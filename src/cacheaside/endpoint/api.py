@@ -95,13 +95,16 @@ class AsyncEndpoint(Protocol, Generic[P, V]):
     @overload
     async def many(self, keys: Iterable[Any], *, return_exceptions: bool) -> list[V | BaseException]: ...
 
-    def batch(self, loader: F) -> F:
+    @overload
+    def batch(self, *, keys_max: int) -> Callable[[F], F]: ...
+    @overload
+    def batch(self, loader: F, /) -> F:
         """Declare the loader of many keys at once, `async def` or `def` as the endpoint is.
 
         It receives what the endpoint receives before its arguments (`self`, the resource), then a list of keys, each
         once: the argument itself where there is one parameter, else a tuple. It returns a mapping from key to value, in
         which a missing key is an absent row, or a list in the order of the keys. A value that is an exception fails its
-        own key.
+        own key. keys_max: keys in one load, 1,000 unless `@f.batch(keys_max=200)` says otherwise; more go in several.
         """
         ...
 
@@ -177,13 +180,16 @@ class BlockingEndpoint(Protocol, Generic[P, V]):
     @overload
     def many(self, keys: Iterable[Any], *, return_exceptions: bool) -> list[V | BaseException]: ...
 
-    def batch(self, loader: F) -> F:
+    @overload
+    def batch(self, *, keys_max: int) -> Callable[[F], F]: ...
+    @overload
+    def batch(self, loader: F, /) -> F:
         """Declare the loader of many keys at once, `async def` or `def` as the endpoint is.
 
         It receives what the endpoint receives before its arguments (`self`, the resource), then a list of keys, each
         once: the argument itself where there is one parameter, else a tuple. It returns a mapping from key to value, in
         which a missing key is an absent row, or a list in the order of the keys. A value that is an exception fails its
-        own key.
+        own key. keys_max: keys in one load, 1,000 unless `@f.batch(keys_max=200)` says otherwise; more go in several.
         """
         ...
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cacheaside.errors import DeclarationError, MissingFromBatch, UsageError
 from cacheaside.flow.call import Call
@@ -22,7 +22,10 @@ from cacheaside.flow.ports import Failure
 if TYPE_CHECKING:
     from cacheaside.endpoint.endpoint import Endpoint
 
-__all__ = ["batch_results"]
+__all__ = ["BATCH_KEYS_MAX", "batch_results"]
+
+BATCH_KEYS_MAX: Final = 1000
+"""Keys in one load, unless the endpoint says otherwise: databases bound the parameters of a statement."""
 
 
 def batch_results(endpoint: Endpoint, function: Callable[..., Any], *, is_async: bool) -> Callable[..., Any]:

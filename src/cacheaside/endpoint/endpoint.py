@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, Final
 
 from cacheaside.contract import Contract, Terms
-from cacheaside.endpoint.batch import batch_results
+from cacheaside.endpoint.batch import BATCH_KEYS_MAX, batch_results
 from cacheaside.endpoint.parameters import Parameters
 from cacheaside.errors import CacheasideError, DeclarationError
 from cacheaside.flow.call import Call, Packed
@@ -87,6 +87,7 @@ class Endpoint:
         self.source = source
         self.loader = loader
         self.batch_loader: Callable[..., Any] | None = None
+        self.batch_keys_max = BATCH_KEYS_MAX
         self.tally = Tally()
         self.namespace = namespace
         self._everything = everything
@@ -162,8 +163,13 @@ class Endpoint:
             )
             log.warning("%s: a value was returned but cannot be stored: %s", self.name, why)
 
-    def set_batch(self, function: Callable[..., Any], is_async: bool) -> None:
-        """Have `function` load many keys at once."""
+    def set_batch(self, function: Callable[..., Any], is_async: bool, keys_max: Any) -> None:
+        """Have `function` load many keys at once, `keys_max` at most."""
+        if isinstance(keys_max, bool) or not isinstance(keys_max, int) or keys_max < 1:
+            raise DeclarationError(
+                f"{self.name}: batch(keys_max=…) takes a whole number of keys, at least 1."
+            )
+        self.batch_keys_max = keys_max
         if self.batch_loader is not None:
             raise DeclarationError(f"{self.name} has a batch loader already; it takes one.")
         self.batch_loader = batch_results(self, function, is_async=is_async)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from cacheaside.contract import Terms
+from cacheaside.endpoint.batch import BATCH_KEYS_MAX
 from cacheaside.endpoint.endpoint import Endpoint
 from cacheaside.endpoint.host import Host
 from cacheaside.errors import UsageError
@@ -18,7 +19,7 @@ from cacheaside.flow import write as writing
 from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Failure
 from cacheaside.flow.read_many import read_many
-from cacheaside.lookup import Forward, Lookup
+from cacheaside.lookup import Lookup
 from cacheaside.runtime.blocking import run_blocking
 
 __all__ = ["AsyncFacade", "BlockingFacade"]
@@ -44,6 +45,7 @@ class _Facade:
         """`call`, which a disabled cache turns into a load that is not stored."""
         if not self._host.enabled:
             call.terms = replace(call.terms, strong=True, store=False)
+            call.bypass = True
         return call
 
     def _called(self, values: tuple[Any, ...]) -> Call:
@@ -78,13 +80,12 @@ class _Facade:
         """The canonical key of this call: printable, unique to these arguments."""
         return self.endpoint.call(self._bind(*args, **kwargs)).key
 
-    def batch(self, loader: F) -> F:
-        """Declare the loader of many keys at once."""
-        self.endpoint.set_batch(loader, self.is_async)
+    def batch(self, loader: F | None = None, *, keys_max: int = BATCH_KEYS_MAX) -> Any:
+        """Declare the loader of many keys at once, of `keys_max` at most: `@f.batch` or `@f.batch(keys_max=200)`."""
+        if loader is None:
+            return lambda function: self.batch(function, keys_max=keys_max)
+        self.endpoint.set_batch(loader, self.is_async, keys_max)
         return loader
-
-    def _forward(self) -> Forward:
-        return Forward.STRONG if self._host.enabled else Forward.BYPASS
 
 
 def _values(answers: Sequence[Lookup[Any] | Failure], return_exceptions: bool) -> list[Any]:
@@ -107,8 +108,6 @@ class AsyncFacade(_Facade):
     async def read(self, call: Call) -> Lookup[Any]:
         """Answer one call."""
         ports = self._host.ports
-        if not self._host.enabled:
-            return await reading.strong(call, ports, Forward.BYPASS)
         return await reading.read(call, ports)
 
     async def slow(self, values: tuple[Any, ...]) -> Any:
@@ -119,7 +118,7 @@ class AsyncFacade(_Facade):
         return await self.read(self.call(args, kwargs))
 
     async def strong(self, *args: Any, **kwargs: Any) -> Any:
-        return (await reading.strong(self.call(args, kwargs), self._host.ports, self._forward())).value
+        return (await reading.strong(self.call(args, kwargs), self._host.ports)).value
 
     async def refresh(self, *args: Any, **kwargs: Any) -> None:
         await reading.reload(self.call(args, kwargs), self._host.ports)
@@ -142,7 +141,14 @@ class AsyncFacade(_Facade):
     ) -> list[Any]:
         calls = self.calls(items, leading)
         batched = self.endpoint.batch_loader is not None
-        answers = await read_many(calls, self._host.ports, batched=batched)
+        endpoint = self.endpoint
+        answers = await read_many(
+            calls,
+            self._host.ports,
+            batched=batched,
+            keys_max=endpoint.batch_keys_max,
+            at_once=endpoint.source.limit.most,
+        )
         return _values(answers, return_exceptions)
 
 
@@ -156,8 +162,6 @@ class BlockingFacade(_Facade):
     def read(self, call: Call) -> Lookup[Any]:
         """Answer one call."""
         ports = self._host.blocking_ports
-        if not self._host.enabled:
-            return run_blocking(reading.strong(call, ports, Forward.BYPASS))
         return run_blocking(reading.read(call, ports))
 
     def slow(self, values: tuple[Any, ...]) -> Any:
@@ -168,9 +172,7 @@ class BlockingFacade(_Facade):
         return self.read(self.call(args, kwargs))
 
     def strong(self, *args: Any, **kwargs: Any) -> Any:
-        return run_blocking(
-            reading.strong(self.call(args, kwargs), self._host.blocking_ports, self._forward())
-        ).value
+        return run_blocking(reading.strong(self.call(args, kwargs), self._host.blocking_ports)).value
 
     def refresh(self, *args: Any, **kwargs: Any) -> None:
         run_blocking(reading.reload(self.call(args, kwargs), self._host.blocking_ports))
@@ -189,7 +191,16 @@ class BlockingFacade(_Facade):
         calls = self.calls(items, leading)
         batched = self.endpoint.batch_loader is not None
         return _values(
-            run_blocking(read_many(calls, self._host.blocking_ports, batched=batched)), return_exceptions
+            run_blocking(
+                read_many(
+                    calls,
+                    self._host.blocking_ports,
+                    batched=batched,
+                    keys_max=self.endpoint.batch_keys_max,
+                    at_once=1,
+                )
+            ),
+            return_exceptions,
         )
 
 

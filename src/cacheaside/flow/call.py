@@ -54,6 +54,8 @@ class Call(msgspec.Struct, eq=False):
     tags: tuple[TagId, ...]
     values: tuple[Any, ...]
     terms: Terms
+    bypass: bool = False
+    """The cache is disabled: load, share the load, look nowhere and store nothing."""
 
 
 class Packed(msgspec.Struct, frozen=True):

@@ -23,6 +23,8 @@ class Boarded(msgspec.Struct, frozen=True):
 
     call: Call
     flight: Flight
+    again: bool = False
+    """The read that leads has been loaded for before."""
 
 
 class Draft(msgspec.Struct):

@@ -49,6 +49,7 @@ class _Fill(msgspec.Struct):
 async def fill(boarded: Sequence[Boarded], ports: Ports) -> None:
     """Load what `boarded` asks for, in one load, store what may be stored, and land every flight, come what may."""
     broken: Landing | None = None
+    _count_loads(boarded, ports)
     try:
         await _fill(boarded, ports)
     except Exception as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
@@ -56,7 +57,17 @@ async def fill(boarded: Sequence[Boarded], ports: Ports) -> None:
     finally:
         # Cancelled, or broken: those who wait must not wait for ever. A landed flight takes no second landing.
         for one in boarded:
+            ports.flights.touch_down(one.call.key)
             ports.flights.land(one.flight, broken)
+
+
+def _count_loads(boarded: Sequence[Boarded], ports: Ports) -> None:
+    tally = boarded[0].call.endpoint.tally
+    tally.loads += 1
+    tally.keys_loaded += len(boarded)
+    for one in boarded:
+        under_way = ports.flights.take_off(one.call.key)
+        tally.keys_reloaded += one.again or under_way
 
 
 async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
@@ -87,8 +98,6 @@ async def _stamp(this: _Fill, tags: Sequence[TagId], ports: Ports) -> None:
 
 
 async def _load(calls: Sequence[Call], ports: Ports) -> Loaded:
-    for call in calls:
-        call.endpoint.tally.loads += 1
     try:
         return await ports.loads.load(calls)
     except Exception as error:  # noqa: BLE001 - the loader's own error belongs to every caller

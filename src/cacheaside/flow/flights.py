@@ -95,11 +95,28 @@ class Flights:
     def __init__(self, lock: AbstractContextManager[Any]) -> None:
         self._lock = lock
         self._open: dict[TagId, Flight] = {}
+        self._in_the_air: dict[TagId, int] = {}
         self._moments = count(1)
 
     def moment(self) -> int:
         """A number greater than any before: tells who arrived before which flight began."""
         return next(self._moments)
+
+    def take_off(self, key: TagId) -> bool:
+        """A load of `key` begins; whether another is under way. Pair it with `touch_down`."""
+        with self._lock:
+            under_way = self._in_the_air.get(key, 0)
+            self._in_the_air[key] = under_way + 1
+            return under_way > 0
+
+    def touch_down(self, key: TagId) -> None:
+        """A load of `key` has ended."""
+        with self._lock:
+            left = self._in_the_air.get(key, 0) - 1
+            if left > 0:
+                self._in_the_air[key] = left
+            else:
+                self._in_the_air.pop(key, None)
 
     def is_open(self, key: TagId) -> bool:
         """Whether a load of `key` that would take joiners is under way."""
@@ -176,6 +193,7 @@ class Flights:
         """After a fork: the leaders stayed in the parent, and so may the holder of the lock."""
         self._lock = lock
         self._open.clear()
+        self._in_the_air.clear()
 
     def __len__(self) -> int:
         return len(self._open)

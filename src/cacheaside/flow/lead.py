@@ -21,7 +21,7 @@ def board(call: Call, ports: Ports) -> tuple[Flight, bool, Found | None]:
     gone (3) this read boards, leads, and would load again what is there.
     """
     flight, leads = ports.flights.board(call.key, call.tags)
-    found = _fresh(call, ports) if leads else None
+    found = _fresh(call, ports) if leads and not call.bypass else None
     if found is not None:
         ports.flights.withdraw(flight)
     return flight, leads, found

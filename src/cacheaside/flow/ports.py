@@ -201,8 +201,8 @@ class Crew(Protocol):
     async def surely(self, flow: Flow) -> Any:
         """Run `flow` to its end even when the caller is cancelled meanwhile."""
 
-    async def together(self, flows: Sequence[Flow]) -> list[Any]:
-        """Each flow's result or exception, in order; concurrently where the world has a way to."""
+    async def together(self, flows: Sequence[Flow], at_once: int) -> list[Any]:
+        """Each flow's result or exception, in order; `at_once` of them concurrently where the world has a way to."""
 
 
 @dataclass(frozen=True, slots=True)

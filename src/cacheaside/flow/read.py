@@ -28,6 +28,8 @@ async def read(call: Call, ports: Ports) -> Lookup[Any]:
     nest = ports.loads.nest()
     if nest is not None:
         return await read_nested(call, nest, ports)
+    if call.bypass:
+        return await share(call, ports.flights.moment(), Forward.BYPASS, ports)
     if call.terms.strong:
         return await strong(call, ports)
     arrived = ports.flights.moment()
@@ -88,8 +90,7 @@ async def start_over(
         tally.forward[forward] += not counted
         counted = True
         if leads:
-            tally.loads_repeated += again
-            await lead([Boarded(call, flight)], ports)
+            await lead([Boarded(call, flight, again)], ports)
         landing = await ports.crew.wait(flight)
         if landing is None:
             tally.abandoned += not flight.withdrawn
@@ -105,11 +106,12 @@ async def start_over(
         again = True
 
 
-async def strong(call: Call, ports: Ports, forward: Forward = Forward.STRONG) -> Lookup[Any]:
+async def strong(call: Call, ports: Ports) -> Lookup[Any]:
     """Load from the source, alone, and store the result."""
     nest = ports.loads.nest()
     if nest is not None:
         return await load_nested(call, nest, ports)
+    forward = Forward.BYPASS if call.bypass else Forward.STRONG
     call.endpoint.tally.forward[forward] += 1
     landing = await alone(call, ports)
     return landed(call, landing, forward, True, ports)

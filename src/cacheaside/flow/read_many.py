@@ -19,38 +19,28 @@ __all__ = ["read_many"]
 Answer = Lookup[Any] | Failure
 
 
-async def read_many(calls: Sequence[Call], ports: Ports, *, batched: bool) -> list[Answer]:
+async def read_many(
+    calls: Sequence[Call], ports: Ports, *, batched: bool, keys_max: int, at_once: int
+) -> list[Answer]:
     """One answer per call, in order; equal keys are read once. A key's failure does not touch the others.
 
-    batched: misses go to the source in one load. Otherwise each is loaded by itself, concurrently where the world
-    can. Inside another endpoint's load, and under strong terms, each key is read by itself.
+    batched: misses go to the source together, at most `keys_max` keys in one load. Otherwise each is loaded by itself,
+    at most `at_once` of them concurrently, so that one caller does not fill the queue of its source. Inside another
+    endpoint's load, and under strong terms, each key is read by itself.
     """
     unique = list({call.key: call for call in calls}.values())
     if not batched or not unique or unique[0].terms.strong or ports.loads.nest() is not None or ports.shared:
-        found = await ports.crew.together([read(call, ports) for call in unique])
+        found = await ports.crew.together([read(call, ports) for call in unique], at_once)
         answers_ = [Failure(one) if isinstance(one, BaseException) else one for one in found]
     else:
-        answers_ = await _batched(unique, ports)
+        answers_ = await _batched(unique, ports, keys_max)
     by_key = {call.key: answer for call, answer in zip(unique, answers_, strict=True)}
     return [by_key[call.key] for call in calls]
 
 
-async def _batched(calls: Sequence[Call], ports: Ports) -> list[Answer]:
+async def _batched(calls: Sequence[Call], ports: Ports, keys_max: int) -> list[Answer]:
     arrived = ports.flights.moment()
-    answered: dict[Call, Answer] = {}
-    missed: dict[Call, Forward] = {}
-    for call in calls:
-        try:
-            served, forward = serve(call, ports)
-        except Exception as error:  # noqa: BLE001 - one key's failure is its own
-            answered[call] = Failure(error)
-            continue
-        if served is None:
-            missed[call] = forward
-        else:
-            answered[call] = served
-    # Those this read leads are loaded before it waits for anybody else's: two reads that each lead what the other
-    # waits for cannot wait in a circle.
+    answered, missed = _served(calls, ports)
     boarded: dict[Call, tuple[Flight, bool]] = {}
     for call, forward in missed.items():
         flight, leads, found = board(call, ports)
@@ -58,18 +48,39 @@ async def _batched(calls: Sequence[Call], ports: Ports) -> list[Answer]:
             boarded[call] = flight, leads
         else:
             answered[call] = landed_meanwhile(call, found, forward, ports, counted=False)
-    waited: set[Flight] = set()
+    unflown = [Boarded(call, flight) for call, (flight, leads) in boarded.items() if leads]
+    unwaited = {flight for flight, _ in boarded.values()}
     try:
-        led = [Boarded(call, flight) for call, (flight, leads) in boarded.items() if leads]
-        if led:
-            await lead(led, ports)
+        # Those this read leads are loaded before it waits for anybody else's: two reads that each lead what the other
+        # waits for cannot wait in a circle.
+        while unflown:
+            group, unflown = unflown[:keys_max], unflown[keys_max:]
+            await lead(group, ports)
         for call, (flight, leads) in boarded.items():
-            waited.add(flight)
+            unwaited.discard(flight)
             answered[call] = await _await_one(call, flight, leads, arrived, missed[call], ports)
     finally:
-        # Cancelled while it waited for one: it waits for the others no longer.
-        ports.crew.leave([flight for flight, _ in boarded.values() if flight not in waited])
+        # Cancelled: nobody flies what this read was about to, and it waits for the others no longer.
+        for one in unflown:
+            ports.flights.land(one.flight, None)
+        ports.crew.leave(list(unwaited))
     return [answered[call] for call in calls]
+
+
+def _served(calls: Sequence[Call], ports: Ports) -> tuple[dict[Call, Answer], dict[Call, Forward]]:
+    answered: dict[Call, Answer] = {}
+    missed: dict[Call, Forward] = {}
+    for call in calls:
+        try:
+            answer, forward = serve(call, ports)
+        except Exception as error:  # noqa: BLE001 - one key's failure is its own
+            answered[call] = Failure(error)
+            continue
+        if answer is None:
+            missed[call] = forward
+        else:
+            answered[call] = answer
+    return answered, missed
 
 
 async def _await_one(

@@ -75,8 +75,9 @@ class EndpointStats:
     A key that `many` is given twice is read once; `refresh` is no read. Among threads, a hit at the very moment at
     which its entry goes may be missing from the count; none is counted twice.
 
-    loads: keys asked of the source, refreshes included; `loads_failed` of them raised. loads_repeated: of them, those
-    that a read needed after its first, because a write came between or the first was abandoned. abandoned: how often a
+    loads: calls of the loader, refreshes included. keys_loaded: keys asked for in them, more where a batch loader is
+    asked for many; `loads_failed` of them raised. keys_reloaded: of them, those that another load was under way for, and
+    those that a read needed after its first, because a write came between or it was abandoned. abandoned: how often a
     read waited for a load that ended without a result. refreshes: loads behind readers and by `refresh`, of which
     `refreshes_failed` failed; refreshes_dropped: not begun, because too many were waiting.
     stored: loads whose value the cache kept; not_stored: the others that gave a value, by the reason (`NotStored`).
@@ -97,8 +98,9 @@ class EndpointStats:
     misses: Mapping[str, int]
     collapsed: int
     loads: int
+    keys_loaded: int
+    keys_reloaded: int
     loads_failed: int
-    loads_repeated: int
     abandoned: int
     refreshes: int
     refreshes_failed: int
@@ -132,13 +134,15 @@ class EndpointStats:
 
     @property
     def loads_per_missed_key(self) -> float:
-        """Loads until the readers of a missed key were answered; 1.0 is what single flight promises, 0 without any."""
-        first = self.loads - self.loads_repeated
-        return self.loads / first if first else 0.0
+        """Loads until the readers of a missed key were answered; 1.0 is what single flight promises, 0 without any.
+
+        Strong reads and reads inside loads, which do not share, show here when they come together."""
+        first = self.keys_loaded - self.keys_reloaded
+        return self.keys_loaded / first if first else 0.0
 
     @property
     def loads_per_read(self) -> float:
-        """Database amplification: loads per read; without a cache it is 1.0."""
+        """Database amplification: calls of the loader per read; without a cache it is 1.0."""
         return self.loads / self.reads if self.reads else 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -190,7 +194,8 @@ def endpoint_stats(name: str, tally: Tally, *, entries: int, entry_hits: int) ->
         collapsed=tally.collapsed,
         loads=tally.loads,
         loads_failed=tally.loads_failed,
-        loads_repeated=tally.loads_repeated,
+        keys_loaded=tally.keys_loaded,
+        keys_reloaded=tally.keys_reloaded,
         abandoned=tally.abandoned,
         refreshes=tally.refreshes,
         refreshes_failed=tally.refreshes_failed,

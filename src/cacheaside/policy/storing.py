@@ -13,14 +13,13 @@ __all__ = ["Loaded", "may_store"]
 class Loaded(msgspec.Struct, frozen=True):
     """What is known of a load when it is over.
 
-    absent: the source has no such row. remembered_s: how long an error is remembered (None: not an error).
+    absent: the source has no such row.
     accepted: the contract's own predicate. writer: a write of one of its tags was under way when it began.
     moved: a tag's generation is not the one read before the load began.
     held_still: the tags first seen in the value were shown not to have changed since the load began.
     """
 
     absent: bool = False
-    remembered_s: float | None = None
     accepted: bool = True
     size_bytes: int = 0
     writer: bool = False

@@ -216,8 +216,23 @@ class AsyncCrew:
         task.add_done_callback(self._sure.discard)
         return await asyncio.shield(task)
 
-    async def together(self, flows: Sequence[Flow]) -> list[Any]:
-        return await asyncio.gather(*flows, return_exceptions=True)
+    async def together(self, flows: Sequence[Flow], at_once: int) -> list[Any]:
+        results: list[Any] = [None] * len(flows)
+        left = iter(enumerate(flows))
+
+        async def work() -> None:
+            for place, flow in left:
+                try:
+                    results[place] = await flow
+                except Exception as error:  # noqa: BLE001 - each flow's failure is its own
+                    results[place] = error
+
+        try:
+            await asyncio.gather(*[work() for _ in range(min(at_once, len(flows)))])
+        finally:
+            for _, flow in left:
+                flow.close()
+        return results
 
     async def aclose(self) -> None:
         """Cancel what runs on this loop behind its callers, and wait until it has ended. What callers wait for goes

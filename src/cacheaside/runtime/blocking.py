@@ -101,7 +101,7 @@ class BlockingCrew:
     async def surely(self, flow: Flow) -> Any:
         return await flow
 
-    async def together(self, flows: Sequence[Flow]) -> list[Any]:
+    async def together(self, flows: Sequence[Flow], at_once: int) -> list[Any]:
         results: list[Any] = []
         for flow in flows:
             try:

@@ -109,7 +109,7 @@ class LoopCrew(_Crew):
     async def surely(self, flow: Flow) -> Any:
         return await self._scheduler.join(self._scheduler.spawn(flow, "surely"))
 
-    async def together(self, flows: Sequence[Flow]) -> list[Any]:
+    async def together(self, flows: Sequence[Flow], at_once: int) -> list[Any]:  # noqa: ARG002 - all, or one by one
         tasks = [self._scheduler.spawn(flow, "together") for flow in flows]
         results: list[Any] = []
         try:
@@ -171,7 +171,7 @@ class ThreadCrew(_Crew):
     async def surely(self, flow: Flow) -> Any:
         return await flow
 
-    async def together(self, flows: Sequence[Flow]) -> list[Any]:
+    async def together(self, flows: Sequence[Flow], at_once: int) -> list[Any]:  # noqa: ARG002 - all, or one by one
         results: list[Any] = []
         try:
             for flow in flows:

@@ -103,7 +103,7 @@ async def _many(process: Process, keys: list[tuple[str, int]], batched: bool, co
     scheduler.current.boards = {}
     counts.reads += len(calls)
     floor, step, began = process.rows.floor_now(), scheduler.steps, scheduler.clock.time
-    answers: Any = await read_many(calls, process.ports, batched=batched)
+    answers: Any = await read_many(calls, process.ports, batched=batched, keys_max=2, at_once=4)
     if len(answers) != len(calls):
         raise Violation("order", f"{len(calls)} keys, {len(answers)} answers")
     for call, answer in zip(calls, answers, strict=True):
