@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
             print(f"{mutant.name:32} {mutant.what}")
         return 0
     if options.mutant is not None and not options.mutated:
-        os.execv(sys.executable, _mutated(arguments, options.mutant))
+        os.execv(sys.executable, _mutated(arguments, options.mutant))  # noqa: S606 - this program, again
     if options.seed is not None:
         return _replay(options)
     return _search(options)
@@ -50,9 +50,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=1e9, help="at most this long for each world")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--sizes", type=_sizes, default=Sizes(), help="most readers,reads,writers,writes")
-    parser.add_argument("--given", default="", help="settings that are not drawn: focus=1,lag=0.4 (--trace prints all)")
+    parser.add_argument(
+        "--given", default="", help="settings that are not drawn: focus=1,lag=0.4 (--trace prints all)"
+    )
     parser.add_argument("--shrink", action="store_true", help="look for a smaller schedule that fails alike")
-    parser.add_argument("--mutant", metavar="NAME", choices=[mutant.name for mutant in MUTANTS], help="break the library like this"
+    parser.add_argument(
+        "--mutant",
+        metavar="NAME",
+        choices=[mutant.name for mutant in MUTANTS],
+        help="break the library like this",
     )
     parser.add_argument("--list-mutants", action="store_true")
     parser.add_argument("--json", action="store_true", help="one object a world, on a line")
@@ -62,7 +68,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _sizes(text: str) -> Sizes:
-    return Sizes(*(int(part) for part in text.split(",")))
+    readers, reads, writers, writes = (int(part) for part in text.split(","))
+    return Sizes(readers, reads, writers, writes)
 
 
 def _mutated(arguments: list[str], mutant: str) -> list[str]:

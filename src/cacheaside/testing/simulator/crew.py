@@ -109,14 +109,14 @@ class LoopCrew(_Crew):
     async def surely(self, flow: Flow) -> Any:
         return await self._scheduler.join(self._scheduler.spawn(flow, "surely"))
 
-    async def together(self, flows: Sequence[Flow], at_once: int) -> list[Any]:  # noqa: ARG002 - all, or one by one
+    async def together(self, flows: Sequence[Flow], at_once: int) -> list[Any]:
         tasks = [self._scheduler.spawn(flow, "together") for flow in flows]
         results: list[Any] = []
         try:
             for task in tasks:
                 try:
                     results.append(await self._scheduler.join(task))
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - a result like any other
                     results.append(error)
         except Cancelled:
             for task in tasks:
@@ -171,13 +171,13 @@ class ThreadCrew(_Crew):
     async def surely(self, flow: Flow) -> Any:
         return await flow
 
-    async def together(self, flows: Sequence[Flow], at_once: int) -> list[Any]:  # noqa: ARG002 - all, or one by one
+    async def together(self, flows: Sequence[Flow], at_once: int) -> list[Any]:
         results: list[Any] = []
         try:
             for flow in flows:
                 try:
                     results.append(await flow)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - a result like any other
                     results.append(error)
         finally:
             for flow in flows[len(results) :]:

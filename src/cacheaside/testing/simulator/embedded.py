@@ -1,8 +1,8 @@
-"""The world without a server: the shipped L1, tier and log of one process, with a place to be interrupted at each port."""
+"""The world without a server: shipped L1, tier and log of one process, with a place to be interrupted at each port."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final
 
 from cacheaside.flow.call import Call, Record
@@ -11,7 +11,7 @@ from cacheaside.flow.ports import Clock
 from cacheaside.stores.embedded import EmbeddedHeard, EmbeddedTier
 from cacheaside.testing.simulator.marks import Marks
 from cacheaside.testing.simulator.scenario import Scenario
-from cacheaside.testing.simulator.scheduler import Scheduler
+from cacheaside.testing.simulator.scheduler import STEADY, Scheduler
 from cacheaside.testing.simulator.watched import WatchedFlights, WatchedL1
 from cacheaside.types import Generation, TagId
 
@@ -26,9 +26,7 @@ class PointedTier(EmbeddedTier):
     Before a step or after it: which of the two matters differs from step to step, so schedules take turns.
     """
 
-    def __init__(
-        self, l1: WatchedL1, scheduler: Scheduler, marks: Marks, scenario: Scenario
-    ) -> None:
+    def __init__(self, l1: WatchedL1, scheduler: Scheduler, marks: Marks, scenario: Scenario) -> None:
         super().__init__(l1, scheduler.clock)
         self._scheduler = scheduler
         self._watched = marks
@@ -36,9 +34,11 @@ class PointedTier(EmbeddedTier):
         self._after = scenario.after
         self._lag = scenario.lag
 
-    async def _wait(self) -> None:
+    def _wait(self) -> Awaitable[None]:
         scheduler = self._scheduler
-        await scheduler.later(scheduler.pick(LAG_STEPS) if scheduler.chance(self._lag) else 0, steady=True)
+        if scheduler.chance(self._lag):
+            return scheduler.later(scheduler.pick(LAG_STEPS), steady=True)
+        return STEADY
 
     async def stamp(self, tags: Sequence[TagId]) -> tuple[Generation, ...]:
         if self._before:

@@ -83,7 +83,8 @@ def failed(
 ) -> None:
     """A read may fail by its own load's error, by its own cancellation, and by nothing else.
 
-    loaded: whether it was on a flight. hard: whether fills were stopped from outside, or leaders died or hung, in this schedule.
+    loaded: whether it was on a flight. hard: whether, in this schedule, fills were stopped from outside or leaders may
+    die or hang.
     """
     if isinstance(error, SourceFailed):
         own = error.key == call.key or (

@@ -57,7 +57,8 @@ class Finder(MetaPathFinder):
 def mutants() -> dict[str, Any]:
     """The mutants by name."""
     spec = spec_from_file_location("cacheaside_mutants", Path(__file__).with_name("mutants.py"))
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = sys.modules[spec.name] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return {mutant.name: mutant for mutant in module.MUTANTS}

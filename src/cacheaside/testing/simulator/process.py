@@ -58,11 +58,11 @@ class Process:
         scheduler = self.scheduler
         self.l1.add_table(view.table)
         things = (
-            range(ROWS) if view.name not in ("keyed", "pair") else (KEYED if view.name == "keyed" else 0,)
+            range(ROWS) if view.kind not in ("keyed", "pair") else (KEYED if view.kind == "keyed" else 0,)
         )
         for thing in things:
-            self.calls[view.name, thing] = view.call(thing)
-        calls, name = self.calls, view.name
+            self.calls[view.kind, thing] = view.call(thing)
+        calls, name = self.calls, view.kind
 
         async def slow(values: tuple[Any, ...]) -> Any:
             return await reading.read(calls[name, values[0]], self.ports)

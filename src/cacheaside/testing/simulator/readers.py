@@ -48,7 +48,7 @@ async def reader(process: Process, counts: Counts) -> None:
 
 
 async def epilogue(process: Process, people: list[Task], counts: Counts) -> None:
-    """When all is over, and again when every mark has expired, read everything once more: what is stale now stays so."""
+    """When all is over, and again when every mark has expired, read everything: what is stale then stays stale."""
     scheduler = process.scheduler
     for task in people:
         await scheduler.ended(task)

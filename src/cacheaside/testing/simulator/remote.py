@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -79,7 +79,9 @@ class RemoteTier:
             # Each transmission carries new ones: the same ones, landing late, would revive what was stored under them.
             new = [self._server.fresh(tag) for tag in tags]
             try:
-                await self._trip([partial(self._server.bump, *one, self._index) for one in zip(tags, new, strict=True)])
+                await self._trip(
+                    [partial(self._server.bump, *one, self._index) for one in zip(tags, new, strict=True)]
+                )
             except TierAway:
                 if resend == RESENDS_MAX:
                     raise
@@ -104,10 +106,10 @@ class RemoteTier:
     async def _trip(self, effects: Sequence[Effect]) -> list[Any]:
         """There and back. Lost on the way there, on the way back, or there only after the caller has given up."""
         scheduler = self._scheduler
-        await scheduler.later(scheduler.pick(LAG_STEPS) if scheduler.chance(self._lag) else 0)
+        await self._travel()
         if not scheduler.chance(self._unavailable):
             answer = await self._land(effects)
-            await scheduler.later(scheduler.pick(LAG_STEPS) if scheduler.chance(self._lag) else 0)
+            await self._travel()
             return answer
         fate = scheduler.random()
         if fate < 0.5:
@@ -116,6 +118,10 @@ class RemoteTier:
             await self._land(effects)
         await POINT
         raise TierAway
+
+    def _travel(self) -> Awaitable[None]:
+        scheduler = self._scheduler
+        return scheduler.later(scheduler.pick(LAG_STEPS)) if scheduler.chance(self._lag) else POINT
 
     async def _land(self, effects: Sequence[Effect]) -> list[Any]:
         if len(effects) == 1 or self._scheduler.chance(0.7):

@@ -40,7 +40,8 @@ class Sizes:
 class Scenario:
     """One schedule's setting. Shares are from 0 to 1, sizes are numbers, durations seconds.
 
-    focus: how many keys are read; 0 for all of the views. focus_at: which. deaths: the share of brackets whose writer dies inside.
+    focus: how many keys are read, 0 for all of the views; focus_at: which. deaths: the share of brackets whose writer
+    dies inside. lag, behind_steps: how slowly messages and changes travel.
     threads: leaders load themselves, as in threads; else each load is a task, as on an event loop.
     before, after: where a thread may lose the processor at a port. hurry: how readily time goes on.
     """

@@ -112,7 +112,8 @@ def _stay(_: None) -> int:
 class Scheduler:
     """One schedule: its tasks, its clock, its chance. `hurry`: the weight of "time goes on" beside one ready task."""
 
-    def __init__(self, random: Random, hurry: float) -> None:
+    def __init__(self, random: Random, hurry: float, steps_max: int = STEPS_MAX) -> None:
+        self.steps_max = steps_max
         self.random = random.random
         self.clock = Clock()
         self.hurry = hurry
@@ -125,7 +126,7 @@ class Scheduler:
         self.stepped: Callable[[Task], None] | None = None
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._alarms: list[tuple[int, int, Callable[[], None]]] = []
-        self._alarm = STEPS_MAX
+        self._alarm = steps_max
         self._serial = 0
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> Task:
@@ -168,7 +169,8 @@ class Scheduler:
             return
         self._serial += 1
         wake = Wake(self.ready, self.current)
-        heappush(self._alarms, (self.steps + steps, self._serial, wake))
+        alarm: tuple[int, int, Callable[[], None]] = (self.steps + steps, self._serial, wake)
+        heappush(self._alarms, alarm)
         self._alarm = self._alarms[0][0]
         try:
             await (HELD if steady else PARK)
@@ -232,7 +234,7 @@ class Scheduler:
     def run(self) -> None:
         """Step until nobody is left who could."""
         ready, random, hurry = self.ready, self.random, self.hurry
-        limit = STEPS_MAX
+        limit = self.steps_max
         while True:
             number = len(ready)
             index = int(random() * (number + hurry)) if number else number
@@ -247,7 +249,7 @@ class Scheduler:
             self.steps = steps = self.steps + 1
             if steps >= self._alarm:
                 if steps > limit:
-                    raise Livelock(f"no end after {STEPS_MAX} steps")
+                    raise Livelock(f"no end after {limit} steps")
                 self._ring()
             task = self.current = ready[index]
             if self.stepped is not None:
@@ -293,7 +295,7 @@ class Scheduler:
     def _ring(self) -> None:
         if self._alarms:
             heappop(self._alarms)[2]()
-        self._alarm = self._alarms[0][0] if self._alarms else STEPS_MAX
+        self._alarm = self._alarms[0][0] if self._alarms else self.steps_max
 
     def _advance(self) -> None:
         time, _, call = heappop(self._timers)

@@ -90,7 +90,9 @@ class Server:
     def set(self, key: TagId, record: Record) -> None:
         """Store an entry."""
         self.entries[key] = record
-        if all(self.generations.get(tag) == own for tag, own in zip(record.tags, record.generations, strict=True)):
+        if all(
+            self.generations.get(tag) == own for tag, own in zip(record.tags, record.generations, strict=True)
+        ):
             for marks in self.promised:
                 marks.nothing_stored_under(record.tags, key)
 

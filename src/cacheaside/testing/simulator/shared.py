@@ -32,9 +32,7 @@ def shared(scheduler: Scheduler, rows: Rows, scenario: Scenario, random: Random)
                 one.owes(feed)
 
     for process, own in zip(processes, heard, strict=True):
-        tier = RemoteTier(
-            process.index, server, scheduler, process.marks, scenario, acknowledged
-        )
+        tier = RemoteTier(process.index, server, scheduler, process.marks, scenario, acknowledged)
         process.l1.may_answer = own.may_answer
         process.connect(tier, own, shared=True)
         server.promised.append(process.marks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from inspect import iscoroutinefunction
@@ -18,6 +19,7 @@ __all__ = ["attach", "setting"]
 
 Say = Callable[[str], None]
 SHORT: Final = 400
+WRITER: Final = re.compile("[0-9a-f]{24}")
 PARTS: Final = {
     "tier": ("stamp", "writers", "fetch", "generations", "store", "remove", "bump", "enlist", "release"),
     "l1": ("keep", "drop", "changed"),
@@ -103,6 +105,8 @@ def _text(value: Any) -> str:
             return str(value.value)
         case list() | tuple() | frozenset():
             return f"[{', '.join(_text(one) for one in value)}]"
+        case str() if WRITER.fullmatch(value):
+            return "writer"  # its number is drawn by the system, and differs each time
         case BaseException():
             return f"{type(value).__name__}({value})"
         case _:

@@ -1,4 +1,4 @@
-"""The shipped parts of a process, each with a checker beside it: what they do is theirs, if it is right is said here."""
+"""The shipped parts of a process, each with a checker beside it that says when what they do is wrong."""
 
 from __future__ import annotations
 

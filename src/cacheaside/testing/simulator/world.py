@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from cacheaside.testing.simulator import gremlins
 from cacheaside.testing.simulator.books import check_books
@@ -12,13 +12,15 @@ from cacheaside.testing.simulator.process import Process
 from cacheaside.testing.simulator.readers import Counts, epilogue, reader
 from cacheaside.testing.simulator.rows import Rows
 from cacheaside.testing.simulator.scenario import Scenario, Sizes, WorldName, draw
-from cacheaside.testing.simulator.scheduler import Cancelled, Livelock, Scheduler, Task
+from cacheaside.testing.simulator.scheduler import STEPS_MAX, Cancelled, Livelock, Scheduler, Task
 from cacheaside.testing.simulator.shared import LISTENER, shared
 from cacheaside.testing.simulator.verdicts import Violation
 from cacheaside.testing.simulator.views import THINGS
 from cacheaside.testing.simulator.writers import writer
 
 __all__ = ["World", "run_seed"]
+
+STEPS_A_READ: Final = 200
 
 
 class World:
@@ -27,7 +29,7 @@ class World:
     def __init__(self, name: WorldName, seed: int, sizes: Sizes, counts: Counts) -> None:
         random = Random(seed)
         self.scenario = draw(name, random, sizes)
-        self.scheduler = Scheduler(random, self.scenario.hurry)
+        self.scheduler = Scheduler(random, self.scenario.hurry, _steps_max(self.scenario))
         self.rows = Rows(self.scheduler.clock, list(THINGS))
         self.counts = counts
         if name == "embedded":
@@ -80,6 +82,10 @@ class World:
             tables = [process.l1.table_of(call) for call in process.calls.values()]
             unique = list({id(table): table for table in tables}.values())
             check_books(process.l1, unique, self.scenario.l1_entries, self.scenario.l1_bytes)
+
+
+def _steps_max(scenario: Scenario) -> int:
+    return STEPS_MAX + STEPS_A_READ * scenario.readers * scenario.reads
 
 
 def _is_fill(task: Task) -> bool:
