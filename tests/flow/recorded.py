@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from cacheaside import Cache
 from cacheaside.flow.call import Call
@@ -61,18 +61,18 @@ class World:
         self.cache = Cache(namespace="flow")
         self.log: list[str] = []
         real = self.cache._host.blocking_ports
-        self.tier = Recorded(real.tier, "tier", self.log)
-        self.heard = Recorded(real.heard, "heard", self.log)
-        self.near = Recorded(real.near, "near", self.log)
-        self.loads = Recorded(real.loads, "loads", self.log)
-        self.flights = Recorded(real.flights, "flights", self.log)
+        self.tier: Any = Recorded(real.tier, "tier", self.log)
+        self.heard: Any = Recorded(real.heard, "heard", self.log)
+        self.near: Any = Recorded(real.near, "near", self.log)
+        self.loads: Any = Recorded(real.loads, "loads", self.log)
+        self.flights: Any = Recorded(real.flights, "flights", self.log)
         self.ports: Ports = replace(
             real,
-            tier=self.tier,  # type: ignore[arg-type]
-            heard=self.heard,  # type: ignore[arg-type]
-            near=self.near,  # type: ignore[arg-type]
-            loads=self.loads,  # type: ignore[arg-type]
-            flights=self.flights,  # type: ignore[arg-type]
+            tier=self.tier,
+            heard=self.heard,
+            near=self.near,
+            loads=self.loads,
+            flights=cast(Any, self.flights),
             shared=shared,
         )
 

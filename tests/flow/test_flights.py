@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -36,15 +35,14 @@ def test_the_first_leads_and_the_others_join(flights: Flights) -> None:
 
 def test_nobody_joins_a_closed_flight(flights: Flights) -> None:
     """After close, land or a change of its tags, the next caller leads a flight of its own."""
-    closings: list[Callable[[], None]] = []
-    for number, close in enumerate(("close", "land", "change")):
+    for close in ("close", "land", "change"):
         flight, _ = flights.board(KEY, (TAG,))
-        closings = [
-            lambda flight=flight: flights.close([flight]),
-            lambda flight=flight: flights.land(flight, None),
-            lambda: flights.close_touching([OTHER, TAG]),
-        ]
-        closings[number]()
+        if close == "close":
+            flights.close([flight])
+        elif close == "land":
+            flights.land(flight, None)
+        else:
+            flights.close_touching([OTHER, TAG])
         assert not flights.is_open(KEY), close
         again, leads = flights.board(KEY, (TAG,))
         assert leads, close

@@ -1,4 +1,4 @@
-"""The order of steps is the protocol (PROTOCOL §1): each order here keeps one kind of stale value out."""
+"""The order of steps is the protocol (docs/protocol.md): each order here keeps one kind of stale value out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fill: stamp, look for writers, load, store, look again (PROTOCOL §1). The order is the protocol.
+"""Fill: stamp, look for writers, load, store, look again (docs/protocol.md, R1 to R5). The order is the protocol.
 
 Why each step stands where it does, as interleavings that keep an old value:
 

@@ -20,7 +20,7 @@ tags is among them: what it depends on is not known."""
 
 
 async def read_nested(call: Call, nest: Nest, ports: Ports) -> Lookup[Any]:
-    """A read inside a load (PROTOCOL §2): nothing that began before that load may answer it,
+    """A read inside a load (docs/protocol.md, R15): nothing that began before that load may answer it,
     and what it reads becomes part of the outer entry's stamp and age.
 
     L1 alone would not do: (1) L1 has not yet heard of a bump (2) the outer load stamps the new generation

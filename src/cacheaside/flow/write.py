@@ -1,4 +1,4 @@
-"""The write side: an invalidation after the commit, and the bracket around one (PROTOCOL §1)."""
+"""The write side: an invalidation after the commit, and the bracket around one (docs/protocol.md, R10 to R12)."""
 
 from __future__ import annotations
 

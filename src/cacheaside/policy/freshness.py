@@ -1,6 +1,6 @@
 """How old is too old: an entry judged against a contract's terms.
 
-Rule 1: age runs from the start of the load (PROTOCOL §4).
+Rule 1: age runs from the start of the load (docs/protocol.md, R17).
 Rule 2: nothing here lengthens a window. Jitter and early refresh only shorten it.
 """
 

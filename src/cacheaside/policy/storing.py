@@ -1,4 +1,4 @@
-"""May a loaded value be stored? Every reason against it, in one place (PROTOCOL §1)."""
+"""May a loaded value be stored? Every reason against it, in one place (docs/protocol.md, R2 to R7)."""
 
 from __future__ import annotations
 
