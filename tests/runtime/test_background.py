@@ -8,6 +8,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from cacheaside.runtime import aio, background
 from cacheaside.runtime.background import Background
 from cacheaside.runtime.blocking import run_blocking
 from cacheaside.stores.l1.table import RETRY_AFTER_S
+from cacheaside.types import TagId
 from tests.held import WAIT_S, HeldCalls, HeldLoads
 
 
@@ -107,7 +109,7 @@ async def test_a_failing_refresh_delays_the_next(cache: Cache, clock: Hands) -> 
     assert (await value.lookup(1)).refreshing
     await soon(lambda: held.began == 3)
     stats = cache.stats().endpoints["value"]
-    assert (stats.refreshes, stats.refreshes_failed) == (2, 2) or stats.refreshes == 2
+    assert stats.refreshes == 2
 
 
 async def test_refreshes_on_a_loop_are_bounded(
@@ -176,7 +178,7 @@ async def test_a_refresh_that_a_caller_joined_survives_closing(cache: Cache, clo
     await held.until_began(2)
     clock.at += 600
     waiting = asyncio.create_task(value(1))
-    flight = cache._host._async_flights._open[value.key(1)]
+    flight = cache._host._async_flights._open[TagId(value.key(1))]
     await soon(lambda: flight.waiting == 1)
     await cache.aclose()
     held.let_go(7)
@@ -309,7 +311,7 @@ def test_threads_are_used_again_and_do_not_stay(monkeypatch: pytest.MonkeyPatch)
 
     for number in range(20):
         assert pool.submit(who(number))
-        in_time(lambda number=number: len(done) == number + 1 and pool.busy == 0)
+        in_time(partial(lambda count: len(done) == count and pool.busy == 0, number + 1))
     assert len(names) <= 4
     in_time(lambda: pool._threads == 0)
     assert pool.submit(who(20))

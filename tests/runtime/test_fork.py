@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from cacheaside import Cache, Contract, Served
-from cacheaside.runtime.blocking import run_blocking
 from tests.held import WAIT_S, Callers, HeldCalls, HeldLoads, until_waiting
 from tests.runtime.loops import LoopThread
 
@@ -321,4 +320,3 @@ def test_a_cache_that_is_unused_at_the_fork_works_in_both(cache: Cache) -> None:
     for _ in range(3):
         assert in_child(lambda: (value(1), value.lookup(1).served.value)) == "(1, 'fresh')"
     assert value(1) == 1
-    assert run_blocking(cache._host.blocking_crew.together([], 1)) == []

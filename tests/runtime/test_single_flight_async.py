@@ -150,9 +150,12 @@ async def test_a_load_cancelled_before_its_first_step_strands_nobody(
     """A task that is cancelled before it ran at all runs no clean-up; its flight is landed all the same."""
     loop = asyncio.get_running_loop()
     tasks: list[asyncio.Task[Any]] = []
-    loop.set_task_factory(
-        lambda loop, coro, **kwargs: tasks.append(asyncio.Task(coro, loop=loop, **kwargs)) or tasks[-1]
-    )
+
+    def made(loop: asyncio.AbstractEventLoop, flow: Any, **options: Any) -> asyncio.Task[Any]:
+        tasks.append(asyncio.Task(flow, loop=loop, **options))
+        return tasks[-1]
+
+    loop.set_task_factory(made)
     caller = loop.create_task(value(1))
     await soon(lambda: len(tasks) == 2)
     flight = flights(cache)._open[value.key(1)]
@@ -196,7 +199,7 @@ async def test_an_error_does_not_grow_with_those_who_share_it(
     await settled(flights(cache), value.key(1), 100)
     held.let_go(ValueError("odd"))
     results = await asyncio.gather(*callers, return_exceptions=True)
-    many = length(results[0])  # type: ignore[arg-type]
+    many = length(results[0])
     alone = ValueError("odd")
     held.outcome = alone
     with pytest.raises(ValueError, match="odd"):

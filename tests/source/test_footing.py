@@ -44,9 +44,14 @@ def test_a_load_inside_takes_a_turn_of_its_own_if_one_is_free() -> None:
 def test_without_a_free_turn_the_outer_one_is_borrowed_by_one_at_a_time() -> None:
     """Loads inside a load share its turn when there is no other: the first at once, the next after it."""
     limit, heard = Limit(1, 10), list[int]()
+
+    def listens() -> bool:
+        heard.append(2)
+        return True
+
     outer = stand(limit)
     first = stand(limit, outer)
-    second = stand(limit, outer, lambda: heard.append(2) is None)
+    second = stand(limit, outer, listens)
     assert (first.turn.granted, second.turn.granted, limit.holders) == (True, False, 1)
     first.leave()
     assert heard == [2]
@@ -140,7 +145,7 @@ async def test_a_loader_that_gathers_reads_stays_within_the_limit(cache: Cache) 
         return sum(await asyncio.gather(*(part(100 * key + i) for i in range(50))))
 
     async with asyncio.timeout(WAIT_S):
-        found = await asyncio.gather(whole(0), whole(1))
+        found = list(await asyncio.gather(whole(0), whole(1)))
     assert found == [sum(range(50)), sum(range(100, 150))]
     assert 1 <= peak <= 2
     assert source.limit.holders == 0

@@ -76,7 +76,7 @@ async def test_who_is_cancelled_in_the_queue_leaves_it(cache: Cache) -> None:
     second.cancel()
     await soon(lambda: len(source.limit) == 1)
     held.let_go(1)
-    assert await asyncio.gather(first, third) == [1, 1]
+    assert [await first, await third] == [1, 1]
     assert held.began == 2
     assert (source.limit.holders, len(source.limit)) == (0, 0)
 
