@@ -1,7 +1,7 @@
 """Single flight: who loads a key, who waits for it, and whom a landing may answer.
 
-**Joining is a read too** (docs/protocol.md, R6 to R9). A load that began before a write was acknowledged must not answer a caller
-that came after it:
+**Joining is a read too** (docs/protocol.md, R6 to R9). A load that began before a write was acknowledged must not
+answer a caller that came after it:
 
 1. flight F reads the generation of its tag and begins to load the old row
 2. a writer commits and its invalidation is acknowledged
