@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -89,6 +90,48 @@ async def test_a_tag_may_be_added_inside(world: World) -> None:
     await table.change(commit, table.others(1))
     assert (await table.read()).stored
     assert (await table.read()).value == "new"
+
+
+async def test_a_tag_added_without_await_is_invalidated_all_the_same() -> None:
+    """A forgotten `await` costs the mark, not the invalidation: the tag is part of the write from the call on."""
+    for ends_by_exception in (False, True):
+        table = Table(World("async"))
+        await table.read()
+
+        def commit(change: Any, raises: bool = ends_by_exception) -> None:
+            with pytest.warns(RuntimeWarning, match=r"'Change\.add' was never awaited"):
+                change.add(table.rows(1))
+            table.row = "new"
+            if raises:
+                raise Aborted
+
+        with contextlib.suppress(Aborted):
+            await table.change(commit, table.others(1))
+        assert (await table.read()).value == "new"
+
+
+async def test_a_tag_added_twice_is_marked_when_it_is_awaited() -> None:
+    """What a call without `await` left unmarked, the next one marks."""
+    table = Table(World("async"))
+
+    async def commit(change: Any) -> None:
+        change.add(table.rows(1)).close()
+        assert (await table.read()).stored
+        await change.add(table.rows(1))
+        assert (await table.read()).not_stored is NotStored.WRITER
+
+    await table.change(commit, table.others(1))
+    assert (await table.read()).stored
+
+
+async def test_an_add_that_is_awaited_too_late_marks_nothing() -> None:
+    """Awaited after the block, it says so, and what is read then is stored."""
+    table = Table(World("async"))
+    late: list[Any] = []
+    await table.change(lambda change: late.append(change.add(table.rows(1))), table.others(1))
+    with pytest.raises(UsageError, match="after its block has ended"):
+        await late[0]
+    assert (await table.read()).stored
 
 
 async def test_an_exception_leaves_the_outcome_unknown(world: World) -> None:

@@ -78,6 +78,8 @@ async def the_other_colour() -> None:
     await blocking.lookup(42)  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
     product(42).upper()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     product(42)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
+    async with cache.changing(products(42)) as awaited:
+        awaited.add(products(43))  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
     with cache.changing(products(42)) as change:
         await change.add(products(43))  # type: ignore[func-returns-value, misc]  # pyright: ignore[reportGeneralTypeIssues]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
+from typing import Any
 
 from cacheaside.endpoint.host import Host
 from cacheaside.errors import UsageError
@@ -20,26 +21,38 @@ TagIds = Callable[[tuple[Tag, ...]], tuple[TagId, ...]]
 
 
 class _Write:
-    """The tags of one write under way."""
+    """The tags of one write under way. marked: those of them whose mark stands."""
 
     def __init__(self, tag_ids: TagIds) -> None:
         self.tag_ids = tag_ids
         self.writer = os.urandom(12).hex()
         self.tags: tuple[TagId, ...] = ()
+        self.marked: frozenset[TagId] = frozenset()
         self.rolled_back = False
         self.ended = False
 
     def added(self, tags: tuple[Tag, ...]) -> tuple[TagId, ...]:
-        """Take in `tags`; those that are new."""
+        """Take in `tags`, so that the end of the block invalidates them whatever follows; their ids."""
+        self.check_open()
+        ids = self.tag_ids(tags)
+        self.add(ids)
+        return ids
+
+    def add(self, ids: tuple[TagId, ...]) -> None:
+        """Take in tags by id."""
+        self.tags += tuple(tag for tag in ids if tag not in self.tags)
+
+    def check_open(self) -> None:
+        """A mark that is set after the end would keep its tag from being stored for nothing."""
         if self.ended:
             raise UsageError("change.add(…) after its block has ended: the write is over; make a new one.")
-        return self.add(self.tag_ids(tags))
 
-    def add(self, ids: tuple[TagId, ...]) -> tuple[TagId, ...]:
-        """Take in tags by id; those that are new."""
-        new = tuple(tag for tag in ids if tag not in self.tags)
-        self.tags += new
-        return new
+    async def begin(self, ids: tuple[TagId, ...], ports: Ports) -> None:
+        """Mark those of `ids` that are not marked yet."""
+        self.check_open()
+        new = tuple(tag for tag in ids if tag not in self.marked)
+        await writing.begin(new, self.writer, ports)
+        self.marked |= set(new)
 
 
 class Change:
@@ -49,9 +62,15 @@ class Change:
         self._write = write
         self._ports = ports
 
-    async def add(self, *tags: Tag) -> None:
-        """The write changes these as well; before the commit."""
-        await writing.begin(self._write.added(tags), self._write.writer, self._ports)
+    def add(self, *tags: Tag) -> Coroutine[Any, Any, None]:
+        """The write changes these as well; before the commit.
+
+        Await it: from then on nothing is stored for them. Where that is forgotten they are invalidated all the same
+        when the block ends, and Python warns of it.
+        """
+        begun = self._write.begin(self._write.added(tags), self._ports)
+        begun.__qualname__ = "Change.add"  # what the warning names
+        return begun
 
     def rolled_back(self) -> None:
         """The transaction is known to be rolled back. Without this, leaving the block by an exception means that
@@ -68,7 +87,7 @@ class BlockingChange:
 
     def add(self, *tags: Tag) -> None:
         """The write changes these as well; before the commit."""
-        run_blocking(writing.begin(self._write.added(tags), self._write.writer, self._ports))
+        run_blocking(self._write.begin(self._write.added(tags), self._ports))
 
     def rolled_back(self) -> None:
         """The transaction is known to be rolled back; see `Change.rolled_back`."""
@@ -93,10 +112,11 @@ class Changing:
         if self._entered:
             raise UsageError("cache.changing(…) was entered before: make a new one for each write.")
         self._entered = True
-        return self._write.add(self._first)
+        self._write.add(self._first)
+        return self._first
 
     async def __aenter__(self) -> Change:
-        await writing.begin(self._enter(), self._write.writer, self._ports)
+        await self._write.begin(self._enter(), self._ports)
         return Change(self._write, self._ports)
 
     async def __aexit__(
@@ -106,7 +126,7 @@ class Changing:
         await (self._ports.crew.surely(flow) if self._ports.shared else flow)
 
     def __enter__(self) -> BlockingChange:
-        run_blocking(writing.begin(self._enter(), self._write.writer, self._blocking_ports))
+        run_blocking(self._write.begin(self._enter(), self._blocking_ports))
         return BlockingChange(self._write, self._blocking_ports)
 
     def __exit__(
