@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from enum import Enum, IntEnum, StrEnum
 from pathlib import Path, PurePosixPath
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cacheaside import Cache, KeyEncodingError, Tag, TagFamily, UsageError
+from cacheaside import Cache, Contract, DeclarationError, KeyEncodingError, Tag, TagFamily, UsageError
 from cacheaside.tags import tag_ids
 
 
@@ -138,6 +140,10 @@ WRONG: list[tuple[Any, str]] = [
     (["products:1"], r"got a str, not a tag"),
     ([None], r"got a NoneType, not a tag"),
     ([Tag(families[int](1).id, "other")], r"namespace 'other'; this cache is 'shop'"),
+    (
+        [Cache(namespace="shop").tag("other", int)(1)],
+        r"a tag of another cache, which is 'shop' too: .*test_tags, line",
+    ),
 ]
 
 
@@ -145,4 +151,46 @@ WRONG: list[tuple[Any, str]] = [
 def test_what_is_no_list_of_tags(tags: Any, says: str) -> None:
     """Anything but tags of this namespace is an error that says where it was given."""
     with pytest.raises(UsageError, match=rf"^product: tags= .*{says}"):
-        tag_ids(tags, namespace="shop", where="product: tags=")
+        tag_ids(tags, namespace="shop", where="product: tags=", home=cache._host.home)
+
+
+def test_a_tag_of_another_cache_of_the_same_name_is_refused() -> None:
+    """Two caches share nothing, whatever they are called: each refuses the other's tags, wherever it is given any."""
+    one, other = Cache(namespace="twin"), Cache(namespace="twin")
+    theirs: Any = other.tag("rows", int)(1)
+    contract = Contract("60s")
+
+    def rows(key: int) -> int:
+        return key
+
+    asked = [
+        lambda: one.blocking.invalidate(theirs),
+        lambda: one.changing(theirs),
+        lambda: one.blocking.get_or_load("key", int, contract, tags=[theirs]),
+        lambda: one.read("fixed", contract, tags=[theirs])(rows),
+        lambda: one.read("computed", contract, tags=lambda key: [theirs])(rows)(1),
+    ]
+    for ask in asked:
+        with pytest.raises((UsageError, DeclarationError), match=r"another cache.*one Cache and import it"):
+            ask()
+    assert one.tag("rows", int)(1) == theirs
+
+
+@pytest.mark.parametrize("sent", [copy.copy, copy.deepcopy, lambda tag: pickle.loads(pickle.dumps(tag))])
+def test_a_tag_from_elsewhere_is_known_by_its_name(sent: Callable[[Tag], Tag]) -> None:
+    """A tag that was sent or copied equals its original, and invalidates in every cache of its namespace."""
+    tag = families[int](1)
+    received = sent(tag)
+    assert (received, hash(received), repr(received)) == (tag, hash(tag), repr(tag))
+    own = Cache(namespace="shop")
+    loads: list[int] = []
+
+    @own.read("rows", Contract("60s"), tags=[received])
+    def rows(key: int) -> int:
+        loads.append(key)
+        return key
+
+    for _ in range(2):
+        rows(1)
+        own.blocking.invalidate(received)
+    assert loads == [1, 1]

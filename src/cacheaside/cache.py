@@ -23,7 +23,7 @@ from cacheaside.observe.stats import CacheStats, endpoint_stats
 from cacheaside.runtime.blocking import run_blocking
 from cacheaside.source.source import Source
 from cacheaside.stores.l1.gate import Gate
-from cacheaside.tags import Tag, TagFamily
+from cacheaside.tags import Home, Tag, TagFamily
 
 __all__ = ["Blocking", "Cache"]
 
@@ -59,6 +59,7 @@ class Cache:
     ) -> None:
         self._host = Host(
             _namespace(namespace),
+            home=Home(_made_in(inspect.currentframe())),
             entries_max=_entries(l1_entries),
             bytes_max=byte_count(l1_bytes, name="l1_bytes"),
             load_timeout=load_timeout,
@@ -122,7 +123,7 @@ class Cache:
         """
         if name == EVERYTHING:
             raise DeclarationError(f"tag {name!r} means everything; see Cache.invalidate_all.")
-        made: TagFamily[Any] = TagFamily(self.namespace, name, types)
+        made: TagFamily[Any] = TagFamily(self.namespace, name, types, self._host.home)
         with self._host.lock:
             known = self._host.families.setdefault(name, made)
         if known.types != types:
@@ -370,6 +371,12 @@ def _entries(l1_entries: Any) -> int:
     if isinstance(l1_entries, bool) or not isinstance(l1_entries, int) or l1_entries < 1:
         raise DeclarationError(f"l1_entries={l1_entries!r} must be a whole number of entries, at least 1.")
     return l1_entries
+
+
+def _made_in(frame: FrameType | None) -> str:
+    """Where the caller of `frame` is, in words for a message."""
+    at = None if frame is None else frame.f_back
+    return "no known place" if at is None else f"{at.f_globals.get('__name__')}, line {at.f_lineno}"
 
 
 def _names_at(frame: FrameType | None) -> Mapping[str, Any]:

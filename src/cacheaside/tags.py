@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, get_origin
 
 from cacheaside.errors import DeclarationError, UsageError
@@ -11,20 +11,40 @@ from cacheaside.keys import encodable, tag_key
 from cacheaside.keys.classes import BUILTINS
 from cacheaside.types import TagId
 
-__all__ = ["Tag", "TagFamily", "tag_ids"]
+__all__ = ["Home", "Tag", "TagFamily", "tag_ids"]
 
 P = ParamSpec("P")
 
 
+class Home:
+    """Which cache of this process a tag was made with, known by identity. Not the cache itself: tags may outlive it.
+
+    made_in: the module and line where that cache was made.
+    """
+
+    __slots__ = ("made_in",)
+
+    def __init__(self, made_in: str) -> None:
+        self.made_in = made_in
+
+
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """One thing that values are computed from, such as `products(42)`. Made by calling a `TagFamily`."""
+    """One thing that values are computed from, such as `products(42)`. Made by calling a `TagFamily`.
+
+    A plain value: equal to every tag of the same parts, and it can be pickled. `home` takes no part in that; a tag that
+    was copied or came from another process has none, and is good for every cache of its namespace.
+    """
 
     id: TagId
     namespace: str
+    home: Home | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.id
+
+    def __reduce__(self) -> tuple[type[Tag], tuple[TagId, str]]:
+        return Tag, (self.id, self.namespace)
 
 
 class TagFamily(Generic[P]):
@@ -34,11 +54,14 @@ class TagFamily(Generic[P]):
     would name a tag that nothing depends on, and an invalidation would be lost.
     """
 
-    __slots__ = ("_namespace", "name", "types")
+    __slots__ = ("_home", "_namespace", "name", "types")
 
-    def __init__(self, namespace: str, name: str, types: tuple[type[Any], ...]) -> None:
+    def __init__(
+        self, namespace: str, name: str, types: tuple[type[Any], ...], home: Home | None = None
+    ) -> None:
         _check_family(name, types)
         self._namespace = namespace
+        self._home = home
         self.types = types
         self.name = name
 
@@ -51,7 +74,7 @@ class TagFamily(Generic[P]):
             or any(type(a) is not t for a, t in zip(args, types, strict=True))
         ):
             self._check(args, kwargs)
-        return Tag(TagId(tag_key(self._namespace, self.name, args)), self._namespace)
+        return Tag(TagId(tag_key(self._namespace, self.name, args)), self._namespace, self._home)
 
     def __repr__(self) -> str:
         return f"<tag {self.name}({', '.join(kind.__name__ for kind in self.types)})>"
@@ -88,8 +111,11 @@ def _check_family(name: Any, types: tuple[Any, ...]) -> None:
             )
 
 
-def tag_ids(tags: Any, *, namespace: str, where: str) -> tuple[TagId, ...]:
-    """The ids of an iterable of tags, each once, in order; for anything but tags of `namespace` a `UsageError`."""
+def tag_ids(tags: Any, *, namespace: str, where: str, home: Home | None = None) -> tuple[TagId, ...]:
+    """The ids of an iterable of tags, each once, in order; for anything but tags of `namespace` a `UsageError`.
+
+    home: the cache that they are for; tags that are known to be another's are refused too.
+    """
     if isinstance(tags, Tag):
         raise UsageError(f"{where} got one tag where a list of tags is expected: write [products(42)].")
     if isinstance(tags, (str, bytes)) or not isinstance(tags, Iterable):
@@ -103,6 +129,12 @@ def tag_ids(tags: Any, *, namespace: str, where: str) -> tuple[TagId, ...]:
         if tag.namespace != namespace:
             raise UsageError(
                 f"{where} got a tag of namespace {tag.namespace!r}; this cache is {namespace!r}."
+            )
+        if tag.home is not home and tag.home is not None and home is not None:
+            raise UsageError(
+                f"{where} got a tag of another cache, which is {namespace!r} too: that one was made in "
+                f"{tag.home.made_in}, this one in {home.made_in}. Two caches share nothing, so it would invalidate "
+                "nothing here. Make one Cache and import it where it is used."
             )
         ids[tag.id] = None
     return tuple(ids)

@@ -92,22 +92,22 @@ async def test_a_tag_may_be_added_inside(world: World) -> None:
     assert (await table.read()).value == "new"
 
 
-async def test_a_tag_added_without_await_is_invalidated_all_the_same() -> None:
+@pytest.mark.parametrize("ends_by_exception", [False, True])
+async def test_a_tag_added_without_await_is_invalidated_all_the_same(ends_by_exception: bool) -> None:
     """A forgotten `await` costs the mark, not the invalidation: the tag is part of the write from the call on."""
-    for ends_by_exception in (False, True):
-        table = Table(World("async"))
-        await table.read()
+    table = Table(World("async"))
+    await table.read()
 
-        def commit(change: Any, raises: bool = ends_by_exception) -> None:
-            with pytest.warns(RuntimeWarning, match=r"'Change\.add' was never awaited"):
-                change.add(table.rows(1))
-            table.row = "new"
-            if raises:
-                raise Aborted
+    def commit(change: Any) -> None:
+        with pytest.warns(RuntimeWarning, match=r"'Change\.add' was never awaited"):
+            change.add(table.rows(1))
+        table.row = "new"
+        if ends_by_exception:
+            raise Aborted
 
-        with contextlib.suppress(Aborted):
-            await table.change(commit, table.others(1))
-        assert (await table.read()).value == "new"
+    with contextlib.suppress(Aborted):
+        await table.change(commit, table.others(1))
+    assert (await table.read()).value == "new"
 
 
 async def test_a_tag_added_twice_is_marked_when_it_is_awaited() -> None:

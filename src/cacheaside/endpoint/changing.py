@@ -69,7 +69,7 @@ class Change:
         when the block ends, and Python warns of it.
         """
         begun = self._write.begin(self._write.added(tags), self._ports)
-        begun.__qualname__ = "Change.add"  # what the warning names
+        begun.__qualname__ = "Change.add"  # type: ignore[attr-defined]  # what the warning names
         return begun
 
     def rolled_back(self) -> None:

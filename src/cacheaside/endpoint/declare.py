@@ -56,7 +56,7 @@ def declare(function: Any, d: Declaration, host: Host, names: Mapping[str, Any])
         d.name,
         d.contract,
         d.version,
-        tags_of(d.tags, where, parameters, host.namespace),
+        tags_of(d.tags, where, parameters, host.tag_ids),
         value_tags_of(d.value_tags, where),
         varied_values(vary, where, parameters) if vary else None,
         d.max_tags,
@@ -69,6 +69,7 @@ def declare(function: Any, d: Declaration, host: Host, names: Mapping[str, Any])
         d.source or host.default_source,
         loader if is_async else not_a_coroutine(loader, where),
         namespace=host.namespace,
+        home=host.home,
         everything=host.everything,
         strict=host.is_strict,
     )

@@ -16,7 +16,7 @@ from cacheaside.flow.call import Call, Packed
 from cacheaside.keys import arguments_prefix, key_under
 from cacheaside.source.source import Source
 from cacheaside.stores.l1.table import Table
-from cacheaside.tags import Tag, tag_ids
+from cacheaside.tags import Home, Tag, tag_ids
 from cacheaside.tally import Tally
 from cacheaside.types import TagId
 from cacheaside.values import Codec, Sharing
@@ -73,6 +73,7 @@ class Endpoint:
         loader: Callable[..., Any],
         *,
         namespace: str,
+        home: Home,
         everything: TagId,
         strict: Callable[[], bool],
         key_name: str | None = None,
@@ -90,6 +91,7 @@ class Endpoint:
         self.batch_keys_max = BATCH_KEYS_MAX
         self.tally = Tally()
         self.namespace = namespace
+        self.home = home
         self._everything = everything
         self._strict = strict
         self._reported = False
@@ -113,7 +115,7 @@ class Endpoint:
         declared = self.declared.tags
         tags: tuple[TagId, ...] = (key, self._everything)
         if declared is not None:
-            tags += tag_ids(declared(values), namespace=self.namespace, where=f"{self.name}: tags=")
+            tags += self.tag_ids(declared(values), f"{self.name}: tags=")
         return Call(
             self, self._slot(parts, varied, key), key, tags, values, self.terms if terms is None else terms
         )
@@ -146,8 +148,11 @@ class Endpoint:
         """The tags that the value names."""
         if self.declared.value_tags is None:
             return ()
-        where = f"{self.name}: value_tags="
-        return tag_ids(self.declared.value_tags((), value), namespace=self.namespace, where=where)
+        return self.tag_ids(self.declared.value_tags((), value), f"{self.name}: value_tags=")
+
+    def tag_ids(self, tags: Any, where: str) -> tuple[TagId, ...]:
+        """The ids of tags of this endpoint's cache; `where` begins the message about any other."""
+        return tag_ids(tags, namespace=self.namespace, home=self.home, where=where)
 
     def report_unstorable(self, error: Exception) -> None:
         """Log, once per endpoint, why its values are not stored; under strict testing, raise instead."""

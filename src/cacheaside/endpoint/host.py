@@ -24,7 +24,7 @@ from cacheaside.source.source import Source
 from cacheaside.stores.embedded import EmbeddedHeard, EmbeddedTier
 from cacheaside.stores.l1.gate import Gate
 from cacheaside.stores.l1.store import L1
-from cacheaside.tags import Tag, TagFamily, tag_ids
+from cacheaside.tags import Home, Tag, TagFamily, tag_ids
 from cacheaside.types import TagId
 
 __all__ = ["Host"]
@@ -42,12 +42,14 @@ class Host:
         self,
         namespace: str,
         *,
+        home: Home,
         entries_max: int,
         bytes_max: int,
         load_timeout: Duration,
         mark_lifetime_s: float,
     ) -> None:
         self.namespace = namespace
+        self.home = home
         self.everything = TagId(TagFamily[[]](namespace, EVERYTHING, ())().id)
         self.default_source: Source[Any] = Source("inline", None, limit=1024, timeout=load_timeout)
         self.sources: dict[str, Source[Any]] = {}
@@ -68,7 +70,7 @@ class Host:
         self._tier = EmbeddedTier(self.l1, self.clock)
         both = (self._async_flights, self._blocking_flights)
         self._heard = EmbeddedHeard(self.l1, self._tier, self.clock, both)
-        home = object()  # not the host: contexts that were copied inside a load would keep it alive
+        # Loads know it by its home, not by itself: contexts that were copied inside a load would keep it alive.
         self.ports = self._ports(AsyncLoads(home), self._async_flights, self.async_crew, mark_lifetime_s)
         self.blocking_ports = self._ports(
             BlockingLoads(home), self._blocking_flights, self.blocking_crew, mark_lifetime_s
@@ -96,15 +98,15 @@ class Host:
     @property
     def everything_tag(self) -> Tag:
         """The tag of the whole namespace."""
-        return Tag(self.everything, self.namespace)
+        return Tag(self.everything, self.namespace, self.home)
 
     def is_strict(self) -> bool:
         """Whether a value that cannot be stored is an error (under testing)."""
         return self.strict
 
     def tag_ids(self, tags: tuple[Tag, ...], where: str) -> tuple[TagId, ...]:
-        """The ids of tags of this namespace; `where` begins the message about any other."""
-        return tag_ids(tags, namespace=self.namespace, where=where)
+        """The ids of tags of this cache; `where` begins the message about any other."""
+        return tag_ids(tags, namespace=self.namespace, home=self.home, where=where)
 
     def register(self, endpoint: Endpoint, world: dict[str, Any]) -> None:
         """Take in an endpoint and the globals of its generated code."""

@@ -14,7 +14,7 @@ from cacheaside.endpoint.host import Host
 from cacheaside.endpoint.parameters import Parameters
 from cacheaside.errors import DeclarationError, UsageError
 from cacheaside.flow.call import Call
-from cacheaside.tags import Tag, tag_ids
+from cacheaside.tags import Tag
 from cacheaside.values import codec_for
 
 __all__ = ["NAME", "Inline"]
@@ -64,7 +64,7 @@ class Inline:
 
     def _call(self, endpoint: Endpoint, key: Any, loader: Callable[[], Any], tags: Any) -> Call:
         call = endpoint.call((key, loader))
-        declared = tag_ids(tags, namespace=endpoint.namespace, where="get_or_load: tags=")
+        declared = endpoint.tag_ids(tags, "get_or_load: tags=")
         call.tags += tuple(tag for tag in declared if tag not in call.tags)
         return call
 
@@ -96,6 +96,7 @@ class Inline:
             host.default_source,
             _call_loader,
             namespace=host.namespace,
+            home=host.home,
             everything=host.everything,
             strict=host.is_strict,
             key_name=NAME,

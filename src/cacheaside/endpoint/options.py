@@ -20,7 +20,7 @@ from cacheaside.endpoint.inline import NAME as INLINE
 from cacheaside.endpoint.parameters import Parameters
 from cacheaside.errors import DeclarationError, UsageError
 from cacheaside.source.source import Source
-from cacheaside.tags import Tag, TagFamily, tag_ids
+from cacheaside.tags import Tag, TagFamily
 
 __all__ = [
     "Declaration",
@@ -191,9 +191,9 @@ def _current(variable: ContextVar[Any]) -> Callable[[Sequence[Any]], Any]:
 
 
 def tags_of(
-    tags: Any, where: str, parameters: Parameters, namespace: str
+    tags: Any, where: str, parameters: Parameters, tag_ids: Callable[[Any, str], object]
 ) -> Callable[[Sequence[Any]], Sequence[Tag]] | None:
-    """`tags=` as a function of a call's values; None without any."""
+    """`tags=` as a function of a call's values; None without any. tag_ids: refuses what is no tag of this cache."""
     if isinstance(tags, TagFamily):
         raise DeclarationError(
             f"{where}: tags={tags!r} is a kind of tag; write tags=lambda id: [{tags.name}(id)]."
@@ -203,7 +203,7 @@ def tags_of(
     several = isinstance(tags, Iterable) and not isinstance(tags, (str, bytes))
     fixed: Any = () if tags is None else tuple(tags) if several else tags
     try:
-        tag_ids(fixed, namespace=namespace, where=f"{where}: tags=")
+        tag_ids(fixed, f"{where}: tags=")
     except UsageError as error:
         raise DeclarationError(str(error)) from None
     return (lambda values: fixed) if fixed else None
