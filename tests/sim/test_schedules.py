@@ -13,10 +13,10 @@ from cacheaside.testing.simulator.scenario import Sizes, WorldName
 from cacheaside.testing.simulator.search import command, search
 
 CHUNK: Final = 4_000
-"""Schedules in one test, so that several processes can share the work. Together 108,000."""
-CHUNKS: Final[dict[WorldName, int]] = {"embedded": 15, "shared": 12}
+"""Schedules in one test, so that several processes can share the work. Together 104,000."""
+CHUNKS: Final[dict[WorldName, int]] = {"embedded": 16, "shared": 10}
 USUAL: Final = Sizes()
-SOAK: Final = 1_000_000
+SOAK: Final = 300_000
 SOAK_FIRST: Final = 1_000_000
 
 

@@ -49,7 +49,8 @@ def answered(
         raise Violation("G3", f"{call.key}: {value} is {age_s:g} s old, the Lookup says {lookup.age_s:g} s")
     if served is not Served.OUTDATED:
         _check_floor(call.key, value.parts, floor, served)
-    if terms.strong and "outer" not in call.key and value.born_step < began_step:
+    alone = terms.strong and not call.bypass and "outer" not in call.key
+    if alone and value.born_step < began_step:
         raise Violation("G1", f"strong {call.key}: {value} was read from the source before the read began")
 
 

@@ -180,7 +180,7 @@ MUTANTS: Final = (
             "        await ports.tier.bump(tags)\n        ports.heard.hear(tags, calls)\n",
             "        ports.heard.hear(tags, calls)\n        await ports.tier.bump(tags)\n",
         ),
-        given="processes=1,focus=1,lag=0.8,behind_steps=200,deaths=0.0,slow=0.0,hurry=0.0,readers=8,reads=6,writes=3",
+        given="processes=1,focus=1,lag=0.4,behind_steps=200,deaths=0.0,slow=0.0,hurry=0.0,pauses=0.0,unavailable=0.0",
     ),
     _named(
         "value-tags-by-bumps-alone",
@@ -195,8 +195,8 @@ MUTANTS: Final = (
         "shared",
         (
             READ,
-            "        return await read_nested(call, nest, ports)\n    if call.terms.strong:\n",
-            "        return serve(call, ports)[0] or await read_nested(call, nest, ports)\n    if call.terms.strong:\n",
+            "        return await read_nested(call, nest, ports)\n",
+            "        return serve(call, ports)[0] or await read_nested(call, nest, ports)\n",
         ),
     ),
     _other(
@@ -287,7 +287,36 @@ MUTANTS: Final = (
         given="processes=2,focus=1,slow=0.8,pauses=0.1,unavailable=0.0,behind_steps=200,hurry=0.1,deaths=0.0,lag=0.0,readers=6,reads=3",
     ),
     _other(
-        "position-after-stamp",
+        "join-under-a-mark",
+        "a load under a writer's mark answers those who joined it",
+        "embedded",
+        (FILL, "    moved = moved or not this.writers.isdisjoint(draft.tags)\n", ""),
+        given="focus=1,slow=0.8,deaths=0.6,threads=False",
+    ),
+    _other(
+        "join-before-late-tags-are-known",
+        "a load answers those who joined it although the tags in its value may have moved",
+        "embedded",
+        (
+            FILL,
+            "    moved = moved_tags is None or not draft.held_still or not",
+            "    moved = moved_tags is None or not",
+        ),
+        given="views=joined,focus=1,slow=0.8,pauses=0.1,hurry=0.1",
+    ),
+    _other(
+        "join-unvouched",
+        "a load answers those who joined it although what it read inside cannot be vouched for",
+        "embedded",
+        (
+            FILL,
+            "    if stamp is None or not this.vouched:\n        return None\n",
+            "    if stamp is None or not this.vouched:\n        return None if stamp is None else frozenset()\n",
+        ),
+        given="views=outer,focus=1,slow=0.8,pauses=0.1,hurry=0.1,deaths=0.6,readers=6",
+    ),
+    _other(
+        "position-after-load",
         "what a fill must not miss is counted from after its load",
         "embedded",
         (FILL, _LOAD, _LOAD + "    this.since = ports.heard.position()\n"),

@@ -86,13 +86,14 @@ async def _once(process: Process, key: tuple[str, int], way: float, counts: Coun
 
 
 def _changed(call: Call, way: float) -> Call:
-    terms = call.terms
-    changed = (
-        replace(terms, grace_s=0.0, stale_after_invalidation_s=0.0)
-        if way < 0.79 or not terms.store
-        else replace(terms, strong=True, grace_s=0.0, stale_after_invalidation_s=0.0)
-    )
-    return Call(call.endpoint, call.slot, call.key, call.tags, call.values, changed)
+    """The same read with nothing served stale, from the source alone, or as when the cache is disabled."""
+    terms = replace(call.terms, grace_s=0.0, stale_after_invalidation_s=0.0)
+    bypass = False
+    if way >= 0.80:
+        bypass, terms = True, replace(terms, strong=True, store=False)
+    elif way >= 0.78 and terms.store:
+        terms = replace(terms, strong=True)
+    return Call(call.endpoint, call.slot, call.key, call.tags, call.values, terms, bypass)
 
 
 async def _many(process: Process, keys: list[tuple[str, int]], batched: bool, counts: Counts) -> None:
