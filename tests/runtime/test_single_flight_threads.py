@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
 from typing import Any
@@ -192,3 +193,16 @@ def test_together_gives_each_result_or_exception(cache: Cache) -> None:
     assert results[0] == 1
     assert isinstance(results[1], KeyError)
     assert results[2] == 2
+
+
+def test_together_leaves_no_flow_behind_that_it_did_not_run(cache: Cache) -> None:
+    """What ends the thread's work in the middle ends the flows that were still to come, without a warning."""
+
+    async def flow(signal: type[BaseException] | None) -> None:
+        if signal is not None:
+            raise signal
+
+    crew = BlockingCrew(flights(cache))
+    with pytest.raises(KeyboardInterrupt):
+        run_blocking(crew.together([flow(None), flow(KeyboardInterrupt), flow(None)], 3))
+    gc.collect()

@@ -103,11 +103,16 @@ class BlockingCrew:
 
     async def together(self, flows: Sequence[Flow], at_once: int) -> list[Any]:
         results: list[Any] = []
-        for flow in flows:
-            try:
-                results.append(await flow)
-            except Exception as error:  # noqa: BLE001 - it is the caller's result
-                results.append(error)
+        left = iter(flows)
+        try:
+            for flow in left:
+                try:
+                    results.append(await flow)
+                except Exception as error:  # noqa: BLE001 - it is the caller's result
+                    results.append(error)
+        finally:
+            for flow in left:  # one of them was ended by a signal
+                flow.close()
         return results
 
     def close(self) -> None:
