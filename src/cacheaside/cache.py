@@ -279,8 +279,13 @@ class Cache:
         """False while every read goes to the source."""
         return self._host.enabled
 
-    def disable(self) -> None:
-        """Send every read to the source; nothing is served, stored or shared until `enable`."""
+    def disable(self, *, share_loads: bool = True) -> None:
+        """Send every read to the source until `enable`: nothing is served from the cache, and nothing is stored.
+
+        share_loads: callers that ask for one key at once still share a load, so that switching the cache off turns no
+        herd loose. Without it each read makes a load of its own, as if there were no cache.
+        """
+        self._host.shares_loads = share_loads
         self._host.enabled = False
         self._host.gate.until = 0.0
 

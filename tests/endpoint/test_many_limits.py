@@ -115,6 +115,21 @@ async def test_a_disabled_cache_still_shares_a_load_and_keeps_nothing() -> None:
     assert cache.stats().endpoints["item"].misses["bypass"] == 302
 
 
+async def test_a_disabled_cache_can_be_one_that_is_not_there() -> None:
+    """To compare with no cache at all, every read makes a load of its own."""
+    cache = Cache(namespace="many")
+
+    @cache.read("item", Contract(ttl="60s"))
+    async def item(key: int) -> int:
+        await asyncio.sleep(0)
+        return key
+
+    cache.disable(share_loads=False)
+    assert await asyncio.gather(*[item(7) for _ in range(10)]) == [7] * 10
+    stats = cache.stats().endpoints["item"]
+    assert (stats.loads, stats.misses["bypass"], stats.misses["strong"], stats.entries) == (10, 10, 0, 0)
+
+
 async def test_loads_that_do_not_share_show_in_loads_per_missed_key() -> None:
     """Strong reads that come together load the same key several times, and the number says so."""
     cache = Cache(namespace="many")

@@ -75,7 +75,7 @@ def _answer(view: Any) -> Response:
 async def _serve(options: argparse.Namespace) -> None:
     parent = Parent()
     if options.without_cache:
-        cache.disable()
+        cache.disable(share_loads=False)
     database.open(options.database)
     writer = Writer(options.database)
     clock = ReplayClock(REPLAY_START, options.speed)

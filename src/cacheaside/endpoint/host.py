@@ -56,6 +56,7 @@ class Host:
         self.families: dict[str, TagFamily[Any]] = {}
         self.endpoints: dict[str, Endpoint] = {}
         self.enabled = True
+        self.shares_loads = True
         self.strict = False
         self.lock = threading.RLock()
         self.clock = SystemClock()

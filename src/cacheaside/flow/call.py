@@ -55,7 +55,9 @@ class Call(msgspec.Struct, eq=False):
     values: tuple[Any, ...]
     terms: Terms
     bypass: bool = False
-    """The cache is disabled: load, share the load, look nowhere and store nothing."""
+    """The cache is disabled: load, look nowhere and store nothing."""
+    unshared: bool = False
+    """With `bypass`: not even a load is shared."""
 
 
 class Packed(msgspec.Struct, frozen=True):

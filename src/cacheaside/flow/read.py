@@ -28,7 +28,7 @@ async def read(call: Call, ports: Ports) -> Lookup[Any]:
     nest = ports.loads.nest()
     if nest is not None:
         return await read_nested(call, nest, ports)
-    if call.bypass:
+    if call.bypass and not call.unshared:
         return await share(call, ports.flights.moment(), Forward.BYPASS, ports)
     if call.terms.strong:
         return await strong(call, ports)

@@ -19,7 +19,7 @@ def disabled(cache: Cache) -> Iterator[None]:
     What was held before is there again after, as far as it was not invalidated meanwhile.
     """
     was_enabled = cache.enabled
-    cache.disable()
+    cache.disable(share_loads=False)
     try:
         yield
     finally:
