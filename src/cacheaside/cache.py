@@ -297,6 +297,7 @@ class Cache:
     def clear(self) -> None:
         """Drop all that this process holds; loads under way are not kept. For tests; in service, `invalidate_all`."""
         run_blocking(writing.invalidate((self._host.everything,), self._host.blocking_ports))
+        self._host.l1.clear()
 
     async def aclose(self) -> None:
         """End what this cache does behind its callers on this event loop, and its threads. Reads still work."""

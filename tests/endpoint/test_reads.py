@@ -240,6 +240,19 @@ async def test_clear_drops_everything_held(world: World) -> None:
     assert await world.do(count, 1) == 2
 
 
+def test_clear_drops_what_may_be_served_after_an_invalidation_too() -> None:
+    """An entry kept because the contract serves outdated values goes with the rest."""
+    cache = Cache(namespace="clear")
+
+    @cache.read("item", Contract(ttl="60s", stale_after_invalidation="60s"))
+    def item(key: int) -> int:
+        return key
+
+    item(1)
+    cache.clear()
+    assert cache.stats().entries == 0
+
+
 async def test_a_source_opens_a_resource_for_each_load(world: World) -> None:
     """The loader gets a resource of its own, closed after it; a hit opens none."""
     from contextlib import asynccontextmanager, contextmanager
