@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seconds", type=float, default=1e9, help="at most this long for each world")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--sizes", type=_sizes, default=Sizes(), help="most readers,reads,writers,writes")
+    parser.add_argument("--sizes", type=Sizes.of, default=Sizes(), help="most readers,reads,writers,writes")
     parser.add_argument(
         "--given", default="", help="settings that are not drawn: focus=1,lag=0.4 (--trace prints all)"
     )
@@ -65,11 +65,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stride", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--mutated", action="store_true", help=argparse.SUPPRESS)
     return parser
-
-
-def _sizes(text: str) -> Sizes:
-    readers, reads, writers, writes = (int(part) for part in text.split(","))
-    return Sizes(readers, reads, writers, writes)
 
 
 def _mutated(arguments: list[str], mutant: str) -> list[str]:

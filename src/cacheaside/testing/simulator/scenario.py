@@ -30,6 +30,12 @@ class Sizes:
     writes: int = 2
     given: str = ""
 
+    @classmethod
+    def of(cls, four: str, given: str = "") -> Sizes:
+        """From what the command takes."""
+        readers, reads, writers, writes = (int(part) for part in four.split(","))
+        return cls(readers, reads, writers, writes, given)
+
     @property
     def four(self) -> str:
         """The numbers, as the command takes them."""
