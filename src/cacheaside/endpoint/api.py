@@ -109,7 +109,11 @@ class AsyncEndpoint(Protocol, Generic[P, V]):
         ...
 
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """What is cached for these arguments is out of date: no read that starts later returns it."""
+        """What is cached for these arguments is out of date: no read that starts later returns it.
+
+        A value of another class than its parameter declares (`"42"` where `int` is) is a `UsageError`: it would name
+        another key. So it is for `refresh`, `purge` and `key`.
+        """
         ...
 
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -194,7 +198,11 @@ class BlockingEndpoint(Protocol, Generic[P, V]):
         ...
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """What is cached for these arguments is out of date: no read that starts later returns it."""
+        """What is cached for these arguments is out of date: no read that starts later returns it.
+
+        A value of another class than its parameter declares (`"42"` where `int` is) is a `UsageError`: it would name
+        another key. So it is for `refresh`, `purge` and `key`.
+        """
         ...
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> None:

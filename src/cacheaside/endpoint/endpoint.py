@@ -11,6 +11,7 @@ from typing import Any, Final
 from cacheaside.contract import Contract, Terms
 from cacheaside.endpoint.batch import BATCH_KEYS_MAX, batch_results
 from cacheaside.endpoint.parameters import Parameters
+from cacheaside.endpoint.scalars import check_scalars
 from cacheaside.errors import CacheasideError, DeclarationError
 from cacheaside.flow.call import Call, Packed
 from cacheaside.keys import arguments_prefix, key_under
@@ -118,6 +119,15 @@ class Endpoint:
             tags += self.tag_ids(declared(values), f"{self.name}: tags=")
         return Call(
             self, self._slot(parts, varied, key), key, tags, values, self.terms if terms is None else terms
+        )
+
+    def check_told(self, what: str, values: Sequence[Any]) -> None:
+        """Refuse values of other classes than are declared, in what is told about a key."""
+        p = self.parameters
+        given = zip(p.in_key, p.scalars, self._key_places, strict=True)
+        named = p.signature.parameters
+        check_scalars(
+            f"{self.name}.{what}", [(named[name], classes, values[place]) for name, classes, place in given]
         )
 
     def _slot(self, parts: tuple[Any, ...], varied: tuple[Any, ...], key: TagId) -> Hashable:

@@ -41,11 +41,19 @@ class _Facade:
         """The call of these arguments; a wrong number of them is a TypeError, as for any function."""
         return self.prepared(self.endpoint.call(self._bind(*args, **kwargs), terms))
 
+    def told(self, what: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+        """The call that `what` is told about. It answers nothing, so a key that nobody meant would go unnoticed: a
+        value of a class that its parameter does not declare is a `UsageError`."""
+        values = self._bind(*args, **kwargs)
+        self.endpoint.check_told(what, values)
+        return self.prepared(self.endpoint.call(values))
+
     def prepared(self, call: Call) -> Call:
         """`call`, which a disabled cache turns into a load that is not stored."""
         if not self._host.enabled:
             call.terms = replace(call.terms, strong=True, store=False)
             call.bypass = True
+            call.unshared = not self._host.shares_loads
         return call
 
     def _called(self, values: tuple[Any, ...]) -> Call:
@@ -78,7 +86,7 @@ class _Facade:
 
     def key(self, *args: Any, **kwargs: Any) -> str:
         """The canonical key of this call: printable, unique to these arguments."""
-        return self.endpoint.call(self._bind(*args, **kwargs)).key
+        return self.told("key", args, kwargs).key
 
     def batch(self, loader: F | None = None, *, keys_max: int = BATCH_KEYS_MAX) -> Any:
         """Declare the loader of many keys at once, of `keys_max` at most: `@f.batch` or `@f.batch(keys_max=200)`."""
@@ -121,15 +129,15 @@ class AsyncFacade(_Facade):
         return (await reading.strong(self.call(args, kwargs), self._host.ports)).value
 
     async def refresh(self, *args: Any, **kwargs: Any) -> None:
-        await reading.reload(self.call(args, kwargs), self._host.ports)
+        await reading.reload(self.told("refresh", args, kwargs), self._host.ports)
 
     async def invalidate(self, *args: Any, **kwargs: Any) -> None:
-        call = self.call(args, kwargs)
+        call = self.told("invalidate", args, kwargs)
         call.endpoint.tally.invalidations += 1
         await self._write(writing.invalidate((call.key,), self._host.ports, (call,)))
 
     async def purge(self, *args: Any, **kwargs: Any) -> None:
-        await self._write(writing.purge(self.call(args, kwargs), self._host.ports))
+        await self._write(writing.purge(self.told("purge", args, kwargs), self._host.ports))
 
     async def _write(self, flow: Any) -> None:
         ports = self._host.ports
@@ -175,15 +183,15 @@ class BlockingFacade(_Facade):
         return run_blocking(reading.strong(self.call(args, kwargs), self._host.blocking_ports)).value
 
     def refresh(self, *args: Any, **kwargs: Any) -> None:
-        run_blocking(reading.reload(self.call(args, kwargs), self._host.blocking_ports))
+        run_blocking(reading.reload(self.told("refresh", args, kwargs), self._host.blocking_ports))
 
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
-        call = self.call(args, kwargs)
+        call = self.told("invalidate", args, kwargs)
         call.endpoint.tally.invalidations += 1
         run_blocking(writing.invalidate((call.key,), self._host.blocking_ports, (call,)))
 
     def purge(self, *args: Any, **kwargs: Any) -> None:
-        run_blocking(writing.purge(self.call(args, kwargs), self._host.blocking_ports))
+        run_blocking(writing.purge(self.told("purge", args, kwargs), self._host.blocking_ports))
 
     def many(
         self, items: Iterable[Any], *, leading: tuple[Any, ...] = (), return_exceptions: bool = False

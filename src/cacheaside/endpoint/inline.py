@@ -30,6 +30,7 @@ _PARAMETERS: Final = Parameters(
     has_resource=False,
     in_key=("key",),
     plain=(frozenset(),),
+    scalars=(None,),
 )
 
 

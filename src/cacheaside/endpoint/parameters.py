@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from inspect import Parameter, Signature
 from typing import Any, Final
 
+from cacheaside.endpoint.scalars import Scalars, scalar_classes
 from cacheaside.errors import DeclarationError, KeyEncodingError
 from cacheaside.keys import encodable, encode, plain_types
 
@@ -36,6 +37,7 @@ class Parameters:
     """The visible parameters of an endpoint, in order: all but the resource (and `self`, kept apart).
 
     in_key: names of those in the key. plain: for each of them the classes whose raw values may stand in a dict key.
+    scalars: for each of them the classes that its annotation allows, where it names plain ones alone.
     """
 
     signature: Signature
@@ -44,6 +46,7 @@ class Parameters:
     has_resource: bool
     in_key: tuple[str, ...]
     plain: tuple[frozenset[type], ...]
+    scalars: tuple[Scalars, ...]
 
     @property
     def all_names(self) -> tuple[str, ...]:
@@ -86,6 +89,7 @@ def parameters_of(
         has_resource=has_source,
         in_key=tuple(p.name for p in in_key),
         plain=tuple(_plain(p, where, has_source) for p in in_key),
+        scalars=tuple(_scalars(p) for p in in_key),
     )
 
 
@@ -142,6 +146,11 @@ def _check_default(p: Parameter, where: str, ignore: Collection[str]) -> None:
         raise DeclarationError(
             f"{where}: the default of parameter {p.name!r} cannot be part of the key. {error}"
         ) from None
+
+
+def _scalars(p: Parameter) -> Scalars:
+    unknown = p.annotation is Parameter.empty or isinstance(p.annotation, str)
+    return None if unknown else scalar_classes(p.annotation)
 
 
 def _plain(p: Parameter, where: str, has_source: bool) -> frozenset[type]:
