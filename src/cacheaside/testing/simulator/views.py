@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from inspect import Parameter, Signature
 from typing import Any, Final
 
 from cacheaside.contract import Terms
 from cacheaside.endpoint.generated import hit_path
-from cacheaside.endpoint.parameters import Parameters
+from cacheaside.endpoint.parameters import parameters_of
 from cacheaside.flow.call import Call, Packed
 from cacheaside.stores.l1.table import Table
 from cacheaside.tally import Tally
@@ -48,8 +47,12 @@ TAGS_MAX: Final = 8
 
 _TAGS: Final = tuple(TagId(f"{'row' if thing < ROWS else 'group'}:{thing}") for thing in range(len(THINGS)))
 _SIZES: Final = tuple(b"." * (64 * n) for n in (1, 2, 3))
-_SIGNATURE: Final = Signature([Parameter("thing", Parameter.POSITIONAL_OR_KEYWORD)])
-_PARAMETERS: Final = Parameters(_SIGNATURE, ("thing",), False, False, ("thing",), (frozenset((int,)),))
+
+
+def _view(thing: int) -> object: ...
+
+
+_PARAMETERS: Final = parameters_of(_view, where="view", has_source=False, ignore=(), varied=(), names={})
 
 
 def tag_of(thing: int) -> TagId:
