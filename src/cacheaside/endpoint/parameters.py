@@ -46,7 +46,7 @@ class Parameters:
     has_resource: bool
     in_key: tuple[str, ...]
     plain: tuple[frozenset[type], ...]
-    scalars: tuple[Scalars, ...]
+    scalars: tuple[Scalars, ...] = ()
 
     @property
     def all_names(self) -> tuple[str, ...]:
