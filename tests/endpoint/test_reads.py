@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from cacheaside import Contract, DeclarationError, Forward, NotStored, Served, Tier
+from cacheaside import Cache, Contract, DeclarationError, Forward, NotStored, Served, Tier
 from tests.endpoint.world import World
 
 MINUTE = Contract("60s", jitter=0)
