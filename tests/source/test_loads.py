@@ -223,3 +223,77 @@ def test_a_def_endpoint_refuses_an_async_resource(cache: Cache) -> None:
     with pytest.raises(UsageError, match="plain context manager"):
         value(1)
     assert source.limit.holders == 0
+
+
+async def test_a_timeout_of_loads_inside_loads_names_both(cache: Cache) -> None:
+    """Outer loads that hold every connection of a pool, for which their inner loads wait, say where they stood."""
+    pool = asyncio.Semaphore(2)
+
+    @contextlib.asynccontextmanager
+    async def connection() -> AsyncIterator[None]:
+        async with pool:
+            yield
+
+    source = cache.source("db", open=connection, limit=2, timeout="500ms")
+    errors: list[LoadTimeout] = []
+
+    @cache.read("inner", Contract(ttl="60s"), source=source)
+    async def inner(resource: None, key: int) -> int:
+        return key
+
+    @cache.read("outer", Contract(ttl="60s"), source=source)
+    async def outer(resource: None, key: int) -> int:
+        async with both:
+            entered.append(key)
+            both.notify_all()
+            await both.wait_for(lambda: len(entered) == 2)
+        return await inner(key)
+
+    both, entered = asyncio.Condition(), list[int]()
+    for result in await asyncio.gather(outer(1), outer(2), return_exceptions=True):
+        assert isinstance(result, LoadTimeout)
+        errors.append(result)
+    for error in errors:
+        assert str(error) == (
+            "outer: a load from source 'db' had no answer after 0.5 s (waiting for a load of inner inside it). A load "
+            "inside a load opens a resource of its own: a pool needs the source's limit times the depth, or the inner "
+            "endpoint a source of its own."
+        )
+    assert (source.limit.holders, len(source.limit)) == (0, 0)
+
+
+async def test_a_timeout_of_an_inner_load_names_the_outer_one(cache: Cache) -> None:
+    """Where only the inner load runs out of time, its error says whose load it was inside of."""
+    patient = cache.source("patient", open=contextlib.nullcontext, timeout="20s")
+    source = cache.source("db", open=contextlib.nullcontext, timeout="30ms")
+    inner = endpoint(cache, source, HeldLoads(), "inner")
+
+    @cache.read("outer", Contract(ttl="60s"), source=patient)
+    async def outer(resource: None, key: int) -> int:
+        value: int = await inner(key)
+        return value
+
+    with pytest.raises(LoadTimeout) as caught:
+        await outer(1)
+    assert str(caught.value) == (
+        "inner: a load from source 'db' had no answer after 0.03 s (inside the load of outer)."
+    )
+
+
+def test_a_thread_without_a_turn_inside_a_load_names_the_outer_one(cache: Cache) -> None:
+    """On threads the same."""
+    source = cache.source("db", open=contextlib.nullcontext, limit=1, timeout="30ms")
+    turn = source.limit.take()
+    assert turn is not None
+
+    @cache.read("inner", Contract(ttl="60s"), source=source)
+    def inner(resource: None, key: int) -> int:
+        return key
+
+    @cache.read("outer", Contract(ttl="60s"))
+    def outer(key: int) -> int:
+        return inner(key)
+
+    with pytest.raises(LoadTimeout, match=r"after 0\.03 s \(inside the load of outer\)\.$"):
+        outer(1)
+    source.limit.give_back(turn)

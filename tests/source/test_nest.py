@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cacheaside import Cache, Contract, NotStored, Served
+from cacheaside import Cache, Contract, NotStored, Served, UsageError
 from cacheaside.source.nest import OpenNest, current, scope
 from tests.held import HeldLoads, settled
 
@@ -229,6 +229,85 @@ async def test_a_load_may_read_itself(cache: Cache) -> None:
     await cache.invalidate(numbers(3))
     assert await factorial(10) == 3628800
     assert loads == 11 + 8  # all from 3 up; what is below stands
+
+
+@pytest.mark.blocks_loop
+@pytest.mark.parametrize("colour", ["async", "def"])
+async def test_a_load_that_needs_its_own_result_says_so(cache: Cache, colour: str) -> None:
+    """A circle of loads of the same keys is an error that names their endpoints, not a recursion without end."""
+    loads: list[str] = []
+
+    @cache.read("first", Contract(ttl="60s"))
+    async def first(key: int) -> int:
+        loads.append("first")
+        return await second(key)
+
+    @cache.read("second", Contract(ttl="60s"))
+    async def second(key: int) -> int:
+        loads.append("second")
+        return await first(key)
+
+    @cache.read("first now", Contract(ttl="60s"))
+    def first_now(key: int) -> int:
+        loads.append("first")
+        return second_now(key)
+
+    @cache.read("second now", Contract(ttl="60s"))
+    def second_now(key: int) -> int:
+        loads.append("second")
+        return first_now(key)
+
+    if colour == "async":
+        with pytest.raises(
+            UsageError, match=r"^first reads itself .*: first -> second -> first\. A load cannot"
+        ):
+            await first(1)
+    else:
+        with pytest.raises(UsageError, match=r"first now -> second now -> first now\."):
+            first_now(1)
+    assert loads == ["first", "second"]
+
+
+async def test_a_load_that_needs_itself_in_a_batch_says_so(cache: Cache) -> None:
+    """Any key of a batch that the loader reads is one that it is loading."""
+
+    @cache.read("row", Contract(ttl="60s"))
+    async def row(key: int) -> int:
+        return key
+
+    @row.batch
+    async def _(keys: list[int]) -> list[int]:
+        return [await row(max(keys)) for _ in keys]
+
+    answers = await row.many([1, 2], return_exceptions=True)
+    assert [type(answer) for answer in answers] == [UsageError] * 2
+    assert await row(1) == 1
+
+
+async def test_a_load_may_read_what_is_held_of_itself(cache: Cache) -> None:
+    """A refresh may build on the value before it, and two caches may have loads of one name."""
+
+    @cache.read("sum", Contract(ttl="60s"))
+    async def total(key: int) -> int:
+        return 0
+
+    @cache.read("grown", Contract(ttl="60s"))
+    async def grown(key: int) -> int:
+        return await grown(key) + 1 if built else 1
+
+    built = False
+    assert await grown(1) == 1
+    built = True
+    await grown.refresh(1)
+    assert await grown(1) == 2
+
+    other = Cache(namespace="nest")
+
+    @other.read("sum", Contract(ttl="60s"))
+    async def theirs(key: int) -> int:
+        return await total(key) + 1
+
+    assert await theirs(1) == 1
 
 
 async def test_tasks_that_a_loader_starts_join_it(cache: Cache, shop: Shop) -> None:

@@ -49,13 +49,49 @@ def _overloaded(endpoint: Loadable) -> Overloaded:
     )
 
 
-def _timed_out(endpoint: Loadable) -> LoadTimeout:
+def _timed_out(endpoint: Loadable, nest: OpenNest) -> LoadTimeout:
     source = endpoint.source
+    where, pool = _nesting(nest)
     return LoadTimeout(
-        f"{endpoint.name}: a load from source {source.name!r} had no answer after {source.timeout_s:g} s.",
+        f"{endpoint.name}: a load from source {source.name!r} had no answer after {source.timeout_s:g} s{where}.{pool}",
         endpoint=endpoint.name,
         source=source.name,
     )
+
+
+def _nesting(nest: OpenNest) -> tuple[str, str]:
+    """What a load that timed out has to do with others, in words, and what to do when they may have waited for each
+    other: (1) as many outer loads as a pool has connections take them all (2) each waits for an inner load, which waits
+    for a connection."""
+    outer = None if nest.outer is None else next(nest.outer.around(), None)
+    inner = next((one for one in tuple(nest.inside) if not one.closed), None)
+    where = [f"inside the load of {outer.name}"] if outer is not None else []
+    where += [f"waiting for a load of {inner.name} inside it"] if inner is not None else []
+    if not where:
+        return "", ""
+    near = [one.source for one in (outer, inner) if one is not None]
+    pooled = nest.source.open is not None and nest.source in near
+    return f" ({', '.join(where)})", _POOL_HINT if pooled else ""
+
+
+_POOL_HINT: Final = (
+    " A load inside a load opens a resource of its own: a pool needs the source's limit times the depth, or the inner "
+    "endpoint a source of its own."
+)
+
+
+def _refuse_circle(nest: OpenNest) -> None:
+    """A load that needs its own result would begin the same load again and again, or wait for itself."""
+    if nest.outer is None:
+        return
+    names = [nest.name]
+    for one in nest.outer.around():
+        names.append(one.name)
+        if one.home is nest.home and not one.keys.isdisjoint(nest.keys):
+            raise UsageError(
+                f"{nest.name} reads itself with the same arguments: {' -> '.join(reversed(names))}. A load cannot wait "
+                "for its own result; read something else inside, or call the undecorated function."
+            )
 
 
 class _Loads:
@@ -72,12 +108,18 @@ class _Loads:
             nest.unvouched()
         return nest
 
-    def _open(self, endpoint: Loadable) -> tuple[OpenNest, Token[OpenNest | None]]:
-        nest = OpenNest(endpoint.source, current(), self._home)
+    def _open(self, endpoint: Loadable, calls: Sequence[Call]) -> tuple[OpenNest, Token[OpenNest | None]]:
+        keys = frozenset(call.key for call in calls)
+        nest = OpenNest(endpoint.source, current(), self._home, endpoint.name, keys)
+        _refuse_circle(nest)
+        if nest.outer is not None:
+            nest.outer.inside[nest] = None
         return nest, scope.set(nest)
 
     def _close(self, nest: OpenNest, token: Token[OpenNest | None]) -> None:
         nest.closed = True
+        if nest.outer is not None:
+            nest.outer.inside.pop(nest, None)
         # A coroutine that the garbage collector closes runs in a context that is not its own.
         with suppress(ValueError):
             scope.reset(token)
@@ -93,7 +135,7 @@ class AsyncLoads(_Loads):
 
     async def load(self, calls: Sequence[Call]) -> Loaded:
         endpoint = cast(Loadable, calls[0].endpoint)
-        nest, token = self._open(endpoint)
+        nest, token = self._open(endpoint, calls)
         try:
             async with asyncio.timeout(endpoint.source.timeout_s) as deadline:
                 async with _turn(endpoint, nest):
@@ -102,7 +144,7 @@ class AsyncLoads(_Loads):
             raise
         except BaseException as error:  # noqa: BLE001 - on a task of its own nobody would see even a `pytest.fail`
             late = isinstance(error, TimeoutError) and deadline.expired()
-            results = [Failure(_timed_out(endpoint) if late else error)] * len(calls)
+            results = [Failure(_timed_out(endpoint, nest) if late else error)] * len(calls)
         finally:
             self._close(nest, token)
         return _loaded(results, nest)
@@ -128,7 +170,7 @@ class BlockingLoads(_Loads):
 
     async def load(self, calls: Sequence[Call]) -> Loaded:
         endpoint = cast(Loadable, calls[0].endpoint)
-        nest, token = self._open(endpoint)
+        nest, token = self._open(endpoint, calls)
         try:
             with _blocking_turn(endpoint, nest):
                 results = self._call(endpoint, calls)
@@ -210,7 +252,7 @@ def _blocking_turn(endpoint: Loadable, nest: OpenNest) -> Iterator[None]:
     found = _footing(endpoint, nest, wake, lambda: False)
     try:
         if not found.turn.granted and not granted.wait(endpoint.source.timeout_s):
-            raise _timed_out(endpoint)
+            raise _timed_out(endpoint, nest)
         nest.footing = found
         yield
     finally:

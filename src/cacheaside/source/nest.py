@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextvars import ContextVar
 from threading import RLock
 
@@ -15,14 +16,27 @@ __all__ = ["OpenNest", "current", "scope"]
 class OpenNest:
     """Implements `flow.ports.Nest`. Reads may come from several tasks or threads that the loader started.
 
-    home: the cache that the load is of. footing: what it stands on, once its turn has come.
+    home: the cache that the load is of. name, keys: its endpoint, and what it loads. footing: what it stands on, once
+    its turn has come. inside: the loads under way that its loader began.
     """
 
-    __slots__ = ("_lock", "closed", "footing", "home", "oldest", "outer", "source", "stamp", "vouched")
+    __slots__ = (
+        "_lock", "closed", "footing", "home", "inside", "keys", "name", "oldest", "outer", "source", "stamp", "vouched",
+    )  # fmt: skip
 
-    def __init__(self, source: Source[object], outer: OpenNest | None, home: object = None) -> None:
+    def __init__(
+        self,
+        source: Source[object],
+        outer: OpenNest | None,
+        home: object = None,
+        name: str = "",
+        keys: frozenset[TagId] = frozenset(),
+    ) -> None:
         self._lock = RLock()
         self.source = source
+        self.name = name
+        self.keys = keys
+        self.inside: dict[OpenNest, None] = {}
         self.outer = outer
         self.home = home
         self.footing: Footing | None = None
@@ -42,6 +56,14 @@ class OpenNest:
     def unvouched(self) -> None:
         """Something that cannot be vouched for was read."""
         self.vouched = False
+
+    def around(self) -> Iterator[OpenNest]:
+        """This load and those around it that go on, from the innermost."""
+        nest: OpenNest | None = self
+        while nest is not None:
+            if not nest.closed:
+                yield nest
+            nest = nest.outer
 
     def footing_of(self, source: Source[object]) -> Footing | None:
         """The footing of this load, or of the nearest around it, that is of `source`."""
