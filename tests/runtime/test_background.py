@@ -318,6 +318,21 @@ def test_threads_are_used_again_and_do_not_stay(monkeypatch: pytest.MonkeyPatch)
     in_time(lambda: len(done) == 21)
 
 
+def test_a_flow_that_comes_as_a_thread_is_told_to_go_is_run() -> None:
+    """An idle thread that close() has told to end, and has not heard it yet, takes what is submitted meanwhile."""
+    done: list[int] = []
+    pool = Background(run_blocking, threads_max=1, waiting_max=8)
+    pool.submit(work(done, 1))
+    in_time(lambda: done == [1] and pool._idle == 1)
+    with pool._changed:  # so that the thread does not hear of it between the two
+        pool.close(WAIT_S)
+        assert pool.submit(work(done, 2))
+    in_time(lambda: done == [1, 2])
+    in_time(lambda: pool._threads == 0)
+    assert pool.submit(work(done, 3))
+    in_time(lambda: done == [1, 2, 3])
+
+
 def test_closing_drops_what_waits_and_waits_for_what_runs() -> None:
     """close() begins no flow that waits, returns when those under way have ended, and the pool can be used again."""
     held, done = HeldCalls(), list[int]()

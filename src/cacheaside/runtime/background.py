@@ -84,28 +84,30 @@ class Background:
         return True
 
     def _work(self, begun_in: int) -> None:
-        try:
-            while (item := self._next(begun_in)) is not None:
-                flow, context = item
-                try:
-                    context.run(self._run, flow)
-                except BaseException as error:  # noqa: BLE001 - a thread of ours has nobody to raise to
-                    log.warning("a refresh ended by %s", type(error).__name__)
-                del item, flow, context  # an idle thread keeps nobody's cache alive
-        finally:
-            with self._changed:
-                self._threads -= 1
-                self._changed.notify_all()
+        while (item := self._next(begun_in)) is not None:
+            flow, context = item
+            try:
+                context.run(self._run, flow)
+            except BaseException as error:  # noqa: BLE001 - a thread of ours has nobody to raise to
+                log.warning("a refresh ended by %s", type(error).__name__)
+            del item, flow, context  # an idle thread keeps nobody's cache alive
 
     def _next(self, begun_in: int) -> tuple[Flow, Context] | None:
+        """The next flow to run; None, and the thread is counted out, when there is none.
+
+        In one hold of the lock, and whatever the round: (1) `close`, or its idle time, tells a thread to go (2) a flow
+        is submitted, and no thread started for it, as this one is counted (3) it must not go before it has run that.
+        """
         with self._changed:
             self._idle += 1
             self._changed.notify_all()  # whoever waits for the work to end
-            try:
-                self._changed.wait_for(lambda: self._waiting or self._round != begun_in, IDLE_S)
-            finally:
-                self._idle -= 1
-            return self._waiting.popleft() if self._waiting and self._round == begun_in else None
+            self._changed.wait_for(lambda: self._waiting or self._round != begun_in, IDLE_S)
+            self._idle -= 1
+            if self._waiting:
+                return self._waiting.popleft()
+            self._threads -= 1
+            self._changed.notify_all()
+            return None
 
     def _drop(self) -> list[Flow]:
         dropped = [flow for flow, _ in self._waiting]
