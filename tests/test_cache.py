@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -53,6 +54,8 @@ def test_a_cache_says_what_it_is() -> None:
     cache = Cache(namespace="shop")
     counting(cache)(1)
     assert repr(cache) == "<Cache shop entries=1 endpoints=1>"
+    cache.disable()
+    assert repr(cache) == "<Cache shop DISABLED entries=1 endpoints=1>"
 
 
 def test_l1_is_bounded_by_entries() -> None:
@@ -216,6 +219,22 @@ async def test_a_limit_of_a_source_is_kept() -> None:
     assert len(refused) == 40 - 2 - 2 * 16
     assert (refused[0].endpoint, refused[0].source) == ("rows", "db")
     assert refused[0].retry_after_s > 0
+
+
+async def test_switches_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever reads the log sees when the cache was switched off or emptied."""
+    cache = Cache(namespace="shop")
+    with caplog.at_level(logging.INFO, "cacheaside"):
+        cache.disable()
+        cache.enable()
+        await cache.invalidate_all()
+        cache.blocking.invalidate_all()
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("INFO", "cache shop: disabled: every read goes to its source"),
+        ("INFO", "cache shop: enabled"),
+        ("INFO", "cache shop: everything is invalidated: its endpoints begin cold"),
+        ("INFO", "cache shop: everything is invalidated: its endpoints begin cold"),
+    ]
 
 
 def test_strict_makes_a_value_that_cannot_be_stored_an_error() -> None:

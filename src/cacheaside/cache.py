@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import FrameType, TracebackType
@@ -16,7 +17,7 @@ from cacheaside.endpoint.declare import declare
 from cacheaside.endpoint.decorating import WithoutSource, WithSource
 from cacheaside.endpoint.host import EVERYTHING, Host
 from cacheaside.endpoint.inline import Inline
-from cacheaside.endpoint.options import Declaration, Tags, Vary
+from cacheaside.endpoint.options import Declaration, Tags, Vary, unknown_options
 from cacheaside.errors import DeclarationError
 from cacheaside.flow import write as writing
 from cacheaside.observe.stats import CacheStats, endpoint_stats
@@ -32,6 +33,8 @@ V = TypeVar("V")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+
+log = logging.getLogger("cacheaside")
 
 DEFAULT_TAGS_MAX: Final = 64
 
@@ -172,6 +175,7 @@ class Cache:
         ignore: Iterable[str] = (),
         version: int | str = 1,
         max_tags: int = DEFAULT_TAGS_MAX,
+        **unknown: Any,
     ) -> Any:
         """Cache a function or method, `async def` or `def`, under `contract`.
 
@@ -183,6 +187,8 @@ class Cache:
         parameters, for what the value depends on besides. version: raise it when the loader computes something else.
         max_tags: an entry with more is not stored.
         """
+        if unknown:
+            raise unknown_options(name, unknown)
         declaration = Declaration(name, contract, source, tags, value_tags, vary, ignore, version, max_tags)
         if contract is None and callable(name):
             return declare(name, declaration, self._host, {})  # @cache.read without arguments: this says so
@@ -207,6 +213,7 @@ class Cache:
     async def invalidate_all(self) -> None:
         """Everything in this namespace is out of date."""
         await self.invalidate(self._host.everything_tag)
+        _say_all_invalid(self.namespace)
 
     def changing(self, *tags: Tag) -> Changing:
         """The bracket around a write: commit inside, with `async with` or `with`.
@@ -288,11 +295,13 @@ class Cache:
         self._host.shares_loads = share_loads
         self._host.enabled = False
         self._host.gate.until = 0.0
+        log.info("cache %s: disabled: every read goes to its source", self.namespace)
 
     def enable(self) -> None:
         """Serve again. What was held meanwhile may have missed no invalidation: those are heard while disabled."""
         self._host.enabled = True
         self._host.gate.until = Gate.OPEN
+        log.info("cache %s: enabled", self.namespace)
 
     def clear(self) -> None:
         """Drop all that this process holds; loads under way are not kept. For tests; in service, `invalidate_all`."""
@@ -326,7 +335,8 @@ class Cache:
 
     def __repr__(self) -> str:
         host = self._host
-        return f"<Cache {self.namespace} entries={len(host.l1)} endpoints={len(host.endpoints)}>"
+        state = "" if host.enabled else " DISABLED"
+        return f"<Cache {self.namespace}{state} entries={len(host.l1)} endpoints={len(host.endpoints)}>"
 
     # Under testing.
 
@@ -353,6 +363,7 @@ class Blocking:
     def invalidate_all(self) -> None:
         """As `Cache.invalidate_all`."""
         self.invalidate(self._host.everything_tag)
+        _say_all_invalid(self._host.namespace)
 
     def get_or_load(
         self,
@@ -365,6 +376,10 @@ class Blocking:
     ) -> V:
         """As `Cache.get_or_load`, with a plain function."""
         return cast(V, self._inline.read_blocking(key, loader, contract, type, tags))
+
+
+def _say_all_invalid(namespace: str) -> None:
+    log.info("cache %s: everything is invalidated: its endpoints begin cold", namespace)
 
 
 def _namespace(namespace: Any) -> str:

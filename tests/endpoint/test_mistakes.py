@@ -262,6 +262,14 @@ def ttl_as_contract(cache: Cache) -> Any:
     return cache.read("product", "60s")(product)  # type: ignore[call-overload]
 
 
+def ttl_as_option(cache: Cache) -> Any:
+    return cache.read("product", ttl="60s", grace="5m")(product)  # type: ignore[call-overload]
+
+
+def unknown_option(cache: Cache) -> Any:
+    return cache.read("product", MINUTE, sources=[])(product)  # type: ignore[call-overload]
+
+
 def without_name(cache: Cache) -> Any:
     return cache.read("", MINUTE)(product)
 
@@ -311,7 +319,7 @@ tenant: ContextVar[str] = ContextVar("tenant")
 MISTAKES: list[tuple[str, Declare, str]] = [
     # what is wrong | how | what the message says
     ("self in no part of the key", self_undeclared, r"instance.*ignore=\['self'\].*vary=lambda self"),
-    ("classmethod below", classmethod_below, r"put @classmethod above @cache.read"),
+    ("classmethod below", classmethod_below, r"a classmethod cannot be cached. Cache a function"),
     ("staticmethod below", staticmethod_below, r"put @staticmethod above @cache.read"),
     ("classmethod", classmethod_above, r"a classmethod cannot be cached. Cache a function"),
     ("property", property_below, r"a property cannot be cached; cache a method"),
@@ -391,6 +399,12 @@ MISTAKES: list[tuple[str, Declare, str]] = [
     ("no arguments", without_arguments, r'@cache.read\("product", Contract\(ttl="60s"\)\)'),
     ("no contract", without_contract, r'Contract\(ttl="60s"\)'),
     ("a ttl for a contract", ttl_as_contract, r"Contract\(ttl=.*not a str"),
+    (
+        "a ttl beside the contract",
+        ttl_as_option,
+        r"no ttl=, grace=: .*@cache.read\('product', Contract\(ttl=",
+    ),
+    ("an option of another name", unknown_option, r"no sources=; .* it takes source=, tags=, .*max_tags=\."),
     ("no name", without_name, r"needs a name"),
     ("the name of inline reads", inline_name, r"call the endpoint something else"),
     ("version as a float", decorated(product, version=1.5), r"version= must be a whole number or a string"),

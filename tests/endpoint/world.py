@@ -53,6 +53,10 @@ class World:
         """Return when `event` is set, by whatever thread or task."""
         assert await asyncio.to_thread(event.wait, 10), "what was waited for did not happen"
 
+    async def pause(self) -> None:
+        """Let what runs behind go on."""
+        await asyncio.sleep(0 if self.is_async else 0.001)
+
     async def invalidate(self, *tags: Any) -> None:
         """`cache.invalidate` in this world's colour."""
         await self.do(self.cache.invalidate if self.is_async else self.cache.blocking.invalidate, *tags)

@@ -72,6 +72,7 @@ def declare(function: Any, d: Declaration, host: Host, names: Mapping[str, Any])
         home=host.home,
         everything=host.everything,
         strict=host.is_strict,
+        now=host.clock.now,
     )
     return _assemble(function, endpoint, host, len(vary))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -11,8 +10,9 @@ from typing import Any, Final
 from cacheaside.contract import Contract, Terms
 from cacheaside.endpoint.batch import BATCH_KEYS_MAX, batch_results
 from cacheaside.endpoint.parameters import Parameters
+from cacheaside.endpoint.reports import Reports
 from cacheaside.endpoint.scalars import check_scalars
-from cacheaside.errors import CacheasideError, DeclarationError
+from cacheaside.errors import DeclarationError
 from cacheaside.flow.call import Call, Packed
 from cacheaside.keys import arguments_prefix, key_under
 from cacheaside.source.source import Source
@@ -23,8 +23,6 @@ from cacheaside.types import TagId
 from cacheaside.values import Codec, Sharing
 
 __all__ = ["ENCODED", "PLAIN_ANY", "Declared", "Endpoint", "Unset"]
-
-log = logging.getLogger("cacheaside")
 
 
 class Unset(Enum):
@@ -77,6 +75,7 @@ class Endpoint:
         home: Home,
         everything: TagId,
         strict: Callable[[], bool],
+        now: Callable[[], float],
         key_name: str | None = None,
     ) -> None:
         self.declared = declared
@@ -95,7 +94,7 @@ class Endpoint:
         self.home = home
         self._everything = everything
         self._strict = strict
-        self._reported = False
+        self.reports = Reports(self.name, now)
         self._key_places = tuple(parameters.all_names.index(name) for name in parameters.in_key)
         self._prefix = arguments_prefix(namespace, key_name or self.name, declared.version, codec.fingerprint)
         copied = codec.sharing is Sharing.COPY
@@ -168,15 +167,11 @@ class Endpoint:
         """Log, once per endpoint, why its values are not stored; under strict testing, raise instead."""
         if self._strict():
             raise error
-        if not self._reported:
-            self._reported = True
-            # Messages of ours hold no value; whatever value_tags= or store= raised may.
-            why = (
-                error
-                if isinstance(error, CacheasideError)
-                else f"value_tags= or store= raised {type(error).__name__}"
-            )
-            log.warning("%s: a value was returned but cannot be stored: %s", self.name, why)
+        self.reports.unstorable(error)
+
+    def report_failed_refresh(self, failure: str) -> None:
+        """Log, once a minute, that readers are served what could not be refreshed."""
+        self.reports.failed_refresh(failure)
 
     def set_batch(self, function: Callable[..., Any], is_async: bool, keys_max: Any) -> None:
         """Have `function` load many keys at once, `keys_max` at most."""

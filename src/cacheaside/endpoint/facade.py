@@ -96,11 +96,14 @@ class _Facade:
         return loader
 
 
-def _values(answers: Sequence[Lookup[Any] | Failure], return_exceptions: bool) -> list[Any]:
-    if not return_exceptions:
-        for answer in answers:
-            if isinstance(answer, Failure):
-                raise answer.error
+def _values(
+    answers: Sequence[Lookup[Any] | Failure], return_exceptions: bool, endpoint: Endpoint
+) -> list[Any]:
+    failures = [answer for answer in answers if isinstance(answer, Failure)]
+    for failure in failures:
+        endpoint.reports.refused(failure.error)
+    if failures and not return_exceptions:
+        raise failures[0].error
     return [answer.error if isinstance(answer, Failure) else answer.value for answer in answers]
 
 
@@ -115,8 +118,8 @@ class AsyncFacade(_Facade):
 
     async def read(self, call: Call) -> Lookup[Any]:
         """Answer one call."""
-        ports = self._host.ports
-        return await reading.read(call, ports)
+        with self.endpoint.reports:
+            return await reading.read(call, self._host.ports)
 
     async def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
@@ -126,10 +129,12 @@ class AsyncFacade(_Facade):
         return await self.read(self.call(args, kwargs))
 
     async def strong(self, *args: Any, **kwargs: Any) -> Any:
-        return (await reading.strong(self.call(args, kwargs), self._host.ports)).value
+        with self.endpoint.reports:
+            return (await reading.strong(self.call(args, kwargs), self._host.ports)).value
 
     async def refresh(self, *args: Any, **kwargs: Any) -> None:
-        await reading.reload(self.told("refresh", args, kwargs), self._host.ports)
+        with self.endpoint.reports:
+            await reading.reload(self.told("refresh", args, kwargs), self._host.ports)
 
     async def invalidate(self, *args: Any, **kwargs: Any) -> None:
         call = self.told("invalidate", args, kwargs)
@@ -157,7 +162,7 @@ class AsyncFacade(_Facade):
             keys_max=endpoint.batch_keys_max,
             at_once=endpoint.source.limit.most,
         )
-        return _values(answers, return_exceptions)
+        return _values(answers, return_exceptions, endpoint)
 
 
 class BlockingFacade(_Facade):
@@ -169,8 +174,8 @@ class BlockingFacade(_Facade):
 
     def read(self, call: Call) -> Lookup[Any]:
         """Answer one call."""
-        ports = self._host.blocking_ports
-        return run_blocking(reading.read(call, ports))
+        with self.endpoint.reports:
+            return run_blocking(reading.read(call, self._host.blocking_ports))
 
     def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
@@ -180,10 +185,12 @@ class BlockingFacade(_Facade):
         return self.read(self.call(args, kwargs))
 
     def strong(self, *args: Any, **kwargs: Any) -> Any:
-        return run_blocking(reading.strong(self.call(args, kwargs), self._host.blocking_ports)).value
+        with self.endpoint.reports:
+            return run_blocking(reading.strong(self.call(args, kwargs), self._host.blocking_ports)).value
 
     def refresh(self, *args: Any, **kwargs: Any) -> None:
-        run_blocking(reading.reload(self.told("refresh", args, kwargs), self._host.blocking_ports))
+        with self.endpoint.reports:
+            run_blocking(reading.reload(self.told("refresh", args, kwargs), self._host.blocking_ports))
 
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
         call = self.told("invalidate", args, kwargs)
@@ -209,6 +216,7 @@ class BlockingFacade(_Facade):
                 )
             ),
             return_exceptions,
+            self.endpoint,
         )
 
 

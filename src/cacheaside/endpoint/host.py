@@ -138,6 +138,8 @@ class Host:
         self.blocking_crew.forget()
         for source in (*self.sources.values(), self.default_source):
             source.limit.forget()
+        for endpoint in list(self.endpoints.values()):
+            endpoint.reports.forget()
 
 
 def _after_fork_in_child() -> None:

@@ -100,6 +100,7 @@ class Inline:
             home=host.home,
             everything=host.everything,
             strict=host.is_strict,
+            now=host.clock.now,
             key_name=NAME,
         )
         host.register(endpoint, {})

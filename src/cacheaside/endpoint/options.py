@@ -9,15 +9,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 from cacheaside.contract import Contract
 from cacheaside.endpoint.asking import asked_names, picker
 from cacheaside.endpoint.colours import Colour, colour_of_opener
 from cacheaside.endpoint.endpoint import Unset
 from cacheaside.endpoint.inline import NAME as INLINE
-from cacheaside.endpoint.parameters import Parameters
+from cacheaside.endpoint.parameters import Parameters, no_classmethod
 from cacheaside.errors import DeclarationError, UsageError
 from cacheaside.source.source import Source
 from cacheaside.tags import Tag, TagFamily
@@ -32,6 +32,7 @@ __all__ = [
     "check_options",
     "ignored",
     "tags_of",
+    "unknown_options",
     "value_tags_of",
     "varied_names",
     "varied_values",
@@ -71,6 +72,21 @@ def check_name(d: Declaration) -> None:
         raise DeclarationError(f"{name!r} is the name of inline reads; call the endpoint something else.")
 
 
+def unknown_options(name: Any, unknown: Iterable[str]) -> DeclarationError:
+    """What to say of options that there are not: those of a contract belong into one."""
+    words = ", ".join(f"{option}=" for option in unknown)
+    if any(option in _CONTRACT_OPTIONS for option in unknown):
+        return DeclarationError(
+            f"@cache.read has no {words}: that belongs into the contract: "
+            f'@cache.read({name!r}, Contract(ttl="60s", …)).'
+        )
+    known = ", ".join(f"{field.name}=" for field in fields(Declaration)[2:])
+    return DeclarationError(f"@cache.read has no {words}; after the name and the contract it takes {known}.")
+
+
+_CONTRACT_OPTIONS: Final = frozenset(field.name for field in fields(Contract) if field.init)
+
+
 def check_options(d: Declaration, where: str) -> None:
     """Each option is of the kind that it has to be."""
     source: Any = d.source
@@ -103,8 +119,10 @@ def check_function(function: Any, where: str) -> None:
     """What is decorated is a function, written with def or async def, that returns a value once."""
     if hasattr(function, "endpoint") and hasattr(function, "lookup"):
         raise DeclarationError(f"{where}: it is cached already; decorate the function once.")
-    if isinstance(function, (staticmethod, classmethod)):
-        raise DeclarationError(f"{where}: put @{type(function).__name__} above @cache.read, not below it.")
+    if isinstance(function, staticmethod):
+        raise DeclarationError(f"{where}: put @staticmethod above @cache.read, not below it.")
+    if isinstance(function, classmethod):
+        raise no_classmethod(where)
     if isinstance(function, property):
         raise DeclarationError(
             f"{where}: a property cannot be cached; cache a method, and call it from the property."

@@ -17,7 +17,7 @@ from cacheaside.endpoint.scalars import Scalars, scalar_classes
 from cacheaside.errors import DeclarationError, KeyEncodingError
 from cacheaside.keys import encodable, encode, plain_types
 
-__all__ = ["UNRESOLVED", "Parameters", "is_reserved", "parameters_of", "resolve"]
+__all__ = ["UNRESOLVED", "Parameters", "is_reserved", "no_classmethod", "parameters_of", "resolve"]
 
 UNRESOLVED: Final = object()
 _RESERVED: Final = re.compile(
@@ -93,12 +93,17 @@ def parameters_of(
     )
 
 
+def no_classmethod(where: str) -> DeclarationError:
+    """The class is no part of a key, wherever @classmethod stands."""
+    return DeclarationError(
+        f"{where}: a classmethod cannot be cached. Cache a function that takes what it needs of the class, and "
+        "call it from the classmethod."
+    )
+
+
 def _check_self(name: str, where: str, ignore: Collection[str], varied: Collection[str]) -> None:
     if name == "cls":
-        raise DeclarationError(
-            f"{where}: a classmethod cannot be cached. Cache a function that takes what it needs of the class, and "
-            "call it from the classmethod."
-        )
+        raise no_classmethod(where)
     if "self" not in ignore and "self" not in varied:
         raise DeclarationError(
             f"{where}: the result of a method may depend on its instance, and no part of the key says so. Write "

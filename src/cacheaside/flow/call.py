@@ -40,6 +40,9 @@ class Reads(Protocol):
     def report_unstorable(self, error: Exception) -> None:
         """Say, once, that a value of this endpoint cannot be stored, and why."""
 
+    def report_failed_refresh(self, failure: str) -> None:
+        """Say, now and then, that loads behind readers fail, and of which class their errors are."""
+
 
 class Call(msgspec.Struct, eq=False):
     """A read of one key.

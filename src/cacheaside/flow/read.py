@@ -149,4 +149,6 @@ async def refresh(call: Call, ports: Ports) -> None:
     landing = await ports.crew.wait(flight)
     if landing is None or landing.error is not None:
         call.endpoint.tally.refreshes_failed += 1
-        ports.near.delay_refresh(call, "cancelled" if landing is None else type(landing.error).__name__)
+        failure = "cancelled" if landing is None else type(landing.error).__name__
+        ports.near.delay_refresh(call, failure)
+        call.endpoint.report_failed_refresh(failure)

@@ -120,6 +120,9 @@ class View:
         """Every value can be stored, so this cannot happen."""
         raise error
 
+    def report_failed_refresh(self, failure: str) -> None:
+        """Simulated sources fail on purpose."""
+
     async def load(self, call: Call, reading: Reading) -> Value:
         """Ask the source: the question travels, may take long or fail, and the answer travels back."""
         scheduler = reading.scheduler
