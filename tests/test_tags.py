@@ -79,6 +79,9 @@ def test_parts_are_counted_and_have_no_names() -> None:
     for parts in ((), (1,), (1, "EUR", 2)):
         with pytest.raises(UsageError, match=r"prices\(int, str\) takes 2 parts, got"):
             prices(*parts)
+    for family, takes in ((cache.tag("all"), "no parts, got 1"), (cache.tag("rows", int), "1 part, got 2")):
+        with pytest.raises(UsageError, match=rf"takes {takes}\.$"):
+            family(*([1] * int(takes[-1])))
     with pytest.raises(UsageError, match=r"by position, not by name \(currency\)"):
         prices(1, currency="EUR")  # type: ignore[call-arg]
     assert prices(1, "EUR") != prices(2, "EUR") != prices(2, "USD")
@@ -163,7 +166,7 @@ def test_a_tag_of_another_cache_of_the_same_name_is_refused() -> None:
     def rows(key: int) -> int:
         return key
 
-    asked = [
+    asked: list[Callable[[], Any]] = [
         lambda: one.blocking.invalidate(theirs),
         lambda: one.changing(theirs),
         lambda: one.blocking.get_or_load("key", int, contract, tags=[theirs]),

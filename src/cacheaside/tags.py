@@ -86,7 +86,7 @@ class TagFamily(Generic[P]):
                 f"{self.name}({wanted}) takes its parts by position, not by name ({', '.join(kwargs)})."
             )
         if len(args) != len(self.types):
-            raise UsageError(f"{self.name}({wanted}) takes {len(self.types)} parts, got {len(args)}.")
+            raise UsageError(f"{self.name}({wanted}) takes {_parts(len(self.types))}, got {len(args)}.")
         for part, kind in zip(args, self.types, strict=True):
             # A subclass of a builtin (an Enum of str, a bool) is encoded apart from it, so it names another tag.
             if not isinstance(part, kind) or (type(part) is not kind and kind in BUILTINS):
@@ -94,6 +94,10 @@ class TagFamily(Generic[P]):
                     f"{self.name}({wanted}) got a {type(part).__name__} where {kind.__name__} is declared. "
                     f"Convert it, or declare the tag with {type(part).__name__}."
                 )
+
+
+def _parts(count: int) -> str:
+    return "1 part" if count == 1 else f"{count} parts" if count else "no parts"
 
 
 def _check_family(name: Any, types: tuple[Any, ...]) -> None:

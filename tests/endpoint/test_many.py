@@ -158,7 +158,7 @@ async def test_a_batch_that_fails_fails_all_its_keys_and_no_hit(world: World) ->
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (lambda keys: ["too few"], r"returned 1 values for 2 keys.*a mapping"),
+        (lambda keys: ["too few"], r"returned a list of 1 for 2 keys.*a mapping"),
         (lambda keys: "ab", r"returned a str; return a mapping"),
         (lambda keys: None, r"returned a NoneType; return a mapping"),
         (lambda keys: iter(keys), r"returned a .*iterator; return a mapping"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -70,6 +72,63 @@ def test_an_opener_that_opens_nothing_says_so() -> None:
 
     with pytest.raises(DeclarationError, match=r"returned a object, which is not a context manager"):
         product(1)
+
+
+def open_blocking() -> Any:
+    return contextlib.nullcontext("session")
+
+
+@pytest.mark.parametrize("method", [False, True])
+def test_a_forgotten_resource_is_told_by_the_call(method: bool) -> None:
+    """With a source the first parameter is the resource: who forgot that is told which one became it."""
+    cache = Cache(namespace="shop")
+    db = cache.source("db", open=open_blocking)
+    if method:
+
+        class Shop:
+            @cache.read("product", MINUTE, source=db, ignore=["self"])
+            def product(self, product_id: int) -> str:
+                return "one"
+
+        product: Any = Shop().product
+    else:
+
+        @cache.read("product", MINUTE, source=db)
+        def product(product_id: int) -> str:
+            return "one"
+
+    assert product() == product() == "one"
+    assert str(inspect.signature(product)) == "() -> str"
+    for arguments, named in (((42,), {}), ((), {"product_id": 42})):
+        with pytest.raises(TypeError) as caught:
+            product(*arguments, **named)
+        assert str(caught.value) == (
+            "product() takes no arguments. It is called as (): its first parameter, 'product_id', receives the "
+            "resource of the source. If that was to be an argument, put the resource (a session) before it."
+        )
+    with pytest.raises(TypeError) as noted:
+        product.lookup(42)
+    assert "'product_id', receives the resource" in noted.value.__notes__[0]
+
+
+async def test_too_many_arguments_are_told_of_the_resource() -> None:
+    """The other calls of an endpoint with parameters say it in a note; an endpoint without a source has none."""
+    cache = Cache(namespace="shop")
+    db = cache.source("db", open=open_async)
+
+    @cache.read("product", MINUTE, source=db)
+    async def product(handle: object, product_id: int) -> int:
+        return product_id
+
+    plain = cache.read("plain", MINUTE)(product_async)
+    with pytest.raises(TypeError) as caught:
+        await product.invalidate(object(), 42)  # type: ignore[call-arg, arg-type]
+    assert caught.value.__notes__[0].startswith(
+        "It is called as (product_id: int): its first parameter, 'handle', receives the resource of the source. "
+    )
+    with pytest.raises(TypeError) as bare:
+        await plain.invalidate(1, 2)  # type: ignore[call-arg]
+    assert not hasattr(bare.value, "__notes__")
 
 
 async def test_a_change_is_entered_once() -> None:

@@ -314,3 +314,19 @@ def test_quantiles_of_nothing_and_of_one() -> None:
     one = Distribution(1, 5_000_000, ((5_242_880, 1),))
     assert {one.quantile_s(share) for share in (0.0, 0.5, 0.99, 1.0)} == {5.24288}
     assert one.mean_s == 5.0
+
+
+def test_a_snapshot_can_be_printed() -> None:
+    """At a prompt a snapshot is a table with a line for each endpoint; one endpoint's is its line alone."""
+    world = World("blocking")
+    rows = rows_of(world, MINUTE)
+    for key in (1, 2, 1, 1):
+        rows(key)
+    snapshot = world.cache.stats()
+    assert str(snapshot).splitlines() == [
+        "cache shop: entries held 2, bytes 128",
+        "endpoint  reads  hits  hit rate  loads  per missed key  fill p99",
+        "rows          4     2     50.0%      2            1.00    0.0 ms",
+    ]
+    assert str(snapshot.endpoints["rows"]).splitlines() == str(snapshot).splitlines()[1:]
+    assert str(Cache(namespace="new").stats()).startswith("cache new: entries held 0, bytes 0\nendpoint")

@@ -196,7 +196,10 @@ async def test_a_hang_can_be_awaited_over_loops_and_threads(cache: Cache) -> Non
 
 def test_waiting_for_a_hang_ends() -> None:
     """A test that waits for a load that never comes is told so."""
-    with faults.hang(Cache(namespace="faults")) as hang, pytest.raises(TimeoutError, match="0 loads"):
+    with (
+        faults.hang(Cache(namespace="faults")) as hang,
+        pytest.raises(TimeoutError, match="came to hang: 0, not 1"),
+    ):
         hang.until_blocking(1, within="1ms")
 
 
@@ -258,3 +261,16 @@ def test_the_time_of_the_source_runs_while_it_hangs(cache: Cache) -> None:
 
     with faults.hang(source), pytest.raises(LoadTimeout):
         asyncio.run(value.lookup(1))
+
+
+@pytest.mark.parametrize("wrong", ["shop-db", None, contextlib.nullcontext])
+def test_a_fault_takes_a_source(wrong: Any) -> None:
+    """The name of a source is no source: the error says what is."""
+    with (
+        pytest.raises(
+            UsageError,
+            match=r"what cache.source\(…\) returned, or for a Cache; not for a (str|NoneType|ABCMeta)\.",
+        ),
+        faults.fail(wrong, ConnectionError()),
+    ):
+        raise AssertionError("no fault can be in place")

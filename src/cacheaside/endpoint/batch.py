@@ -77,7 +77,7 @@ def _results(endpoint: Endpoint, answer: Any, calls: Sequence[Call], arguments: 
     elif isinstance(answer, Sequence) and not isinstance(answer, (str, bytes)):
         if len(answer) != len(calls):
             raise UsageError(
-                f"{endpoint.name}: its batch loader returned {len(answer)} values for {len(calls)} keys. "
+                f"{endpoint.name}: its batch loader returned a list of {len(answer)} for {len(calls)} keys. "
                 "Return one per key in order, or a mapping from key to value."
             )
         values = list(answer)

@@ -39,12 +39,20 @@ class _Facade:
 
     def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], terms: Terms | None = None) -> Call:
         """The call of these arguments; a wrong number of them is a TypeError, as for any function."""
-        return self.prepared(self.endpoint.call(self._bind(*args, **kwargs), terms))
+        return self.prepared(self.endpoint.call(self._values(args, kwargs), terms))
+
+    def _values(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+        try:
+            return self._bind(*args, **kwargs)
+        except TypeError as error:
+            if self.endpoint.parameters.has_resource:
+                error.add_note(self.endpoint.parameters.without_resource)
+            raise
 
     def told(self, what: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
         """The call that `what` is told about. It answers nothing, so a key that nobody meant would go unnoticed: a
         value of a class that its parameter does not declare is a `UsageError`."""
-        values = self._bind(*args, **kwargs)
+        values = self._values(args, kwargs)
         self.endpoint.check_told(what, values)
         return self.prepared(self.endpoint.call(values))
 

@@ -47,7 +47,13 @@ def hit_path(
     values = _values_tuple(parameters)
     call = f"{'await ' if is_async else ''}_slow({values})"
     tests, slot = _tests(parameters, varied, world)
-    lines = [f"{'async ' if is_async else ''}def {_identifier(name)}({_header(parameters, world, bound)}):"]
+    header = _header(parameters, world, bound)
+    if _takes_nothing(parameters):
+        header = f"{header}, {_ANYTHING}" if header else _ANYTHING
+    lines = [f"{'async ' if is_async else ''}def {_identifier(name)}({header}):"]
+    if _takes_nothing(parameters):
+        world["_none_taken"] = _none_taken(parameters, name)
+        lines += ["    if _given or _named:", "        raise _none_taken()"]
     if tests is None:
         lines += [f"    return {call}"]
     else:
@@ -95,6 +101,18 @@ def caller(parameters: Parameters, function: Callable[..., Any], name: str) -> C
         lines += [f"    ({unpacked}) = _values"]
     lines += [f"    return _function({', '.join(arguments)})"]
     return _compile(lines, _identifier(name), {"_function": function})
+
+
+_ANYTHING: Final = "*_given, **_named"
+
+
+def _takes_nothing(parameters: Parameters) -> bool:
+    """Whether a call with an argument most likely means that the resource was forgotten among the parameters."""
+    return parameters.has_resource and not parameters.names
+
+
+def _none_taken(parameters: Parameters, name: str) -> Callable[[], TypeError]:
+    return lambda: TypeError(f"{name}() takes no arguments. {parameters.without_resource}")
 
 
 def _own(parameters: Parameters) -> Sequence[Parameter]:

@@ -21,7 +21,7 @@ __all__ = ["UNRESOLVED", "Parameters", "is_reserved", "no_classmethod", "paramet
 
 UNRESOLVED: Final = object()
 _RESERVED: Final = re.compile(
-    "_bound|_e|_entries|_function|_gate|_missing|_nothing|_now|_resource|_scope|_slow|_t|_take|_values|_vary|_varied_plain"
+    "_bound|_e|_entries|_function|_gate|_given|_named|_none_taken|_missing|_nothing|_now|_resource|_scope|_slow|_t|_take|_values|_vary|_varied_plain"
     "|_[kv][0-9]+|_d_.*"
 )
 _MUTABLE: Final = (list, dict, set, bytearray)
@@ -47,11 +47,24 @@ class Parameters:
     in_key: tuple[str, ...]
     plain: tuple[frozenset[type], ...]
     scalars: tuple[Scalars, ...] = ()
+    resource: str = ""
+    """The parameter that receives the resource, as it is written."""
 
     @property
     def all_names(self) -> tuple[str, ...]:
         """The names of a call's values, in order: `self` first, where there is one."""
         return ("self", *self.names) if self.has_self else self.names
+
+    @property
+    def without_resource(self) -> str:
+        """What to add to the error of a call with wrong arguments: the function reads as if it took one more."""
+        if not self.has_resource:
+            return ""
+        return (
+            f"It is called as {self.signature.replace(return_annotation=Signature.empty)}: its first parameter, "
+            f"{self.resource!r}, receives the resource of the source. If that was to be an argument, put the resource "
+            "(a session) before it."
+        )
 
 
 def parameters_of(
@@ -70,11 +83,10 @@ def parameters_of(
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())
     has_self = bool(parameters) and parameters[0].name in ("self", "cls")
-    own = parameters[1:] if has_self else parameters
+    written = parameters[1:] if has_self else parameters
     if has_self:
         _check_self(parameters[0].name, where, ignore, varied)
-    if has_source:
-        own = _without_resource(own, where, ignore)
+    own = _without_resource(written, where, ignore) if has_source else written
     _check_ignored(own, where, ignore, has_self)
     own = [p.replace(annotation=_resolved(function, p.annotation, names)) for p in own]
     for p in own:
@@ -90,6 +102,7 @@ def parameters_of(
         in_key=tuple(p.name for p in in_key),
         plain=tuple(_plain(p, where, has_source) for p in in_key),
         scalars=tuple(_scalars(p) for p in in_key),
+        resource=written[0].name if has_source else "",
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from cacheaside.histogram import Histogram
 from cacheaside.lookup import Forward, NotStored
+from cacheaside.observe.text import table_of
 from cacheaside.tally import Tally
 
 __all__ = ["CacheStats", "Distribution", "EndpointStats", "endpoint_stats"]
@@ -76,10 +77,10 @@ class EndpointStats:
     which its entry goes may be missing from the count; none is counted twice.
 
     loads: calls of the loader, refreshes included. keys_loaded: keys asked for in them, more where a batch loader is
-    asked for many; `loads_failed` of them raised. keys_reloaded: of them, those that another load was under way for, and
-    those that a read needed after its first, because a write came between or it was abandoned. abandoned: how often a
-    read waited for a load that ended without a result. refreshes: loads behind readers and by `refresh`, of which
-    `refreshes_failed` failed; refreshes_dropped: not begun, because too many were waiting.
+    asked for many; `loads_failed` of them raised. keys_reloaded: of them, those that another load was under way for,
+    and those that a read needed after its first, because a write came between or it was abandoned. abandoned: how
+    often a read waited for a load that ended without a result. refreshes: loads behind readers and by `refresh`, of
+    which `refreshes_failed` failed; refreshes_dropped: not begun, because too many were waiting.
     stored: loads whose value the cache kept; not_stored: the others that gave a value, by the reason (`NotStored`).
     invalidations: by this endpoint's own `invalidate` and `purge`. evicted: entries that went for room.
     entries: held now.
@@ -145,6 +146,9 @@ class EndpointStats:
         """Database amplification: calls of the loader per read; without a cache it is 1.0."""
         return self.loads / self.reads if self.reads else 0.0
 
+    def __str__(self) -> str:
+        return table_of([self])
+
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON, with the rates."""
         counters = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -170,6 +174,10 @@ class CacheStats:
     entries: int
     bytes_used: int
     endpoints: Mapping[str, EndpointStats]
+
+    def __str__(self) -> str:
+        held = f"cache {self.namespace}: entries held {self.entries:,}, bytes {self.bytes_used:,}"
+        return f"{held}\n{table_of(self.endpoints.values())}"
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON."""

@@ -41,8 +41,8 @@ class Loadable(Protocol):
 def _overloaded(endpoint: Loadable) -> Overloaded:
     source = endpoint.source
     return Overloaded(
-        f"{endpoint.name}: source {source.name!r} has {source.limit.most} loads running and "
-        f"{source.limit.queue_max} waiting. Retry later, raise its limit, or give the contract grace.",
+        f"{endpoint.name}: source {source.name!r} is at its limit (loads running: {source.limit.most}, waiting: "
+        f"{source.limit.queue_max}). Retry later, raise its limit, or give the contract grace.",
         endpoint=endpoint.name,
         source=source.name,
         retry_after_s=RETRY_AFTER_S,

@@ -109,7 +109,7 @@ class Hang(Fault):
         """As `until`, for a test without an event loop."""
         with self._changed:
             if not self._changed.wait_for(lambda: self.loads >= loads, seconds(within, name="within")):
-                raise TimeoutError(f"{self.loads} loads came to hang, not {loads}.")
+                raise TimeoutError(f"Loads that came to hang: {self.loads}, not {loads}.")
 
     async def meet(self) -> None:
         if self._arrives():

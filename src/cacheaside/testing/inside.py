@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cacheaside.cache import Cache
 from cacheaside.endpoint import host as hosts
 from cacheaside.endpoint.host import Host
+from cacheaside.errors import UsageError
 from cacheaside.source.source import Source
 from cacheaside.stores.l1.gate import Gate
 from cacheaside.tally import Tally
@@ -27,7 +28,13 @@ def every_host() -> list[Host]:
 
 def source_of(source: Source[object] | Cache) -> Source[object]:
     """A source, or for a cache the one of its endpoints that name none."""
-    return host_of(source).default_source if isinstance(source, Cache) else source
+    if isinstance(source, Cache):
+        return host_of(source).default_source
+    if isinstance(source, Source):
+        return source
+    raise UsageError(
+        f"A fault is for a source, what cache.source(…) returned, or for a Cache; not for a {type(source).__name__}."
+    )
 
 
 @dataclass(frozen=True, slots=True)
