@@ -13,7 +13,7 @@ import msgspec
 from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.responses import PlainTextResponse
 
-from cacheaside import Cache, Contract, Overloaded
+from cacheaside import Cache, Contract, Overloaded, SourceError
 
 FILE = Path(tempfile.mkdtemp()) / "shop.db"
 cache = Cache(namespace="shop")
@@ -63,14 +63,18 @@ def show(found: Annotated[Product | None, Depends(product)]) -> Response:
 
 @app.put("/products/{product_id}/name/{name}")
 def rename(product_id: int, name: str) -> str:
-    with cache.changing(products(product_id)), connect() as connection:
-        connection.execute("UPDATE products SET name = ? WHERE id = ?", (name, product_id))
+    with cache.changing(products(product_id)) as change, connect() as connection:
+        done = connection.execute("UPDATE products SET name = ? WHERE id = ?", (name, product_id))
+        if not done.rowcount:
+            change.rolled_back()
+            raise HTTPException(404)
     return name
 
 
-@app.exception_handler(Overloaded)
-async def overloaded(request: object, error: Overloaded) -> Response:
-    return PlainTextResponse("busy", 503, headers={"Retry-After": str(max(1, round(error.retry_after_s)))})
+@app.exception_handler(SourceError)
+async def unavailable(request: object, error: SourceError) -> Response:
+    after_s = error.retry_after_s if isinstance(error, Overloaded) else 1.0
+    return PlainTextResponse("busy", 503, headers={"Retry-After": str(max(1, round(after_s)))})
 
 
 def main() -> None:
@@ -81,6 +85,7 @@ def main() -> None:
         assert client.put("/products/42/name/chair").json() == "chair"
         assert client.get("/products/42").json() == {"id": 42, "name": "chair"}
         assert client.get("/products/1").status_code == 404
+        assert client.put("/products/1/name/chair").status_code == 404
     print(cache.stats().endpoints["product"].reads, "reads")
 
 

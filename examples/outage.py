@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import time
 
 from cacheaside import Cache, Contract
@@ -19,6 +21,7 @@ def rate(currency: str) -> float:
 
 def main() -> None:
     global up
+    logging.basicConfig(stream=sys.stdout, format="%(name)s %(levelname)s %(message)s")
     print(rate("USD"))
     up = False
     time.sleep(0.06)

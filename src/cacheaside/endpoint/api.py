@@ -71,7 +71,8 @@ class AsyncEndpoint(Protocol, Generic[P, V]):
         ...
 
     async def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Lookup[V]:
-        """The value with its circumstances: how it was served, its age, the bound that applied."""
+        """The value with its circumstances: how it was served, its age, the bound that applied. A read like any other:
+        on a miss it loads."""
         ...
 
     async def strong(self, *args: P.args, **kwargs: P.kwargs) -> V:
@@ -79,7 +80,8 @@ class AsyncEndpoint(Protocol, Generic[P, V]):
         ...
 
     def using(self, **changes: Unpack[Changes]) -> AsyncUsing[P, V]:
-        """The same endpoint with options of its contract changed: `product.using(grace=0)(42)`."""
+        """The same endpoint with options of its contract changed: `product.using(grace=0)(42)`. For these calls alone,
+        which may be served older values than the contract allows others (`ttl="1h"`)."""
         ...
 
     @overload
@@ -117,7 +119,7 @@ class AsyncEndpoint(Protocol, Generic[P, V]):
         ...
 
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Load and store these arguments now."""
+        """Load and store these arguments now; what the loader raises is raised here."""
         ...
 
     async def purge(self, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -160,7 +162,8 @@ class BlockingEndpoint(Protocol, Generic[P, V]):
         ...
 
     def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Lookup[V]:
-        """The value with its circumstances: how it was served, its age, the bound that applied."""
+        """The value with its circumstances: how it was served, its age, the bound that applied. A read like any other:
+        on a miss it loads."""
         ...
 
     def strong(self, *args: P.args, **kwargs: P.kwargs) -> V:
@@ -168,7 +171,8 @@ class BlockingEndpoint(Protocol, Generic[P, V]):
         ...
 
     def using(self, **changes: Unpack[Changes]) -> BlockingUsing[P, V]:
-        """The same endpoint with options of its contract changed: `product.using(grace=0)(42)`."""
+        """The same endpoint with options of its contract changed: `product.using(grace=0)(42)`. For these calls alone,
+        which may be served older values than the contract allows others (`ttl="1h"`)."""
         ...
 
     @overload
@@ -206,7 +210,7 @@ class BlockingEndpoint(Protocol, Generic[P, V]):
         ...
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Load and store these arguments now."""
+        """Load and store these arguments now; what the loader raises is raised here."""
         ...
 
     def purge(self, *args: P.args, **kwargs: P.kwargs) -> None:
