@@ -118,8 +118,8 @@ def encode(envelope: Envelope, key: str, declared: Sequence[TagId], wire: Wire =
 def decode(data: bytes, key: str, declared: Sequence[TagId], wire: Wire = PLAIN) -> Envelope | Rejected:
     """The entry that `data`, found under `key`, holds for a call that declares `declared`; or why it is none.
 
-    Never raises. Beside `data` itself it allocates at most its value, once, decompressed: `wire.value_max_bytes`.
-    That the generations are current, and the load's start not in the future, is for the caller to judge.
+    Never raises. It allocates in proportion to `data`, and for a compressed value twice its stated size at most, which
+    `wire.value_max_bytes` bounds. That the generations are current, and the load's start not in the future, is for the caller to judge.
     """
     rejected = _refused(data, key, wire)
     if rejected is not None:
