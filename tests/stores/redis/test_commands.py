@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -250,10 +251,8 @@ def test_no_reply_breaks_the_reader(name: str, cluster: bool, replies: list[Any]
     """Replies of any number and shape give a result or a StoreReplyError, and no other exception."""
     exchange = BUILT[name](commands(cluster=cluster))
     for given_ in (replies, (replies * 9)[: len(exchange.commands)]):
-        try:
+        with suppress(StoreReplyError):
             exchange.read(given_)
-        except StoreReplyError as error:
-            assert str(error)
 
 
 @pytest.mark.parametrize("name", BUILT)

@@ -14,7 +14,8 @@
     n            the value
     4 or 17      checksum, or key id and MAC, of all before it and the key that it is stored under
 
-Numbers are big-endian, the checksum aside. For tags that follow from the call, of one server: 27 bytes, 40 signed, and 8 a tag.
+Numbers are big-endian, the checksum aside. For tags that follow from the call, of one server, it takes 27 bytes, 40
+when signed, and 8 a tag.
 
 Decoding takes any bytes. It judges them from the outside in: whose they are, of which format, how large, sealed by
 whom; only then what they say, and every length against what is there. To change the format: raise `FORMAT`. Processes
@@ -119,7 +120,8 @@ def decode(data: bytes, key: str, declared: Sequence[TagId], wire: Wire = PLAIN)
     """The entry that `data`, found under `key`, holds for a call that declares `declared`; or why it is none.
 
     Never raises. It allocates in proportion to `data`, and for a compressed value twice its stated size at most, which
-    `wire.value_max_bytes` bounds. That the generations are current, and the load's start not in the future, is for the caller to judge.
+    `wire.value_max_bytes` bounds. That the generations are current, and the load's start not in the future, is for the
+    caller to judge.
     """
     rejected = _refused(data, key, wire)
     if rejected is not None:
