@@ -78,7 +78,10 @@ class TestStamp:
         """In one round trip, every stamp goes before every look for a writer."""
         exchange = commands().stamp_then_writers(TAGS)
         assert [command[0] for command in exchange.commands] == ["SET", "SET", "MGET", "EXISTS", "EXISTS"]
-        assert exchange.read([None, None, [word(8), word(9)], 0, 1]) == ((8, 9), {CATEGORY})
+        assert exchange.read([None, None, [word(8), word(9)], 0, 1]) == (
+            (Generation(8), Generation(9)),
+            frozenset({CATEGORY}),
+        )
 
 
 def test_writers_are_asked_for_tag_by_tag() -> None:

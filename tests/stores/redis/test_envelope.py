@@ -232,6 +232,13 @@ class TestSize:
         assert found is Rejected.CORRUPT
         assert peak_bytes < 2 * claimed + len(data) + 50_000
 
+    def test_a_claim_beyond_the_bound_is_not_tried(self) -> None:
+        """A compressed value that states a size beyond the bound is too large, whatever it would turn out to be."""
+        body = bytearray(body_of(envelope(value=b"")))
+        body[3] |= 0x04
+        data = resealed(bytes(body) + pack(">I", 11) + deflated(b"short"))
+        assert decode(data, KEY, DECLARED, Wire(value_max_bytes=10)) is Rejected.TOO_LARGE
+
     @pytest.mark.parametrize(
         "payload",
         [

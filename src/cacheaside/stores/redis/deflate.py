@@ -8,9 +8,8 @@ from typing import Final
 __all__ = ["deflated", "inflated"]
 
 _RAW: Final = -zlib.MAX_WBITS
-_LEVEL: Final = (
-    1  # of a 4 KiB list of records, level 1 saves two thirds; level 6 takes three times as long for 5 % more
-)
+_LEVEL: Final = 1
+"""Of 4 KiB of records level 1 leaves 27 %. Level 6 takes twice its time and leaves 24 %."""
 
 
 def deflated(value: bytes) -> bytes:

@@ -92,7 +92,7 @@ def _packed_name(tag: TagId, key: str) -> bytes:
 
 
 def _namespace(key: str) -> bytes:
-    return key[: key.index(":") + 1].encode()
+    return (key.partition(":")[0] + ":").encode()
 
 
 def _digest(unnamed: Sequence[TagId]) -> int:
@@ -159,7 +159,7 @@ def _names(body: bytes, at: int, end: int, count: int, key: str) -> tuple[list[T
             return None
         start, at = at + 1, at + 1 + body[at]
         name = body[start:at]
-        if at > end or len(name) > _NAME_MAX_BYTES:
+        if at > end or not 0 < len(name) <= _NAME_MAX_BYTES:
             return None
         name = name[1:] if name.startswith(_ABSOLUTE) else namespace + name
         if _NAME.fullmatch(name) is None or b":" not in name:
