@@ -82,6 +82,10 @@ class Proxy:
         """Pass nothing on and close nothing, as when a cable is cut. New connections are accepted, and as silent."""
         self._set(directions, lambda weather: weather.hold())
 
+    def release(self, directions: Iterable[Direction] | Direction = BOTH) -> None:
+        """End a black hole: what was held back goes on. Other faults stay."""
+        self._set(directions, lambda weather: weather.release())
+
     def truncate(self, after_bytes: int, directions: Iterable[Direction] | Direction = TO_CLIENT) -> None:
         """Pass so many bytes on, over all connections together, then close the connection they ran out on."""
         self._set(directions, lambda weather: weather.cut_after(after_bytes))
@@ -196,6 +200,9 @@ class _Weather:
 
     def hold(self) -> None:
         self.passing.clear()
+
+    def release(self) -> None:
+        self.passing.set()
 
     def cut_after(self, count_bytes: int) -> None:
         self.left_bytes = count_bytes
