@@ -54,6 +54,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._closed = self._loop.create_future()
         self._limits = limits
+        self._unanswered_max = limits.unanswered_commands_max
+        self._unsent_bytes_max = limits.unsent_bytes_max
         self._now = now
         self.on_push = on_push
         self.on_lost = on_lost
@@ -86,16 +88,23 @@ class Connection(asyncio.Protocol):
         """
         if self.gone is not None:
             raise self.gone.again(maybe_sent=False)
-        pack = self._pack
-        packed = [pack(command) for command in commands]
-        count = len(packed)
-        size_bytes = sum(map(len, packed)) if count != 1 else len(packed[0])
-        self._check_room(count, size_bytes)
+        count = len(commands)
+        if count == 1:  # most calls, and nothing to join
+            packed = self._pack(commands[0])
+        else:
+            packed = b"".join(map(self._pack, commands))
+        size_bytes = len(packed)
+        if (
+            self._stuck_bytes
+            or self._unanswered + count > self._unanswered_max
+            or self._packed_bytes + size_bytes > self._unsent_bytes_max
+        ):
+            self._check_room(count, size_bytes)
         future: asyncio.Future[list[Any]] = self._loop.create_future()
         if not count:
             future.set_result([])
             return future
-        self._packed += packed
+        self._packed.append(packed)
         self._packed_bytes += size_bytes
         self._calls.append((future, count))
         self._unanswered += count
