@@ -27,6 +27,12 @@ async def away(call: Any) -> ConnectionAway:
     return raised.value
 
 
+async def until_settled(transport: AioTransport) -> None:
+    """Return once no attempt is under way: it may outlive the patience of the caller that began it."""
+    if (attempt := transport.link()._attempt) is not None:
+        await asyncio.wait([attempt])
+
+
 async def test_nothing_is_connected_before_the_first_call(server: Server, proxy: Proxy) -> None:
     """Making a transport connects to nothing; the callers of the first turn share one connection."""
     transport = AioTransport(ServerAddress(*proxy.address), limits=PATIENT)
@@ -89,6 +95,7 @@ async def test_only_one_caller_waits_for_a_server_that_failed(victim: Server, cl
             assert time.monotonic() - start < QUICK.deadline_s + SLACK_S
             reasons = [failure.reason for failure in failures]
             assert reasons == [Away.LATE] + [Away.BACKING_OFF] * 19, round_trip
+            await until_settled(transport)
         await asyncio.to_thread(victim.thaw)
 
 
@@ -128,9 +135,7 @@ async def test_a_slow_connection_is_made_behind(proxy: Proxy) -> None:
     )  # two round trips of 60 ms, each within the deadline
     first = await away(ask(transport, "PING"))
     assert (first.reason, first.maybe_sent) == (Away.LATE, False)
-    attempt = transport.link()._attempt
-    if attempt is not None:
-        await asyncio.wait([attempt])
+    await until_settled(transport)
     await asyncio.to_thread(proxy.heal)
     transport.link()._limits = PATIENT
     while True:
