@@ -291,7 +291,7 @@ class _Link:
             weather.left_bytes -= len(content)
         if cut:
             weather.left_bytes = None  # once: the next connection is whole
+        self._proxy.passed[direction] += len(content)
         writer.write(content)
         await writer.drain()
-        self._proxy.passed[direction] += len(content)
         return bool(content) and not cut
