@@ -1,0 +1,279 @@
+"""What each operation of the tier says to a server, and what it makes of the replies.
+
+Plain commands only: MGET, SET, DEL, EXISTS, SADD, SREM, PEXPIRE. All of one exchange go out together, in their order.
+On a cluster each goes to the node of its first argument's slot, and only the order within a slot holds; that is
+enough, since what must be in order concerns one tag, whose generation and writers share a slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from cacheaside.stores.redis.generations import RandomBytes, new_generations
+from cacheaside.stores.redis.names import generation_name, slot_of, writers_name
+from cacheaside.stores.redis.replies import (
+    Command,
+    StoreReplyError,
+    count_in,
+    done,
+    error_code,
+    generations_in,
+    values_in,
+    was_set,
+)
+from cacheaside.types import Generation, TagId
+
+__all__ = ["KEYS_MAX", "Commands", "Exchange", "Fetched", "Stored", "Wanted"]
+
+R = TypeVar("R")
+
+KEYS_MAX: Final = 256
+"""How many keys one MGET asks for, so that none keeps a server from its other clients for long."""
+_FULL: Final = "OOM"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange(Generic[R]):
+    """Commands to send together, in order, and what their replies mean.
+
+    resend: whether these commands may be sent a second time when no answer came. Where they may not, build the
+    exchange anew: each transmission of a generation needs its own, and a mark must not come after its release.
+    """
+
+    commands: tuple[Command, ...]
+    _read: Callable[[Sequence[Any]], R]
+    resend: bool
+
+    def read(self, replies: Sequence[Any]) -> R:
+        """The result, from one reply for each command, errors as exception objects. Raises `StoreReplyError`."""
+        if len(replies) != len(self.commands):
+            about: Command = self.commands[0] if self.commands else ("nothing",)
+            raise StoreReplyError(about, list(replies), f"an array of {len(self.commands)}")
+        return self._read(replies)
+
+
+class Wanted(NamedTuple):
+    """An entry's key, and the tags whose generations it is to be checked by."""
+
+    key: TagId
+    tags: Sequence[TagId]
+
+
+class Fetched(NamedTuple):
+    """What is stored under a key, in bytes, and the generation of each tag."""
+
+    entry: bytes | None
+    generations: tuple[Generation | None, ...]
+
+
+class Stored(NamedTuple):
+    """The generations read after storing; and how many entries a full server did not take, which harms nobody."""
+
+    generations: tuple[Generation | None, ...]
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Builds the exchanges of one cache.
+
+    random_bytes: `os.urandom`. generation_ms: how long a generation lives: longer than any entry stamped with it, since
+    its end costs the entry. It is not renewed by reading: a PEXPIRE would be announced to every process as a change.
+    cluster: keys of one MGET must share a slot. lengthen: PEXPIRE takes NX and GT (Redis 7, Valkey), so that no writer
+    shortens another's mark; without, all writers of a namespace must use one lifetime.
+    """
+
+    random_bytes: RandomBytes
+    generation_ms: int
+    cluster: bool = False
+    lengthen: bool = True
+
+    def stamp(self, tags: Sequence[TagId]) -> Exchange[tuple[Generation, ...]]:
+        """The generation of each tag, made where missing: SET NX, then MGET, whoever's it is."""
+        creations = self._creations(tags)
+        reading = self.generations(tags)
+
+        def read(replies: Sequence[Any]) -> tuple[Generation, ...]:
+            found = reading.read(replies[len(creations) :])
+            for command, reply, generation in zip(creations, replies, found, strict=False):
+                # A full server refuses to make one, and may still have one. Any other refusal says that this is not
+                # the server to ask: a replica's generations are not current.
+                if generation is None or error_code(reply) != _FULL:
+                    was_set(command, reply)
+            return tuple([_there(*one) for one in zip(creations, found, strict=True)])
+
+        return Exchange((*creations, *reading.commands), read, resend=False)
+
+    def _creations(self, tags: Sequence[TagId]) -> tuple[Command, ...]:
+        new = new_generations(len(tags), self.random_bytes)
+        return tuple([
+            ("SET", generation_name(tag), fresh, "NX", "PX", self.generation_ms)
+            for tag, fresh in zip(tags, new, strict=True)
+        ])  # fmt: skip
+
+    def writers(self, tags: Sequence[TagId]) -> Exchange[frozenset[TagId]]:
+        """Those of `tags` that a writer is under way for."""
+        commands: tuple[Command, ...] = tuple([("EXISTS", writers_name(tag)) for tag in tags])
+
+        def read(replies: Sequence[Any]) -> frozenset[TagId]:
+            standing = zip(tags, commands, replies, strict=True)
+            return frozenset([tag for tag, command, reply in standing if count_in(command, reply)])
+
+        return Exchange(commands, read, resend=True)
+
+    def stamp_then_writers(
+        self, tags: Sequence[TagId]
+    ) -> Exchange[tuple[tuple[Generation, ...], frozenset[TagId]]]:
+        """Both in one round trip. Writers first: a writer that comes in between is overlooked (`flow.fill`)."""
+        return _in_turn(self.stamp(tags), self.writers(tags))
+
+    def generations(self, tags: Sequence[TagId]) -> Exchange[tuple[Generation | None, ...]]:
+        """The generation of each tag; None where missing."""
+        names = [generation_name(tag) for tag in tags]
+        asking = self._mget(names)
+
+        def read(replies: Sequence[Any]) -> tuple[Generation | None, ...]:
+            values = asking.read(replies)
+            return generations_in([values[name] for name in names])
+
+        return Exchange(asking.commands, read, resend=True)
+
+    def fetch(self, wanted: Sequence[Wanted]) -> Exchange[list[Fetched]]:
+        """The entries stored under keys, and the generations of their tags, each key asked for once."""
+        names = [(want.key, [generation_name(tag) for tag in want.tags]) for want in wanted]
+        asking = self._mget([name for key, tags in names for name in (key, *tags)])
+
+        def read(replies: Sequence[Any]) -> list[Fetched]:
+            values = asking.read(replies)
+            return [
+                Fetched(values[key], generations_in([values[name] for name in tags])) for key, tags in names
+            ]
+
+        return Exchange(asking.commands, read, resend=True)
+
+    def store(
+        self, entries: Sequence[tuple[TagId, bytes, int]], recheck: Sequence[TagId]
+    ) -> Exchange[Stored]:
+        """Store each key's bytes for so many milliseconds, then read the generations of `recheck`.
+
+        Sent again, it stores the same under the same stamp: valid only while that is.
+        """
+        sets: tuple[Command, ...] = tuple(
+            [("SET", key, entry, "PX", ttl_ms) for key, entry, ttl_ms in entries]
+        )
+        reading = self.generations(recheck)
+
+        def read(replies: Sequence[Any]) -> Stored:
+            refused = 0
+            for command, reply in zip(sets, replies, strict=False):
+                if error_code(reply) == _FULL:
+                    refused += 1
+                else:
+                    done(command, reply)
+            return Stored(reading.read(replies[len(sets) :]), refused)
+
+        return Exchange((*sets, *reading.commands), read, resend=True)
+
+    def bump(self, tags: Sequence[TagId]) -> Exchange[None]:
+        """A new generation for each tag."""
+        new = new_generations(len(tags), self.random_bytes)
+        commands: tuple[Command, ...] = tuple([
+            ("SET", generation_name(tag), fresh, "PX", self.generation_ms)
+            for tag, fresh in zip(tags, new, strict=True)
+        ])  # fmt: skip
+
+        def read(replies: Sequence[Any]) -> None:
+            for command, reply in zip(commands, replies, strict=True):
+                done(command, reply)
+
+        return Exchange(commands, read, resend=False)
+
+    def enlist(self, tags: Sequence[TagId], writer: str, lifetime_ms: int) -> Exchange[None]:
+        """Add `writer` to the writers under way of each tag, for `lifetime_ms` at least."""
+        commands: list[Command] = []
+        for tag in tags:
+            name = writers_name(tag)
+            commands.append(("SADD", name, writer))
+            if self.lengthen:
+                # NX: a new set has no end yet, which GT takes for the latest of all.
+                commands += [("PEXPIRE", name, lifetime_ms, "NX"), ("PEXPIRE", name, lifetime_ms, "GT")]
+            else:
+                commands.append(("PEXPIRE", name, lifetime_ms))
+
+        def read(replies: Sequence[Any]) -> None:
+            for command, reply in zip(commands, replies, strict=True):
+                changed = count_in(command, reply)
+                # Without NX or GT, 0 means that the mark is gone already: evicted, and the writer not protected.
+                if command[0] == "PEXPIRE" and len(command) == 3 and not changed:
+                    raise StoreReplyError(command, reply, "1, for a mark just set")
+
+        # Not again: landing after the release, it would stop stores until it expires.
+        return Exchange(tuple(commands), read, resend=False)
+
+    def enlist_then_bump(self, tags: Sequence[TagId], writer: str, lifetime_ms: int) -> Exchange[None]:
+        """Both in one round trip. Bump first: a fill in between sees no writer, and keeps the old row (`flow.write`).
+
+        There is no such pair for the end of a bracket: a release sent along would take effect even when the server
+        refuses the bump.
+        """
+        both = _in_turn(self.enlist(tags, writer, lifetime_ms), self.bump(tags))
+        return Exchange(both.commands, lambda replies: both.read(replies)[1], both.resend)
+
+    def release(self, tags: Sequence[TagId], writer: str) -> Exchange[None]:
+        """Remove `writer`, and no other, from the writers under way of each tag."""
+        commands: tuple[Command, ...] = tuple([("SREM", writers_name(tag), writer) for tag in tags])
+        return Exchange(commands, _counts(commands), resend=True)
+
+    def remove(self, key: TagId) -> Exchange[None]:
+        """Delete what is stored under `key`."""
+        commands: tuple[Command, ...] = (("DEL", key),)
+        return Exchange(commands, _counts(commands), resend=True)
+
+    def _mget(self, names: Sequence[str]) -> Exchange[dict[str, bytes | None]]:
+        commands = tuple(self._mgets(list(dict.fromkeys(names))))
+
+        def read(replies: Sequence[Any]) -> dict[str, bytes | None]:
+            found: dict[str, bytes | None] = {}
+            for command, reply in zip(commands, replies, strict=True):
+                found.update(zip(command[1:], values_in(command, reply), strict=True))  # type: ignore[arg-type]
+            return found
+
+        return Exchange(commands, read, resend=True)
+
+    def _mgets(self, names: list[str]) -> Iterator[Command]:
+        groups = [names]
+        if self.cluster:
+            by_slot: dict[int, list[str]] = {}
+            for name in names:
+                by_slot.setdefault(slot_of(name), []).append(name)
+            groups = list(by_slot.values())
+        for group in groups:
+            for start in range(0, len(group), KEYS_MAX):
+                yield ("MGET", *group[start : start + KEYS_MAX])
+
+
+def _in_turn(first: Exchange[Any], second: Exchange[Any]) -> Exchange[Any]:
+    """One after the other, in one round trip; a refusal of the first is raised, whatever became of the second."""
+    size = len(first.commands)
+
+    def read(replies: Sequence[Any]) -> tuple[Any, Any]:
+        return first.read(replies[:size]), second.read(replies[size:])
+
+    return Exchange(first.commands + second.commands, read, first.resend and second.resend)
+
+
+def _counts(commands: tuple[Command, ...]) -> Callable[[Sequence[Any]], None]:
+    def read(replies: Sequence[Any]) -> None:
+        for command, reply in zip(commands, replies, strict=True):
+            count_in(command, reply)
+
+    return read
+
+
+def _there(command: Command, generation: Generation | None) -> Generation:
+    """Evicted as soon as it was made, or not made by this library."""
+    if generation is None:
+        raise StoreReplyError(command, None, "a generation of this library")
+    return generation

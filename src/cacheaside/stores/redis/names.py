@@ -1,0 +1,80 @@
+"""The names of keys on the server, and the cluster slots they live in.
+
+    shop:product:1~k3f9:i42                 an entry: its key, as logs and people know it
+    shop:!{shop:product:1~k3f9:i42}         the generation of a tag, here an entry's own
+    shop:!{shop:tag~products:i42}!          the writers under way for a tag: a set
+
+No key holds a brace or a `!` (`cacheaside.keys`), so none of these meet, and the braces hold the whole id: an entry,
+its own generation and its writers share a slot, hence a connection, where what is sent first takes effect first.
+
+All of a namespace begins with `shop:`, for one pattern in an access list; its generations and writers begin with
+`shop:!`, for one prefix to be told of, which no entry has: a fill is not announced.
+"""
+
+from __future__ import annotations
+
+from binascii import crc_hqx
+from typing import Final
+
+from cacheaside.keys.text import escaped
+from cacheaside.types import TagId
+
+__all__ = [
+    "SLOTS",
+    "changed_tag",
+    "changes_prefix",
+    "everything_pattern",
+    "generation_name",
+    "slot_of",
+    "writers_name",
+]
+
+SLOTS: Final = 16_384
+"""How many slots a cluster has."""
+
+
+def changes_prefix(namespace: str) -> str:
+    """What the names of all generations and writers of a namespace begin with, and no entry's."""
+    return f"{escaped(namespace)}:!"
+
+
+def everything_pattern(namespace: str) -> str:
+    """What matches every key of a namespace, for an access list or a scan."""
+    return f"{escaped(namespace)}:*"
+
+
+def generation_name(tag: TagId) -> str:
+    """Where the generation of a tag is kept, or of an entry's own tag, which is its key."""
+    return f"{tag[: tag.index(':')]}:!{{{tag}}}"
+
+
+def writers_name(tag: TagId) -> str:
+    """Where the writers under way for a tag are kept, in the same slot."""
+    return f"{tag[: tag.index(':')]}:!{{{tag}}}!"
+
+
+def changed_tag(name: bytes, prefix: bytes) -> TagId | None:
+    """The tag whose generation or writers are kept under `name`; None when it is no such name.
+
+    prefix: `changes_prefix` in bytes.
+    """
+    if not name.startswith(prefix + b"{"):
+        return None
+    tag = name[len(prefix) + 1 :].removesuffix(b"!")
+    if not tag.endswith(b"}") or not tag.startswith(prefix[:-1]) or not tag.isascii():
+        return None
+    return TagId(tag[:-1].decode("ascii"))
+
+
+def slot_of(name: str | bytes) -> int:
+    """The cluster slot of a name: CRC16 of it, or of what its first braces hold if that is not empty.
+
+    The Redis Cluster specification's algorithm; its CRC16 (XMODEM: polynomial 0x1021, from 0) is `binascii.crc_hqx`.
+    """
+    key = name.encode() if isinstance(name, str) else name
+    start = key.find(b"{")
+    if start >= 0:
+        end = key.find(b"}", start + 1)
+        if end > start + 1:
+            key = key[start + 1 : end]
+    return crc_hqx(key, 0) % SLOTS

@@ -1,0 +1,142 @@
+"""Names on the server, and their slots."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cacheaside.keys import arguments_key, tag_key
+from cacheaside.stores.redis.names import (
+    SLOTS,
+    changed_tag,
+    changes_prefix,
+    everything_pattern,
+    generation_name,
+    slot_of,
+    writers_name,
+)
+from cacheaside.types import TagId
+from tests.stores.redis.examples import KEY, PRODUCT
+
+keys = st.builds(
+    lambda namespace, name, part, of_tag: TagId(
+        tag_key(namespace, name, (part,))
+        if of_tag
+        else arguments_key(namespace, name, 1, "k3f9abcd", (part,))
+    ),
+    st.text(min_size=1, max_size=8),
+    st.text(min_size=1, max_size=8),
+    st.text(max_size=300),
+    st.booleans(),
+)
+
+
+def crc16(data: bytes) -> int:
+    """Bit by bit: polynomial 0x1021, from 0, neither reflected nor inverted."""
+    crc = 0
+    for byte in data:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1) ^ 0x1021 if crc & 0x8000 else crc << 1
+        crc &= 0xFFFF
+    return crc
+
+
+# CLUSTER KEYSLOT of a server, and the check value of the Redis Cluster specification (0x31C3).
+@pytest.mark.parametrize(
+    ("name", "slot"),
+    [
+        ("123456789", 0x31C3),
+        ("foo", 12_182),
+        ("somekey", 11_058),
+        ("foo{hash_tag}", 2_515),
+        ("", 0),
+    ],
+)
+def test_slots_are_those_of_the_specification(name: str, slot: int) -> None:
+    """Known names have their known slots."""
+    assert slot_of(name) == slot
+
+
+@given(st.binary(max_size=60))
+def test_slots_are_crc16(name: bytes) -> None:
+    """A name without braces has the slot of its CRC16."""
+    plain = name.replace(b"{", b"")
+    assert slot_of(plain) == crc16(plain) % SLOTS
+
+
+@pytest.mark.parametrize(
+    ("name", "hashed"),
+    [
+        ("{user1000}.following", "user1000"),
+        ("foo{{bar}}zap", "{bar"),
+        ("foo{bar}{zap}", "bar"),
+        ("foo{}{bar}", "foo{}{bar}"),
+        ("foo{bar", "foo{bar"),
+        ("foo}bar{", "foo}bar{"),
+    ],
+)
+def test_braces_choose_the_slot(name: str, hashed: str) -> None:
+    """Only what the first opening brace and the next closing one hold counts, unless that is nothing."""
+    assert slot_of(name) == crc16(hashed.encode()) % SLOTS
+
+
+@given(keys)
+def test_an_entry_its_generation_and_its_writers_share_a_slot(key: TagId) -> None:
+    """What belongs to one tag or entry is on one node, hence in order on one connection."""
+    assert slot_of(key) == slot_of(generation_name(key)) == slot_of(writers_name(key))
+
+
+@given(keys, keys)
+def test_names_do_not_meet(one: TagId, other: TagId) -> None:
+    """No two keys, generations or sets of writers share a name on the server."""
+    names = [name for key in {one, other} for name in (key, generation_name(key), writers_name(key))]
+    assert len(set(names)) == len(names)
+
+
+@given(keys)
+def test_a_change_names_its_tag(key: TagId) -> None:
+    """From the name that a server announces, the tag is found again; an entry's own name is no change."""
+    prefix = key[: key.index(":")].encode() + b":!"
+    assert changed_tag(generation_name(key).encode(), prefix) == key
+    assert changed_tag(writers_name(key).encode(), prefix) == key
+    assert changed_tag(key.encode(), prefix) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"",
+        b"shop:!",
+        b"shop:!{",
+        b"shop:!{}",
+        b"shop:!{shop:a",
+        b"shop:!{else:a}",
+        b"shop:!{shop:\xff}",
+        b"x",
+    ],
+)
+def test_what_is_no_change_names_no_tag(name: bytes) -> None:
+    """A name that another program made up under our prefix is not taken for a tag."""
+    assert changed_tag(name, b"shop:!") is None
+
+
+def test_the_names_on_the_server_have_not_changed() -> None:
+    """Processes of any version find each other's generations and writers."""
+    assert [generation_name(PRODUCT), writers_name(PRODUCT), generation_name(KEY)] == [
+        "shop:!{shop:tag~products:i42}",
+        "shop:!{shop:tag~products:i42}!",
+        "shop:!{shop:product:1~k3f9abcd:i42}",
+    ], (
+        "The names of generations or writers changed: an invalidation by an old process would not reach the entries of "
+        "a new one. They cannot change while KEY_FORMAT in cacheaside/keys/key.py stays; raise that first."
+    )
+
+
+def test_one_prefix_announces_and_one_pattern_allows() -> None:
+    """The prefix holds every change and no entry; the pattern holds everything of the namespace and of no other."""
+    assert changes_prefix("shop 1") == "shop%201:!"
+    assert everything_pattern("shop") == "shop:*"
+    assert generation_name(KEY).startswith(changes_prefix("shop"))
+    assert not KEY.startswith(changes_prefix("shop"))
