@@ -56,7 +56,7 @@ def declare(function: Any, d: Declaration, host: Host, names: Mapping[str, Any])
         d.name,
         d.contract,
         d.version,
-        tags_of(d.tags, where, parameters, host.tag_ids),
+        tags_of(d.tags, where, parameters, host.tag_ids, varied_names(vary, where)),
         value_tags_of(d.value_tags, where),
         varied_values(vary, where, parameters) if vary else None,
         d.max_tags,

@@ -208,8 +208,25 @@ def _current(variable: ContextVar[Any]) -> Callable[[Sequence[Any]], Any]:
     return current
 
 
+def _refuse_unkeyed(
+    tags: Callable[..., Any], where: str, parameters: Parameters, varied: Sequence[str]
+) -> None:
+    """Calls that differ only in what is not part of the key share an entry, which has the tags of one of them."""
+    known = {*parameters.in_key, *varied}
+    for name in asked_names(tags, "tags=", where):
+        if name in parameters.all_names and name not in known:
+            raise DeclarationError(
+                f"{where}: tags= asks for {name!r}, which is no part of the key: calls that differ in it share an "
+                f"entry, and only one of them would name its tags. Leave {name!r} in the key, or read it in vary=."
+            )
+
+
 def tags_of(
-    tags: Any, where: str, parameters: Parameters, tag_ids: Callable[[Any, str], object]
+    tags: Any,
+    where: str,
+    parameters: Parameters,
+    tag_ids: Callable[[Any, str], object],
+    varied: Sequence[str] = (),
 ) -> Callable[[Sequence[Any]], Sequence[Tag]] | None:
     """`tags=` as a function of a call's values; None without any. tag_ids: refuses what is no tag of this cache."""
     if isinstance(tags, TagFamily):
@@ -217,6 +234,7 @@ def tags_of(
             f"{where}: tags={tags!r} is a kind of tag; write tags=lambda id: [{tags.name}(id)]."
         )
     if callable(tags):
+        _refuse_unkeyed(tags, where, parameters, varied)
         return picker(tags, "tags=", where, parameters.all_names)
     several = isinstance(tags, Iterable) and not isinstance(tags, (str, bytes))
     fixed: Any = () if tags is None else tuple(tags) if several else tags

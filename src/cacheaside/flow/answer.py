@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import Any
 
 from cacheaside.flow.call import Call
@@ -11,7 +12,7 @@ from cacheaside.lookup import Forward, Lookup, Served, Tier
 from cacheaside.policy.freshness import Freshness
 from cacheaside.policy.verdict import SERVED
 
-__all__ = ["landed", "landed_meanwhile", "served"]
+__all__ = ["as_loaded", "landed", "landed_meanwhile", "served"]
 
 
 def served(
@@ -30,7 +31,7 @@ def served(
     tally.age_at_serve.record(age_s)
     if found.is_error:
         tally.remembered_errors += 1
-        raise found.value.with_traceback(None)
+        raise as_loaded(found.value, None, None)
     if how is Served.FRESH:
         tally.fresh += found.entry is None  # an entry of L1 counts its own hits
     elif how is Served.GRACE:
@@ -40,6 +41,14 @@ def served(
     value = call.endpoint.unpack(found.value)
     bound_s = _bound_s(call, found, how)
     return Lookup(value, how, None, Tier.L1, age_s, bound_s, refreshing=refreshing, source_error=delayed_by)
+
+
+def as_loaded(
+    error: BaseException, traceback: TracebackType | None, context: BaseException | None
+) -> BaseException:
+    """The loader's exception as it was raised there, for one more caller: without what other callers added to it."""
+    object.__setattr__(error, "__context__", context)  # an exception may be a frozen dataclass
+    return error.with_traceback(traceback)
 
 
 def landed_meanwhile(
@@ -66,7 +75,7 @@ def _bound_s(call: Call, found: Found, how: Served) -> float:
 def landed(call: Call, landing: Landing, forward: Forward, leads: bool, ports: Ports) -> Lookup[Any]:
     """A landing as the answer to one caller, or the loader's own exception."""
     if landing.error is not None:
-        raise landing.error.with_traceback(landing.traceback)
+        raise as_loaded(landing.error, landing.traceback, landing.context)
     if not leads:
         call.endpoint.tally.collapsed += 1
     value = call.endpoint.unpack(landing.value) if landing.packed else landing.value

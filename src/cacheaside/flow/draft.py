@@ -62,6 +62,8 @@ def draft_of(boarded: Boarded, result: Any, nested: Sequence[TagId]) -> Draft:
         remembered_s = next(
             (ttl for kind, ttl in call.terms.error_ttls_s if isinstance(result.error, kind)), None
         )
+        if remembered_s == 0:
+            remembered_s = None  # the first class that fits decides: this one is not to be remembered
         return Draft(boarded, None, None, result.error, remembered_s, tags)
     draft = Draft(boarded, result, None, None, None, tags)
     try:

@@ -173,7 +173,8 @@ def _land(this: _Fill, draft: Draft, moved_tags: frozenset[TagId] | None, ports:
     own = None if stamp is None else {tag: stamp[tag] for tag in draft.tags if tag in stamp}
     packed = draft.packed is not None
     traceback = None if draft.error is None else draft.error.__traceback__
-    landing = Landing(value, packed, draft.error, this.loaded_at, own, moved, not_stored, traceback)
+    context = None if draft.error is None else draft.error.__context__
+    landing = Landing(value, packed, draft.error, this.loaded_at, own, moved, not_stored, traceback, context)
     ports.flights.land(draft.boarded.flight, landing)
 
 

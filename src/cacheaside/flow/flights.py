@@ -46,6 +46,8 @@ class Landing(msgspec.Struct, frozen=True):
     not_stored: NotStored | None
     traceback: TracebackType | None = None
     """The error's own traceback: raising one instance for many callers would make it longer with each of them."""
+    context: BaseException | None = None
+    """What the loader was handling when it raised; what a caller handles when it is told is that caller's own."""
 
 
 class Flight:
@@ -126,6 +128,11 @@ class Flights:
         """Join the open flight of `key`, or lead a new one (True). A pinned flight needs no waiter to go on."""
         with self._lock:
             flight = self._open.get(key)
+            if flight is not None and not set(tags) <= set(flight.tags):
+                # It was stamped with fewer tags than this read depends on: an invalidation of the others, acknowledged
+                # before this read came, would have closed it, had it been known to concern it.
+                self._close(flight)
+                flight = None
             leads = flight is None
             if flight is None:
                 flight = self._open[key] = Flight(key, tags, self.moment())

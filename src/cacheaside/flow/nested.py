@@ -29,8 +29,9 @@ async def read_nested(call: Call, nest: Nest, ports: Ports) -> Lookup[Any]:
     held = None if call.terms.strong else await shown_valid(call, ports)
     if held is not None:
         record, now = held
-        nest.joined(dict(zip(record.tags, record.generations, strict=True)), record.loaded_at)
-        return served(call, Found.of(record), Freshness.FRESH, now)
+        if now - record.loaded_at < nest.ttl_s:
+            nest.joined(dict(zip(record.tags, record.generations, strict=True)), record.loaded_at)
+            return served(call, Found.of(record), Freshness.FRESH, now)
     return await load_nested(call, nest, ports)
 
 

@@ -168,6 +168,10 @@ class Loaded(msgspec.Struct, frozen=True):
 class Nest(Protocol):
     """An outer load, as the reads inside it see it: what they read becomes part of the outer entry's stamp."""
 
+    @property
+    def ttl_s(self) -> float:
+        """The smallest ttl of the loads around: what is that old would make their values older than they may be."""
+
     def joined(self, stamp: dict[TagId, Generation], loaded_at: float) -> None: ...
 
     def unvouched(self) -> None: ...

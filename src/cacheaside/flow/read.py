@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from cacheaside.errors import SourceError
-from cacheaside.flow.answer import landed, landed_meanwhile, served
+from cacheaside.flow.answer import as_loaded, landed, landed_meanwhile, served
 from cacheaside.flow.call import Call
 from cacheaside.flow.fill import Boarded
 from cacheaside.flow.flights import answers
@@ -123,7 +123,7 @@ async def reload(call: Call, ports: Ports) -> None:
     landing = await alone(call, ports)
     if landing.error is not None:
         call.endpoint.tally.refreshes_failed += 1
-        raise landing.error.with_traceback(landing.traceback)
+        raise as_loaded(landing.error, landing.traceback, landing.context)
 
 
 def _refresh_behind(call: Call, ports: Ports) -> tuple[bool, str | None]:

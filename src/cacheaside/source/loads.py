@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import suppress
 from contextvars import Token
 from threading import Event
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from cacheaside.errors import LoadTimeout, Overloaded, UsageError
 from cacheaside.flow.call import Call
@@ -16,9 +16,6 @@ from cacheaside.flow.ports import Failure, Loaded
 from cacheaside.source.footing import Footing, footing
 from cacheaside.source.nest import OpenNest, current, scope
 from cacheaside.source.source import Source
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
 
 __all__ = ["AsyncLoads", "BlockingLoads", "Loadable"]
 
@@ -110,7 +107,8 @@ class _Loads:
 
     def _open(self, endpoint: Loadable, calls: Sequence[Call]) -> tuple[OpenNest, Token[OpenNest | None]]:
         keys = frozenset(call.key for call in calls)
-        nest = OpenNest(endpoint.source, current(), self._home, endpoint.name, keys)
+        ttl_s = min(call.terms.ttl_s for call in calls)
+        nest = OpenNest(endpoint.source, current(), self._home, endpoint.name, keys, ttl_s)
         _refuse_circle(nest)
         if nest.outer is not None:
             nest.outer.inside[nest] = None
@@ -123,6 +121,13 @@ class _Loads:
         # A coroutine that the garbage collector closes runs in a context that is not its own.
         with suppress(ValueError):
             scope.reset(token)
+
+
+def _suppressed(endpoint: Loadable) -> UsageError:
+    return UsageError(
+        f"{endpoint.name}: the resource of source {endpoint.source.name!r} suppressed the loader's exception when it "
+        "was closed, so there is neither a value nor an error. Return a context manager that lets exceptions pass."
+    )
 
 
 def _loaded(results: Sequence[Any], nest: OpenNest) -> Loaded:
@@ -138,8 +143,11 @@ class AsyncLoads(_Loads):
         nest, token = self._open(endpoint, calls)
         try:
             async with asyncio.timeout(endpoint.source.timeout_s) as deadline:
-                async with _turn(endpoint, nest):
+                turn = await _turn(endpoint, nest)
+                try:
                     results = await self._call(endpoint, calls)
+                finally:
+                    turn.leave()
         except _ENDS:
             raise
         except BaseException as error:  # noqa: BLE001 - on a task of its own nobody would see even a `pytest.fail`
@@ -156,8 +164,10 @@ class AsyncLoads(_Loads):
         if hasattr(manager, "__aenter__"):
             async with manager as resource:
                 return await self._results(endpoint, resource, calls)
+            raise _suppressed(endpoint)
         with manager as resource:
             return await self._results(endpoint, resource, calls)
+        raise _suppressed(endpoint)
 
     async def _results(self, endpoint: Loadable, resource: Any, calls: Sequence[Call]) -> Sequence[Any]:
         if len(calls) == 1 or endpoint.batch_loader is None:
@@ -172,8 +182,11 @@ class BlockingLoads(_Loads):
         endpoint = cast(Loadable, calls[0].endpoint)
         nest, token = self._open(endpoint, calls)
         try:
-            with _blocking_turn(endpoint, nest):
+            turn = _blocking_turn(endpoint, nest)
+            try:
                 results = self._call(endpoint, calls)
+            finally:
+                turn.leave()
         except Exception as error:  # noqa: BLE001 - told to all who wait, with what had been read before it
             results = [Failure(error)] * len(calls)
         finally:
@@ -191,6 +204,7 @@ class BlockingLoads(_Loads):
             )
         with manager as resource:
             return self._results(endpoint, resource, calls)
+        raise _suppressed(endpoint)
 
     def _results(self, endpoint: Loadable, resource: Any, calls: Sequence[Call]) -> Sequence[Any]:
         if len(calls) == 1 or endpoint.batch_loader is None:
@@ -209,8 +223,9 @@ def _footing(
     return found
 
 
-@asynccontextmanager
-async def _turn(endpoint: Loadable, nest: OpenNest) -> AsyncIterator[None]:
+async def _turn(endpoint: Loadable, nest: OpenNest) -> Footing:
+    """What the load stands on, once granted; the caller leaves it. No generator-made context manager: those write to
+    the loader's own exception, which may not allow it."""
     loop = asyncio.get_running_loop()
     its_loop = weakref.ref(loop)
     granted = loop.create_future()
@@ -235,14 +250,15 @@ async def _turn(endpoint: Loadable, nest: OpenNest) -> AsyncIterator[None]:
     try:
         if not found.turn.granted:
             await granted
-        nest.footing = found
-        yield
-    finally:
+    except BaseException:
         found.leave()
+        raise
+    nest.footing = found
+    return found
 
 
-@contextmanager
-def _blocking_turn(endpoint: Loadable, nest: OpenNest) -> Iterator[None]:
+def _blocking_turn(endpoint: Loadable, nest: OpenNest) -> Footing:
+    """As `_turn`, on a thread."""
     granted = Event()
 
     def wake() -> bool:
@@ -253,7 +269,8 @@ def _blocking_turn(endpoint: Loadable, nest: OpenNest) -> Iterator[None]:
     try:
         if not found.turn.granted and not granted.wait(endpoint.source.timeout_s):
             raise _timed_out(endpoint, nest)
-        nest.footing = found
-        yield
-    finally:
+    except BaseException:
         found.leave()
+        raise
+    nest.footing = found
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextvars import ContextVar
 from threading import RLock
@@ -21,7 +22,8 @@ class OpenNest:
     """
 
     __slots__ = (
-        "_lock", "closed", "footing", "home", "inside", "keys", "name", "oldest", "outer", "source", "stamp", "vouched",
+        "_lock", "closed", "footing", "home", "inside", "keys", "name", "oldest", "outer", "source", "stamp",
+        "ttl_s", "vouched",
     )  # fmt: skip
 
     def __init__(
@@ -31,11 +33,13 @@ class OpenNest:
         home: object = None,
         name: str = "",
         keys: frozenset[TagId] = frozenset(),
+        ttl_s: float = math.inf,
     ) -> None:
         self._lock = RLock()
         self.source = source
         self.name = name
         self.keys = keys
+        self.ttl_s: float = ttl_s if outer is None else min(ttl_s, outer.ttl_s)
         self.inside: dict[OpenNest, None] = {}
         self.outer = outer
         self.home = home

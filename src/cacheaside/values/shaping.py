@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from cacheaside.values.models import is_model, model_schema
 from cacheaside.values.refusals import refused, unsupported, why_class_refused
 from cacheaside.values.shape import Kind, Part, Shape
 
-__all__ = ["annotation_text", "shape_of", "undecodable"]
+__all__ = ["annotation_text", "caches_on_itself", "shape_of", "undecodable"]
 
 _ATOMS = frozenset({
     "NoneType", "BoolType", "IntType", "FloatType", "StrType", "BytesType", "DateTimeType", "DateType", "TimeType",
@@ -190,8 +191,15 @@ class _Shaping:
         return _error(self._endpoint, self._annotation, reason)
 
 
+def caches_on_itself(cls: type) -> bool:
+    """Whether a cached_property keeps what it computes on the instance, for everybody who shares it to change."""
+    return any(isinstance(known, cached_property) for kind in cls.__mro__ for known in vars(kind).values())
+
+
 def is_frozen_record(cls: Any) -> bool:
     """Whether instances of `cls` refuse to be changed; their fields are looked at on their own."""
+    if caches_on_itself(cls):
+        return False
     config = getattr(cls, "__struct_config__", None)
     if config is not None:
         return bool(config.frozen)

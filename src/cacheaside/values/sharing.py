@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from cacheaside.values.shape import Kind, Shape, reachable
+from cacheaside.values.shaping import caches_on_itself
 
 __all__ = ["Copier", "Sharing", "sharing_of"]
 
@@ -70,7 +71,7 @@ def _copier(shape: Shape) -> tuple[type, Copier] | None:
     if builtin is not None:
         return builtin
     cls = shape.cls
-    if cls is None:
+    if cls is None or caches_on_itself(cls):
         return None
     if issubclass(cls, msgspec.Struct):
         copy: Copier = msgspec.Struct.__copy__  # type: ignore[attr-defined]

@@ -11,6 +11,17 @@ from cacheaside.types import TagId
 __all__ = ["TagIndex"]
 
 
+class _Several(set[Entry]):
+    """The entries of a tag that has more than one, and the tag: looking it up in a member could take long, since a set
+    that has shrunk is searched through all its former room."""
+
+    __slots__ = ("tag",)
+
+    def __init__(self, tag: TagId, entries: Iterable[Entry]) -> None:
+        super().__init__(entries)
+        self.tag = tag
+
+
 class TagIndex:
     """The reverse index of L1. A tag with one entry costs one slot; a set is made for the second.
 
@@ -20,7 +31,7 @@ class TagIndex:
     __slots__ = ("_entries",)
 
     def __init__(self) -> None:
-        self._entries: dict[TagId, Entry | set[Entry]] = {}
+        self._entries: dict[TagId, Entry | _Several] = {}
 
     def shared(self, tags: Iterable[TagId]) -> tuple[TagId, ...]:
         """`tags`, each as the very string that entries indexed already hold, so that equal ones take room once."""
@@ -30,8 +41,9 @@ class TagIndex:
         held = self._entries.get(tag)
         if held is None:
             return tag
-        entry = next(iter(held)) if isinstance(held, set) else held
-        return next((own for own in cast(tuple[TagId, ...], entry.tags) if own == tag), tag)
+        if isinstance(held, _Several):
+            return held.tag
+        return next((own for own in cast(tuple[TagId, ...], held.tags) if own == tag), tag)
 
     def add(self, entry: Entry) -> None:
         """Index `entry` under each of its tags."""
@@ -39,10 +51,10 @@ class TagIndex:
             held = self._entries.get(tag)
             if held is None:
                 self._entries[tag] = entry
-            elif isinstance(held, set):
+            elif isinstance(held, _Several):
                 held.add(entry)
             elif held is not entry:
-                self._entries[tag] = {held, entry}
+                self._entries[tag] = _Several(tag, (held, entry))
 
     def remove(self, entry: Entry) -> None:
         """Forget `entry`; one that is not indexed is left alone."""
@@ -50,7 +62,7 @@ class TagIndex:
             held = self._entries.get(tag)
             if held is entry:
                 del self._entries[tag]
-            elif isinstance(held, set):
+            elif isinstance(held, _Several):
                 held.discard(entry)
                 if not held:
                     del self._entries[tag]
@@ -60,7 +72,7 @@ class TagIndex:
         held = self._entries.get(tag)
         if held is None:
             return ()
-        return tuple(held) if isinstance(held, set) else (held,)
+        return tuple(held) if isinstance(held, _Several) else (held,)
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -138,9 +138,13 @@ class L1:
         table = self.table_of(call)
         with self.lock:
             entry = table.entries.get(call.slot)
-            if entry is not None and entry is found.entry and entry.until >= 0:
+            if entry is None or entry is not found.entry:
+                return
+            until = self._until(table, entry, self._clock.now(), table.tally.fill.mean_s)
+            # Looked at last: a signal handler may have invalidated it meanwhile, on this very thread.
+            if entry.until >= 0:
                 entry.hits += 1
-                entry.until = self._until(table, entry, self._clock.now(), table.tally.fill.mean_s)
+                entry.until = until
 
     def early(self, call: Call, found: Found, now: float) -> bool:
         """Whether a fresh entry is due to be refreshed early."""

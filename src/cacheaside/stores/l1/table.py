@@ -75,7 +75,8 @@ class Table:
         """What an entry holds for `record`."""
         if record.is_error:
             assert isinstance(record.held, BaseException)
-            return Remembered(record.held, record.ttl_s)
+            # Its frames hold the loader's locals, its session among them: they end with those who waited for the load.
+            return Remembered(record.held.with_traceback(None), record.ttl_s)
         return record.held
 
     def went(self, slot: Hashable, why: Forward) -> None:
