@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cacheaside import Cache, Contract, DeclarationError, UsageError
+from cacheaside.testing import disabled
 
 
 @pytest.fixture
@@ -195,3 +196,24 @@ def test_a_resource_that_swallows_the_loaders_exception_is_named(cache: Cache) -
 
     with pytest.raises(UsageError, match="source 'db' suppressed"):
         e(1)
+
+
+def test_a_timeout_that_no_thread_can_wait_is_refused(cache: Cache) -> None:
+    """It would end the first load that has to queue with an OverflowError."""
+    with pytest.raises(DeclarationError, match="longer than a thread can wait"):
+        cache.source("db", open=contextlib.nullcontext, timeout="1000000d")
+
+
+async def test_a_disabled_block_leaves_a_disabled_cache_as_it_was(cache: Cache) -> None:
+    """The kill switch that shares loads goes on sharing them after a test's block without a cache."""
+
+    @cache.read("e", Contract("60s"))
+    async def e(key: int) -> int:
+        await asyncio.sleep(0)
+        return key
+
+    cache.disable()
+    with disabled(cache):
+        await asyncio.gather(e(1), e(1))
+    await asyncio.gather(e(1), e(1))
+    assert cache.stats().endpoints["e"].loads == 3

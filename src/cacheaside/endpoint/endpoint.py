@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -183,7 +183,3 @@ class Endpoint:
         if self.batch_loader is not None:
             raise DeclarationError(f"{self.name} has a batch loader already; it takes one.")
         self.batch_loader = batch_results(self, function, is_async=is_async)
-
-    def settings(self) -> Mapping[str, Any]:
-        """What was declared, for reports."""
-        return {"version": self.declared.version, "source": self.source.name, "terms": self.terms}

@@ -11,7 +11,7 @@ from cacheaside.flow.flights import Flight, Landing
 from cacheaside.flow.ports import Found, Ports
 from cacheaside.policy.freshness import Freshness, judge
 
-__all__ = ["alone", "board", "lead"]
+__all__ = ["alone", "board", "lead", "never_landed"]
 
 
 def board(call: Call, ports: Ports) -> tuple[Flight, bool, Found | None]:
@@ -51,9 +51,15 @@ async def alone(call: Call, ports: Ports) -> Landing:
     await lead([Boarded(call, flight)], ports)
     landing = await ports.crew.wait(flight)
     if landing is None:
-        raise SourceError(
-            f"{call.key}: its load was cancelled before it had a result.",
-            endpoint=call.endpoint.name,
-            source="",
-        )
+        raise never_landed(call, 1)
     return landing
+
+
+def never_landed(call: Call, loads: int) -> SourceError:
+    """The error of a read whose loads, that many, ended with neither a value nor an error."""
+    times = "once" if loads == 1 else f"{loads} times"
+    return SourceError(
+        f"{call.key}: its load was cancelled {times} before it had a result.",
+        endpoint=call.endpoint.name,
+        source="",
+    )

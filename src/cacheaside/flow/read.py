@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cacheaside.errors import SourceError
 from cacheaside.flow.answer import as_loaded, landed, landed_meanwhile, served
 from cacheaside.flow.call import Call
 from cacheaside.flow.fill import Boarded
 from cacheaside.flow.flights import answers
-from cacheaside.flow.lead import alone, board, lead
+from cacheaside.flow.lead import alone, board, lead, never_landed
 from cacheaside.flow.nested import load_nested, read_nested
 from cacheaside.flow.ports import Found, Ports
 from cacheaside.flow.valid import shown_valid
@@ -96,11 +95,7 @@ async def start_over(
             tally.abandoned += not flight.withdrawn
             abandoned += not flight.withdrawn
             if abandoned == _ABANDONED_MAX:
-                raise SourceError(
-                    f"{call.key}: its load was cancelled {abandoned} times before it had a result.",
-                    endpoint=call.endpoint.name,
-                    source="",
-                )
+                raise never_landed(call, abandoned)
         elif answers(flight, landing, arrived):
             return landed(call, landing, forward, leads, ports)
         again = True

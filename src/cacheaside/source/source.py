@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from threading import TIMEOUT_MAX
 from typing import Any, Final, Generic, TypeVar
 
 from cacheaside.durations import Duration, seconds
@@ -42,6 +43,10 @@ class Source(Generic[R]):
         self.timeout_s = seconds(timeout, name="timeout")
         if not self.timeout_s:
             raise DeclarationError(f"source {name!r}: timeout must be above zero.")
+        if self.timeout_s > TIMEOUT_MAX:
+            raise DeclarationError(
+                f"source {name!r}: timeout is longer than a thread can wait ({TIMEOUT_MAX:.0f} s)."
+            )
         self.limit = Limit(limit, limit * QUEUE_PER_SLOT)
 
     def __repr__(self) -> str:

@@ -18,11 +18,13 @@ def disabled(cache: Cache) -> Iterator[None]:
     For tests of the code around a cache that do not care about it, and to show that the code is right without one.
     What was held before is there again after, as far as it was not invalidated meanwhile.
     """
-    was_enabled = cache.enabled
+    host = host_of(cache)
+    was_enabled, shared_loads = cache.enabled, host.shares_loads
     cache.disable(share_loads=False)
     try:
         yield
     finally:
+        host.shares_loads = shared_loads
         if was_enabled:
             cache.enable()
 
