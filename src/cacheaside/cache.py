@@ -23,7 +23,6 @@ from cacheaside.flow import write as writing
 from cacheaside.observe.stats import CacheStats, endpoint_stats
 from cacheaside.runtime.blocking import run_blocking
 from cacheaside.source.source import Source
-from cacheaside.stores.l1.gate import Gate
 from cacheaside.tags import Home, Tag, TagFamily
 
 __all__ = ["Blocking", "Cache"]
@@ -294,13 +293,13 @@ class Cache:
         """
         self._host.shares_loads = share_loads
         self._host.enabled = False
-        self._host.gate.until = 0.0
+        self._host.gate.switch(on=False)
         log.info("cache %s: disabled: every read goes to its source", self.namespace)
 
     def enable(self) -> None:
         """Serve again. What was held meanwhile may have missed no invalidation: those are heard while disabled."""
         self._host.enabled = True
-        self._host.gate.until = Gate.OPEN
+        self._host.gate.switch(on=True)
         log.info("cache %s: enabled", self.namespace)
 
     def clear(self) -> None:
