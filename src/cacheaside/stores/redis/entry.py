@@ -14,7 +14,7 @@ from zlib import crc32
 from cacheaside.errors import ValueEncodingError
 from cacheaside.flow.call import Call, Record, Standing
 from cacheaside.stores.redis.envelope import PLAIN, Envelope, Wire, decode
-from cacheaside.stores.redis.generations import GENERATION_BYTES, Identity
+from cacheaside.stores.redis.generations import GENERATION_BYTES, UNKNOWN_IDENTITY, Identity
 from cacheaside.stores.redis.rejected import Rejected
 from cacheaside.stores.redis.stamp import Stamp
 from cacheaside.types import Generation, TagId
@@ -91,7 +91,7 @@ def standing_of(stamp: Stamp, current: dict[TagId, Generation | None]) -> Standi
         now = current.get(tag)
         if now is None or now & _MASK != own:
             return Standing.OUTDATED
-        if now >> 64 != identity:
+        if now >> 64 not in (identity, UNKNOWN_IDENTITY):
             standing = Standing.UNCERTAIN
     return standing
 
