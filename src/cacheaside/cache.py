@@ -446,7 +446,9 @@ def _namespace(namespace: Any) -> str:
 
 def _entries(l1_entries: Any, least: int) -> int:
     if isinstance(l1_entries, bool) or not isinstance(l1_entries, int) or l1_entries < least:
-        raise DeclarationError(f"l1_entries={l1_entries!r} must be a whole number of entries, at least {least}.")
+        raise DeclarationError(
+            f"l1_entries={l1_entries!r} must be a whole number of entries, at least {least}."
+        )
     return l1_entries
 
 

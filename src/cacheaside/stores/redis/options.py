@@ -12,7 +12,7 @@ from cacheaside.stores.redis.fleet import Topology
 from cacheaside.stores.redis.seal import KeyRing
 from cacheaside.stores.redis.server import Limits
 from cacheaside.stores.redis.shared import OnFailover, Options
-from cacheaside.stores.redis.topology import ClusterTopology, SentinelTopology, Single
+from cacheaside.stores.redis.topology.single import Single
 from cacheaside.stores.redis.url import Kind, Target, parse_url
 
 __all__ = ["options_of"]
@@ -39,7 +39,9 @@ def options_of(
         raise DeclarationError(f"deadline={deadline!r} leaves a server no time to answer: 1 ms is the least.")
     unsynced_s = seconds(max_unsynced, name="max_unsynced")
     if unsynced_s < UNSYNCED_MIN_S:
-        raise DeclarationError(f"max_unsynced={max_unsynced!r} is too short to listen by: 100 ms is the least.")
+        raise DeclarationError(
+            f"max_unsynced={max_unsynced!r} is too short to listen by: 100 ms is the least."
+        )
     if on_failover not in _FAILOVERS:
         raise DeclarationError(f"on_failover={on_failover!r} must be one of {', '.join(_FAILOVERS)}.")
     _check_replicas(wait_replicas, target)
@@ -83,9 +85,13 @@ def _topology(target: Target, limits: Limits) -> Topology:
         case Kind.SINGLE:
             return Single(target.addresses[0])
         case Kind.SENTINEL:
+            from cacheaside.stores.redis.topology import SentinelTopology
+
             assert target.service is not None
             return SentinelTopology(
                 target.addresses, target.service, login=target.login, sentinel_login=target.sentinel_login
             )
         case Kind.CLUSTER:
+            from cacheaside.stores.redis.topology import ClusterTopology
+
             return ClusterTopology(target.addresses, login=target.login)

@@ -20,7 +20,7 @@ from cacheaside.stores.redis.commands import Commands
 from cacheaside.stores.redis.counts import Counts
 from cacheaside.stores.redis.envelope import PLAIN, Wire
 from cacheaside.stores.redis.fleet import Fleet, Topology
-from cacheaside.stores.redis.heard import AioHeard, BlockingHeard
+from cacheaside.stores.redis.heard import AioHeard, BlockingHeard, waker
 from cacheaside.stores.redis.keeper import Keeper
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.stores.redis.routing_aio import AioFleet
@@ -134,13 +134,7 @@ class Shared:
         self.keeper.watch_from(loop)
         tried = loop.create_future()
 
-        def wake() -> None:
-            try:
-                loop.call_soon_threadsafe(lambda: tried.done() or tried.set_result(None))
-            except RuntimeError:
-                return  # the loop is closed
-
-        if self.keeper.when_tried(wake):
+        if self.keeper.when_tried(waker(loop, tried)):
             await asyncio.wait([tried], timeout=self.options.limits.deadline_s)
 
     async def _ready_blocking(self) -> None:

@@ -20,7 +20,7 @@ from cacheaside.stores.redis.fleet import Transport
 from cacheaside.stores.redis.generations import RandomBytes, new_generations
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.stores.redis.rejected import Rejected
-from cacheaside.stores.redis.replies import StoreReplyError
+from cacheaside.stores.redis.replies import Command, StoreReplyError
 from cacheaside.stores.redis.servers import Servers
 from cacheaside.types import Generation, TagId
 
@@ -124,7 +124,8 @@ class RedisTier:
         named = dict.fromkeys(tag for one in open_ if one is not None for tag in one.named)
         missing = [tag for tag in named if tag not in current]
         if missing:
-            self._identify(missing, await self._say(self._commands.generations(missing)), current)
+            generations = await self._say(self._commands.generations(missing))
+            self._identify(missing, generations, current)
         return [
             None if one is None else self._record(call, one, current)
             for call, one in zip(calls, open_, strict=True)
@@ -186,9 +187,7 @@ class RedisTier:
         into: dict[TagId, Generation | None],
     ) -> None:
         for tag, generation in zip(tags, generations, strict=True):
-            into[tag] = (
-                None if generation is None else identified(generation, self._servers.identity_of(tag))
-            )
+            into[tag] = None if generation is None else identified(generation, self._servers.identity_of(tag))
 
     # -- filling -----------------------------------------------------------------------------------------------
 
@@ -221,7 +220,7 @@ class RedisTier:
     ) -> tuple[Generation | None, ...]:
         await self._be_ready()
         entries = [entry for call, record in records if (entry := self._entry(call, record)) is not None]
-        then = ()
+        then: tuple[Command, ...] = ()
         if lease is not None:
             held = self._clock.now() + _LEASE_MARGIN_S < lease.until
             then = self._commands.hand_back(lease.key, held=held)
