@@ -91,10 +91,10 @@ class Host:
         self.async_crew = AsyncCrew(self._async_flights)
         self.blocking_crew = BlockingCrew(self._blocking_flights)
         both = (self._async_flights, self._blocking_flights)
-        self._embedded = EmbeddedTier(self.l1, self.clock)
+        self._tier = EmbeddedTier(self.l1, self.clock)
         self.shared: Shared | None = None
-        tiers: tuple[Tier, Tier] = self._embedded, self._embedded
-        heard: tuple[Heard, Heard] = (EmbeddedHeard(self.l1, self._embedded, self.clock, both),) * 2
+        tiers: tuple[Tier, Tier] = self._tier, self._tier
+        heard: tuple[Heard, Heard] = (EmbeddedHeard(self.l1, self._tier, self.clock, both),) * 2
         if shared is not None:
             self.shared = Shared(
                 namespace,
@@ -189,7 +189,7 @@ class Host:
 
     def forget_writes(self) -> None:
         """Forget the writers under way, and what is owed. For tests: a commit of theirs would leave old values."""
-        self._embedded.clear()
+        self._tier.clear()
         if self.shared is not None:
             self.shared.owed.clear()
 

@@ -107,7 +107,7 @@ def test_an_older_load_does_not_replace_a_younger_one(cache: Cache, value: Any, 
     host = cache._host
     call = host.endpoints["value"].call((1,))
     value(1)
-    record, _ = run_blocking(host._tier.fetch(call))
+    record = run_blocking(host._tier.fetch(call))
     assert record is not None
     clock.at += 5
     value.refresh(1)
@@ -121,7 +121,7 @@ def test_what_changed_since_is_not_kept(cache: Cache, value: Any) -> None:
     host = cache._host
     call = host.endpoints["value"].call((1,))
     value(1)
-    record, _ = run_blocking(host._tier.fetch(call))
+    record = run_blocking(host._tier.fetch(call))
     assert record is not None
     since = host._heard.position()
     cache.blocking.invalidate(value.numbers(1))

@@ -1,1 +1,0 @@
-"""How the primaries are found."""
