@@ -220,6 +220,7 @@ class Commands:
                     refused += 1
                 else:
                     done(command, reply)
+            _counts(then)(replies[len(sets) : len(sets) + len(then)])
             return Stored(reading.read(replies[len(sets) + len(then) :]), refused)
 
         return Exchange((*sets, *then, *reading.commands), read, resend=True)

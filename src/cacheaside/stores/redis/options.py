@@ -12,7 +12,7 @@ from cacheaside.stores.redis.fleet import Topology
 from cacheaside.stores.redis.seal import KeyRing
 from cacheaside.stores.redis.server import Limits
 from cacheaside.stores.redis.shared import OnFailover, Options
-from cacheaside.stores.redis.topology.single import Single
+from cacheaside.stores.redis.topology import ClusterTopology, SentinelTopology, Single
 from cacheaside.stores.redis.url import Kind, Target, parse_url
 
 __all__ = ["options_of"]
@@ -85,13 +85,15 @@ def _topology(target: Target, limits: Limits) -> Topology:
         case Kind.SINGLE:
             return Single(target.addresses[0])
         case Kind.SENTINEL:
-            from cacheaside.stores.redis.topology import SentinelTopology
-
             assert target.service is not None
+            first = target.addresses[0]
             return SentinelTopology(
-                target.addresses, target.service, login=target.login, sentinel_login=target.sentinel_login
+                target.addresses,
+                target.service,
+                login=target.login,
+                sentinel_login=target.sentinel_login,
+                tls=first.tls,
+                tls_name=first.tls_name,
             )
         case Kind.CLUSTER:
-            from cacheaside.stores.redis.topology import ClusterTopology
-
             return ClusterTopology(target.addresses, login=target.login)
