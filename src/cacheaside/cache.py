@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import FrameType, TracebackType
@@ -22,6 +23,7 @@ from cacheaside.errors import DeclarationError
 from cacheaside.flow import write as writing
 from cacheaside.observe.stats import CacheStats, endpoint_stats
 from cacheaside.runtime.blocking import run_blocking
+from cacheaside.settings import Settings
 from cacheaside.source.source import Source
 from cacheaside.stores.redis.options import options_of
 from cacheaside.stores.redis.shared import OnFailover
@@ -113,6 +115,25 @@ class Cache:
         )
         self._inline = Inline(self._host)
         self.blocking = Blocking(self._host, self._inline)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ, /, **options: Any) -> Self:
+        """A cache as the environment says (`cacheaside.settings`: CACHEASIDE_URL and others); `options` are those of the
+        class, and count where the environment says nothing. A variable that cannot be used is a `DeclarationError`."""
+        said = Settings.from_environ(environ)
+        given: dict[str, Any] = {
+            "url": said.url,
+            "namespace": said.namespace,
+            "secrets": said.secrets or None,
+            "l1_entries": said.l1_entries,
+            "l1_bytes": said.l1_bytes,
+            "deadline": said.deadline_s,
+            "max_unsynced": said.max_unsynced_s,
+        }
+        made = cls(**options | {name: value for name, value in given.items() if value is not None})
+        if said.disabled:
+            made.disable()
+        return made
 
     @property
     def namespace(self) -> str:

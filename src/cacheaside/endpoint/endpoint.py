@@ -86,6 +86,7 @@ class Endpoint:
         self.tags_max = declared.tags_max
         self.parameters = parameters
         self.codec = codec
+        self.decode = codec.decode
         self.source = source
         self.loader = loader
         self.batch_loader: Callable[..., Any] | None = None

@@ -7,7 +7,7 @@ Most reads that come here are hits of a plain entry, and each of a hundred in on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
 from cacheaside.errors import ValueEncodingError
@@ -15,7 +15,7 @@ from cacheaside.flow.call import Call, Record
 from cacheaside.flow.ports import Position, TierAway
 from cacheaside.stores.redis.away import ConnectionAway
 from cacheaside.stores.redis.commands import KEYS_MAX, Fetched, Wanted
-from cacheaside.stores.redis.connection import Connection
+from cacheaside.stores.redis.connection import Command, Connection
 from cacheaside.stores.redis.entry import plain_opened
 from cacheaside.stores.redis.generations import GENERATION_BYTES
 from cacheaside.stores.redis.names import generation_prefix
@@ -43,7 +43,8 @@ class Quick(Protocol):
     quick_for_s: float
     """How long after the beginning of its load a value is surely fresh; 0 when it takes more to tell."""
 
-    def held_from(self, encoded: bytes) -> Any: ...
+    decode: Callable[[bytes], Any]
+    """`ValueEncodingError` for bytes that are no value of this endpoint."""
 
 
 class Direct(Protocol):
@@ -55,17 +56,29 @@ class Direct(Protocol):
 class _Batch:
     """What is asked for in one turn of a loop.
 
-    calls: for a record. quick: for a value. Each with the sorted tags that are asked for, and its future.
+    calls: for a record. quick: for a value. Each with the place of its key among `names`, and its future.
+    Implements `connection.Receiver`.
     """
 
-    __slots__ = ("calls", "known", "names", "quick", "since")
+    __slots__ = ("calls", "command", "known", "names", "quick", "since", "tier")
 
-    def __init__(self, known: Generation | None, since: Position) -> None:
+    def __init__(self, tier: AioTier, known: Generation | None, since: Position) -> None:
+        self.tier = tier
+        self.command: Command = ()
         self.calls: list[tuple[Call, list[TagId], int, asyncio.Future[Any]]] = []
         self.quick: list[tuple[Quick, TagId, int, asyncio.Future[Any], Sequence[TagId]]] = []
         self.names: list[str] = []
         self.known = known
         self.since = since
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, result: list[Any], /) -> None:
+        self.tier.arrived(self, result)
+
+    def set_exception(self, exception: ConnectionAway, /) -> None:
+        self.tier.away(self, exception)
 
 
 class AioTier(RedisTier):
@@ -97,7 +110,10 @@ class AioTier(RedisTier):
         it is valid and surely fresh; else `ELSE`. None: ask in the ordinary way."""
         if not self._servers.all_up or self._commands.cluster:
             return None
-        batch, loop = self._batch()
+        loop = asyncio.get_running_loop()
+        batch = self._batches.get(loop)
+        if batch is None:
+            batch, _ = self._batch()
         if batch.known is None:
             return None
         future: asyncio.Future[Any] = loop.create_future()
@@ -113,7 +129,7 @@ class AioTier(RedisTier):
         loop = asyncio.get_running_loop()
         batch = self._batches.get(loop)
         if batch is None:
-            batch = _Batch(self._hearing.everything(), self._hearing.position())
+            batch = _Batch(self, self._hearing.everything(), self._hearing.position())
             self._batches[loop] = batch
             loop.call_soon(self._send, loop)
         return batch, loop
@@ -125,22 +141,22 @@ class AioTier(RedisTier):
         names = batch.names
         if not names:
             return
-        commands = [("MGET", *names[at : at + KEYS_MAX]) for at in range(0, len(names), KEYS_MAX)]
         try:
             connection = self._direct.connection()
-            if connection is None:
-                # Not connected yet, on this loop: that may be waited for.
-                task = loop.create_task(self._connect_and_send(batch, commands))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            if connection is not None and len(names) <= KEYS_MAX:
+                batch.command = ("MGET", *names)
+                connection.send_now(batch.command, batch)
                 return
-            replies = connection.send(commands)
         except ConnectionAway as away:
             self._away(batch, away)
             return
-        replies.add_done_callback(lambda done: self._arrived(batch, commands, done))
+        # Not connected yet, on this loop, which may be waited for; or more than one command.
+        commands = [("MGET", *names[at : at + KEYS_MAX]) for at in range(0, len(names), KEYS_MAX)]
+        task = loop.create_task(self._ask(batch, commands))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _connect_and_send(self, batch: _Batch, commands: Sequence[Any]) -> None:
+    async def _ask(self, batch: _Batch, commands: Sequence[Any]) -> None:
         try:
             replies = await self._transport.execute(commands)
         except TierAway as away:
@@ -148,13 +164,13 @@ class AioTier(RedisTier):
         else:
             self._take(batch, commands, replies)
 
-    def _arrived(self, batch: _Batch, commands: Sequence[Any], done: asyncio.Future[list[Any]]) -> None:
-        if done.cancelled():
-            self._away(batch, TierAway("cancelled"))
-        elif (error := done.exception()) is not None:
-            self._away(batch, error)
-        else:
-            self._take(batch, commands, done.result())
+    def arrived(self, batch: _Batch, replies: Sequence[Any]) -> None:
+        """The one command of `batch` was answered."""
+        self._take(batch, (batch.command,), replies)
+
+    def away(self, batch: _Batch, error: ConnectionAway) -> None:
+        """It was not."""
+        self._away(batch, error)
 
     def _away(self, batch: _Batch, error: BaseException) -> None:
         self._counts.away += 1
@@ -213,7 +229,7 @@ class AioTier(RedisTier):
                     age_s = began_s - found[1] * 1e-6
                     if 0.0 <= age_s < endpoint.quick_for_s:
                         try:
-                            answer = endpoint.held_from(found[0])
+                            answer = endpoint.decode(found[0])
                         except ValueEncodingError:
                             answer = ELSE
                         else:

@@ -333,8 +333,7 @@ class Keeper:
             self._forget_ear(ear)
             state = self._state(ear)
             if state is not None:
-                state.is_up = False
-                state.why = ear.gone
+                self.servers.say(state, is_up=False, why=ear.gone)
             self._looks_again = True
             log.warning("cache %s: the shared tier is away: %s", self._namespace, ear.gone)
             if ear.gone.reason is not Away.LOST:
@@ -406,7 +405,9 @@ class Keeper:
             # What was kept here was vouched for by another history.
             self.hearing.heard(None)
         state.identity = identity
-        was_up, state.is_up, state.why = state.is_up, True, None
+        was_up = state.is_up
+        if not was_up:
+            self.servers.say(state, is_up=True)
         self.hearing.synced(ear.name, beat.reading.sent)
         if set_back_s:
             self.on_set_back(f"the clock of {ear.name} was set back by {set_back_s:.3g} s")
