@@ -101,9 +101,7 @@ class Keeper:
         self._beats_wanted = False
         self._waiting: list[Callable[[], None]] = []
         self._tried = False
-        self._wake_out, self._wake_in = socket.socketpair()
-        self._wake_out.setblocking(False)
-        self._wake_in.setblocking(False)
+        self._waker: _Waker | None = None
 
     # -- what users of the tier ask ----------------------------------------------------------------------------
 
@@ -114,8 +112,9 @@ class Keeper:
         with self._lock:
             if self._thread is None:
                 self._closing = False
+                waker = self._waker = _Waker()
                 thread = threading.Thread(
-                    target=_run, args=(weakref.ref(self),), name="cacheaside-keeper", daemon=True
+                    target=_run, args=(weakref.ref(self), waker), name="cacheaside-keeper", daemon=True
                 )
                 self._thread = thread
                 try:
@@ -123,6 +122,7 @@ class Keeper:
                 except RuntimeError:  # the interpreter is shutting down, or there are too many threads
                     self._thread = None
                     self._tried = True
+                    waker.close()
 
     @property
     def has_tried(self) -> bool:
@@ -178,8 +178,8 @@ class Keeper:
     def after_fork(self) -> None:
         """In the child: the thread stayed in the parent, and the connections are the parent's."""
         ears, watches = self._ears, list(self._watches.values())
-        self._wake_out.close()
-        self._wake_in.close()
+        if self._waker is not None:
+            self._waker.close()
         self._begin()
         for ear in ears.values():
             ear.close(inherited=True)
@@ -195,13 +195,16 @@ class Keeper:
         self._sync_selector(selector, watched)
         pause_s = self._due()
         ready = [key.data for key, _ in selector.select(pause_s)]
-        self._drain_wakes()
+        waker = self._waker
+        if waker is None:
+            return False
+        waker.drain()
         if self._closing:
             return False
         ears = [ear for ear in ready if ear is not None]
         if ears and self._loops_are_watching():
             # Only a wake-up ends this early: what arrives is the loops' to read, for so long.
-            selector_pause(self._wake_out, LOOPS_FIRST_S)
+            waker.pause(LOOPS_FIRST_S)
             ears = [ear for ear in ears if ear.gone is None and ear.is_readable()]
         with self._lock:
             for ear in ears:
@@ -366,13 +369,9 @@ class Keeper:
             return any(loop.is_running() for loop in list(self._watches))
 
     def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full: it will wake; closed: there is nobody to wake
-            self._wake_in.send(b"\0")
-
-    def _drain_wakes(self) -> None:
-        with contextlib.suppress(OSError):
-            while self._wake_out.recv(4096):
-                pass
+        waker = self._waker
+        if waker is not None:
+            waker.wake()
 
     # -- what ears tell ----------------------------------------------------------------------------------------
 
@@ -422,6 +421,37 @@ class Keeper:
                 self.servers.why = None
             self._say_tried()
             self._wake()
+
+
+class _Waker:
+    """What ends a wait of the thread early."""
+
+    def __init__(self) -> None:
+        self._out, self._in = socket.socketpair()
+        self._out.setblocking(False)
+        self._in.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._out.fileno()
+
+    def wake(self) -> None:
+        with contextlib.suppress(OSError):  # full: it will wake; closed: there is nobody to wake
+            self._in.send(b"\0")
+
+    def drain(self) -> None:
+        with contextlib.suppress(OSError):
+            while self._out.recv(4096):
+                pass
+
+    def pause(self, within_s: float) -> None:
+        """Wait for so long, or until woken."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._out, selectors.EVENT_READ)
+            selector.select(within_s)
+
+    def close(self) -> None:
+        self._out.close()
+        self._in.close()
 
 
 class _Watch:
@@ -509,7 +539,7 @@ class _Watch:
             self._descriptors.clear()
 
 
-def _run(reference: weakref.ref[Keeper]) -> None:
+def _run(reference: weakref.ref[Keeper], waker: _Waker) -> None:
     """The thread: holds its keeper only while it does something, so that a cache that nobody refers to can go."""
     keeper = reference()
     if keeper is None:
@@ -517,12 +547,13 @@ def _run(reference: weakref.ref[Keeper]) -> None:
     this = threading.current_thread()
     watched: dict[str, Ear] = {}
     with selectors.DefaultSelector() as selector:
-        selector.register(keeper._wake_out, selectors.EVENT_READ, None)  # noqa: SLF001
+        selector.register(waker, selectors.EVENT_READ, None)
         while keeper is not None and keeper._thread is this:  # noqa: SLF001
             if not keeper.turn(selector, watched):
                 break
             del keeper
             keeper = reference()
+    waker.close()
     for ear in watched.values():
         ear.close()
 
@@ -557,10 +588,3 @@ def _find(
             ear.close()
     else:
         keeper.found(fleet, ears, why)
-
-
-def selector_pause(waker: socket.socket, within_s: float) -> None:
-    """Wait for so long, or until woken."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(waker, selectors.EVENT_READ)
-        selector.select(within_s)
