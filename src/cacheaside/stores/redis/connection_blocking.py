@@ -216,6 +216,12 @@ class BlockingConnection:
 
     # -- the end -----------------------------------------------------------------------------------------------
 
+    def detach(self) -> socket.socket:
+        """Its socket, which is the caller's from now on. At rest: nothing is under way."""
+        with self._closing:
+            held, self._socket = self._held(), None
+            return held
+
     def interrupt(self) -> None:
         """End it under the thread that waits on it, which then gets a `ConnectionAway`, and closes it."""
         with self._closing:  # else its number might be another socket's by now

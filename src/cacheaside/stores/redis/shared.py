@@ -18,6 +18,7 @@ from cacheaside.flow.ports import Clock, TierAway
 from cacheaside.stores.redis.aio_tier import AioTier
 from cacheaside.stores.redis.commands import Commands
 from cacheaside.stores.redis.counts import Counts
+from cacheaside.stores.redis.ear import Start
 from cacheaside.stores.redis.envelope import PLAIN, Wire
 from cacheaside.stores.redis.fleet import Fleet, Topology
 from cacheaside.stores.redis.heard import AioHeard, BlockingHeard, waker
@@ -101,6 +102,7 @@ class Shared:
             max_unsynced_s=options.max_unsynced_s,
         )
         self.keeper.on_fleet = self._use
+        self.keeper.on_start = self._start
         self.keeper.on_set_back = self._forget_everything
         self.keeper.on_new_identity = self._new_identity
         self.keeper.on_turn = self._pay
@@ -151,6 +153,9 @@ class Shared:
         self.commands.cluster = fleet.is_cluster
         self._aio.use(fleet)
         self._blocking.use(fleet)
+
+    def _start(self, start: Start) -> None:
+        self.commands.lengthen = start.lengthens
 
     def _forget_everything(self, why: str) -> None:
         log.warning("cache %s: everything is forgotten, because %s", self.namespace, why)
