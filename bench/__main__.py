@@ -13,9 +13,13 @@ from typing import Any
 from bench import herd, hit, hit_ratio, leader, memory, miss, report, targets
 from bench.interleaved import Case, Plan, WrongAnswer, time_cases
 from bench.rows import EMPTY_LOOP, net_of
+from bench.shared import sections as shared
+from bench.shared.ours import SharedTierMissing
+from bench.shared.processes import RowFailed
 from bench.targets import Target
 
-SECTIONS = ("hit", "miss", "herd", "leader", "memory", "ratio")
+SECTIONS = ("hit", "miss", "herd", "leader", "memory", "ratio", *shared.NAMES)
+ROUNDS, ROUNDS_QUICK = 25, 7
 ENTRIES_LARGEST = 1_000_000
 
 
@@ -49,9 +53,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="fewer and shorter rounds, 50,000 entries: a first look"
     )
-    parser.add_argument("--rounds", type=int, help="rounds of the timed rows (default 25, quick 7)")
     parser.add_argument(
-        "--entries", type=int, help="entries of the memory rows (default 200,000, quick 50,000)"
+        "--rounds",
+        type=int,
+        help=f"rounds of the timed rows (default {ROUNDS}, quick {ROUNDS_QUICK}) and of {shared.HIT} "
+        f"(default {shared.ROUNDS}, quick {shared.ROUNDS_QUICK})",
+    )
+    parser.add_argument(
+        "--entries",
+        type=int,
+        help=f"entries of the memory rows (default 200,000, quick 50,000) and of {shared.BYTES} "
+        "(default 50,000, quick 3,000)",
     )
     parser.add_argument(
         "--seed", type=int, help="order of the timed rows in each round (default: a new one, printed)"
@@ -61,8 +73,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--check", action="store_true", help="exit with 1 when a target is not reached")
     options = parser.parse_args(arguments)
-    options.rounds = options.rounds or (7 if options.quick else 25)
-    options.entries = options.entries or (50_000 if options.quick else 200_000)
+    options.shared_rounds, options.shared_entries = options.rounds, options.entries
+    if options.rounds is None:
+        options.rounds = ROUNDS_QUICK if options.quick else ROUNDS
+        options.shared_rounds = shared.ROUNDS_QUICK if options.quick else shared.ROUNDS
+    if options.entries is None:
+        options.entries = 50_000 if options.quick else 200_000
+        options.shared_entries = 3_000 if options.quick else 50_000
     options.seed = random.randrange(10**6) if options.seed is None else options.seed
     if options.rounds < 1 or not 1_000 <= options.entries <= ENTRIES_LARGEST:
         parser.error(f"--rounds must be at least 1, --entries between 1,000 and {ENTRIES_LARGEST:,}")
@@ -88,6 +105,7 @@ def progress(line: str) -> None:
 
 def measure(options: argparse.Namespace) -> Findings:
     section_wanted, row_wanted = wants(options.only)
+    shared.check(section_wanted, row_wanted)
     found = Findings()
     timed_cases = [
         case
@@ -113,6 +131,7 @@ def measure(options: argparse.Namespace) -> Findings:
         progress("hit ratios beside an independent simulator")
         ratios = hit_ratio.rows(hit_ratio.PARTS[2:3] if options.quick else hit_ratio.PARTS)
         found.add("ratio", hit_ratio.text(ratios), ratios, targets.of_ratios(ratios))
+    shared.measure(section_wanted, row_wanted, progress, found.add, options)
     return found
 
 
@@ -128,6 +147,10 @@ def main(arguments: list[str]) -> int:
     except WrongAnswer as error:
         progress("")
         print(f"bench: a row gives a wrong answer, so nothing was timed: {error}", file=sys.stderr)
+        return 2
+    except (SharedTierMissing, RowFailed) as error:
+        progress("")
+        print(f"bench: {error}", file=sys.stderr)
         return 2
     progress("")
     if options.json:
