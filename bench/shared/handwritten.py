@@ -21,7 +21,7 @@ def place(url: str) -> dict[str, Any]:
     return {"host": parts.hostname, "port": parts.port}
 
 
-def _codec(load: Load) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+def _codec(load: Load) -> tuple[Callable[[Any], bytes], Callable[[Any], Any]]:
     kind = get_type_hints(load)["return"]
     return msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(kind).decode
 
@@ -51,10 +51,10 @@ def one_mget_a_tick(url: str, load: Load, ttl_s: float) -> Load:
 
     client = Redis(**place(url), max_connections=CONNECTIONS)
     encode, decode = _codec(load)
-    asked: list[tuple[str, asyncio.Future[bytes | None]]] = []
+    asked: list[tuple[str, asyncio.Future[Any]]] = []
     fetching: set[asyncio.Task[None]] = set()
 
-    async def fetch(batch: list[tuple[str, asyncio.Future[bytes | None]]]) -> None:
+    async def fetch(batch: list[tuple[str, asyncio.Future[Any]]]) -> None:
         try:
             packed = await client.mget([key for key, _ in batch])
         except Exception as error:  # noqa: BLE001  whatever it was, every caller gets it
@@ -77,7 +77,7 @@ def one_mget_a_tick(url: str, load: Load, ttl_s: float) -> Load:
         loop = asyncio.get_running_loop()
         if not asked:
             loop.call_soon(turn)
-        answer: asyncio.Future[bytes | None] = loop.create_future()
+        answer: asyncio.Future[Any] = loop.create_future()
         asked.append((key, answer))
         packed = await answer
         if packed is not None:

@@ -15,7 +15,7 @@ from typing import Any
 from bench.shared.handwritten import CONNECTIONS, Load, place
 
 Decorate = Callable[[str, Load, float], Any]
-"""URL of the server, loader, ttl in seconds; returns the loader, cached. Called inside the event loop that will use it."""
+"""URL of the server, loader, ttl in seconds; gives the loader, cached. Called in the event loop that will use it."""
 
 
 @dataclass(frozen=True, slots=True)
