@@ -103,10 +103,10 @@ def progress(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def measure(options: argparse.Namespace) -> Findings:
+def measure(options: argparse.Namespace, found: Findings) -> None:
+    """Measure what is wanted into `found`; what was measured before an error stays there."""
     section_wanted, row_wanted = wants(options.only)
     shared.check(section_wanted, row_wanted)
-    found = Findings()
     timed_cases = [
         case
         for section, cases in (("hit", hit.cases), ("miss", miss.cases))
@@ -132,7 +132,6 @@ def measure(options: argparse.Namespace) -> Findings:
         ratios = hit_ratio.rows(hit_ratio.PARTS[2:3] if options.quick else hit_ratio.PARTS)
         found.add("ratio", hit_ratio.text(ratios), ratios, targets.of_ratios(ratios))
     shared.measure(section_wanted, row_wanted, progress, found.add, options)
-    return found
 
 
 def _always(case: Case) -> bool:
@@ -142,30 +141,34 @@ def _always(case: Case) -> bool:
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
     before = report.machine()
+    found = Findings()
+    failed = ""
     try:
-        found = measure(options)
+        measure(options, found)
     except WrongAnswer as error:
-        progress("")
-        print(f"bench: a row gives a wrong answer, so nothing was timed: {error}", file=sys.stderr)
-        return 2
+        failed = f"a row gives a wrong answer, so its section was not timed: {error}"
     except (SharedTierMissing, RowFailed) as error:
-        progress("")
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+        failed = str(error)
     progress("")
+    show(options, before, found)
+    if failed:
+        print(f"bench: {failed}", file=sys.stderr)
+        return 2
+    return 1 if options.check and not all(target.reached for target in found.judged) else 0
+
+
+def show(options: argparse.Namespace, before: dict[str, Any], found: Findings) -> None:
+    """Print what was found, for people or as JSON."""
     if options.json:
         rows = {section: [report.plain(row) for row in rows] for section, rows in found.rows.items()}
         judged = [report.plain(target) for target in found.judged]
         run = {"seed": options.seed, "rounds": options.rounds, "entries": options.entries}
         print(json.dumps({"run": run, "machine": before, "rows": rows, "targets": judged}, indent=1))
-    else:
-        print(
-            f"{before['python']}, {before['system']}, {before['cores']} cores, load {before['load_average']}"
-        )
-        print(", ".join(f"{name} {number}" for name, number in before["versions"].items()))
-        print(f"seed {options.seed}, {options.rounds} rounds in random order\n")
-        print("\n\n".join([*found.texts, *([report.targets(found.judged)] if found.judged else [])]))
-    return 1 if options.check and not all(target.reached for target in found.judged) else 0
+        return
+    print(f"{before['python']}, {before['system']}, {before['cores']} cores, load {before['load_average']}")
+    print(", ".join(f"{name} {number}" for name, number in before["versions"].items()))
+    print(f"seed {options.seed}, {options.rounds} rounds in random order\n")
+    print("\n\n".join([*found.texts, *([report.targets(found.judged)] if found.judged else [])]))
 
 
 if __name__ == "__main__":

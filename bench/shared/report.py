@@ -112,7 +112,17 @@ def away(rows: Sequence[AwayRow]) -> str:
 
 def drops(rows: Sequence[DropRow]) -> str:
     return aligned(
-        ("invalidation to L1 drop", "busy", "p50 ms", "p99 ms", "worst ms", "seen", "missed", "stale"),
+        (
+            "invalidation to L1 drop",
+            "busy",
+            "p50 ms",
+            "p99 ms",
+            "worst ms",
+            "seen",
+            "missed",
+            "stale",
+            "unacknowledged",
+        ),
         [
             (
                 f"{row.name}, {row.load}",
@@ -123,6 +133,7 @@ def drops(rows: Sequence[DropRow]) -> str:
                 f"{row.invalidations * row.processes - row.missed:,}",
                 str(row.missed),
                 str(row.stale),
+                str(row.unacknowledged),
             )
             for row in rows
         ],

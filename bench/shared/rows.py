@@ -116,6 +116,8 @@ class DropRow:
     """The share of its time that a reading process was busy."""
     processes: int
     invalidations: int
+    """Those that were acknowledged."""
+    unacknowledged: int
     p50_s: float
     p99_s: float
     worst_s: float
