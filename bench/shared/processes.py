@@ -42,7 +42,8 @@ class Process:
             text=True,
         )
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
 
     def ask(self, do: str, **arguments: Any) -> None:
         assert self._child.stdin is not None
@@ -74,12 +75,15 @@ class Process:
     def close(self) -> None:
         """End it; one that hangs is killed."""
         assert self._child.stdin is not None
+        assert self._child.stdout is not None
         try:
             self._child.stdin.close()
             self._child.wait(ENDING_S_MAX)
         except (subprocess.TimeoutExpired, BrokenPipeError):
             self._child.kill()
             self._child.wait()
+        self._listening.join()
+        self._child.stdout.close()
         self._said.close()
 
     def __enter__(self) -> Self:
