@@ -7,6 +7,7 @@ CacheasideError
 ├── MissingFromBatch      the developer: a batch loader answered fewer keys than it was asked for
 ├── ValueEncodingError    the developer: a loaded value does not fit its endpoint's annotation
 ├── UsageError            the caller: the API was used where it cannot work (closed cache, wrong colour, wrong loop)
+├── Unacknowledged        the shared tier, or whoever runs it: it did not say that a write's tags are invalidated
 └── SourceError           the source, or whoever runs it
     ├── LoadTimeout       a load took longer than its source allows
     └── Overloaded        the source is at its limit; carries `retry_after_s`
@@ -18,6 +19,9 @@ Values never appear in a message; arguments appear only through the endpoint's k
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 __all__ = [
     "CacheasideError",
     "DeclarationError",
@@ -26,9 +30,13 @@ __all__ = [
     "MissingFromBatch",
     "Overloaded",
     "SourceError",
+    "Unacknowledged",
     "UsageError",
     "ValueEncodingError",
 ]
+
+
+_TAGS_NAMED: Final = 5
 
 
 class CacheasideError(Exception):
@@ -53,6 +61,25 @@ class ValueEncodingError(CacheasideError, TypeError):
 
 class UsageError(CacheasideError, RuntimeError):
     """The call cannot work here: the message says which one can."""
+
+
+class Unacknowledged(CacheasideError):
+    """The shared tier did not acknowledge what a write told it about `tags`.
+
+    From `cache.invalidate`, or the end of `cache.changing`: the commit stands. This process knows that the tags changed
+    and tries again behind the caller until it is acknowledged; others may serve what they hold, within its contract.
+    From the beginning of `cache.changing`: nothing was written yet, and nothing is retried.
+    """
+
+    def __init__(self, message: str, *, tags: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.tags = tags
+
+    @classmethod
+    def of(cls, tags: Sequence[str], why: Exception) -> Unacknowledged:
+        """For `tags`, because of `why`."""
+        named = ", ".join(tags[:_TAGS_NAMED]) + (", …" if len(tags) > _TAGS_NAMED else "")
+        return cls(f"{named}: the shared tier did not acknowledge it ({why}).", tags=tuple(tags))
 
 
 class SourceError(CacheasideError):

@@ -28,7 +28,7 @@ class Served(StrEnum):
     LOADED = "loaded"
     """From the source, by a load that this read began."""
     COLLAPSED = "collapsed"
-    """From the source, by a load that another read began."""
+    """From the source, by a load that another read began, in this process or another."""
 
 
 class Forward(StrEnum):
@@ -46,6 +46,8 @@ class Forward(StrEnum):
     """The contract or the call asked for the source itself."""
     BYPASS = "bypass"
     """The cache is disabled."""
+    AWAY = "away"
+    """The shared tier did not answer, and nothing that this process holds could be shown to be valid without it."""
     NESTED = "nested"
     """A read inside another endpoint's load, and nothing held could be shown to be valid."""
 
@@ -70,9 +72,10 @@ class NotStored(StrEnum):
 
 
 class Tier(StrEnum):
-    """Where the value came from."""
+    """Where the value came from: this process, the shared tier, or the source."""
 
     L1 = "l1"
+    L2 = "l2"
     SOURCE = "source"
 
 
@@ -101,4 +104,4 @@ class Lookup(msgspec.Struct, Generic[V], frozen=True):
     @property
     def hit(self) -> bool:
         """Served by the cache, without waiting for the source."""
-        return self.tier is Tier.L1
+        return self.tier is not Tier.SOURCE

@@ -34,6 +34,7 @@ class Tally:
         "refreshes_dropped",
         "refreshes_failed",
         "remembered_errors",
+        "shared_hits",
         "stored",
     )
 
@@ -41,6 +42,8 @@ class Tally:
         self.fresh = 0
         """Served fresh, off the fast path."""
         self.grace = 0
+        self.shared_hits = 0
+        """Of those served from the cache: by the shared tier."""
         self.outdated = 0
         self.remembered_errors = 0
         self.collapsed = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -23,7 +23,7 @@ class ChangeLog:
     every load, for as long as more tags change than it remembers.
     """
 
-    __slots__ = ("_floor", "_last", "_tags_max", "number")
+    __slots__ = ("_floor", "_last", "_tags_max", "number", "unsettled")
 
     def __init__(self, tags_max: int = LOG_TAGS_MAX) -> None:
         self._last: dict[TagId, int] = {}
@@ -31,6 +31,8 @@ class ChangeLog:
         self._floor = 0
         self.number = 0
         """The number of the last change; a reader's position is this number."""
+        self.unsettled: Callable[[Sequence[TagId]], bool] | None = None
+        """Whether one of these tags counts as changing all the time."""
 
     def record(self, tags: Sequence[TagId]) -> None:
         """Each of `tags` changed now."""
@@ -66,4 +68,4 @@ class ChangeLog:
         for tag in tags:  # noqa: SIM110 - a plain loop: this runs twice a load, for two or three tags
             if last.get(tag, 0) > since:
                 return False
-        return True
+        return self.unsettled is None or not self.unsettled(tags)

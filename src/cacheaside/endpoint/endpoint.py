@@ -142,6 +142,11 @@ class Endpoint:
         held = encoded if self.codec.sharing is Sharing.DECODE else decoded
         return Packed(held, encoded, value is None)
 
+    def held_from(self, encoded: bytes) -> Any:
+        """What is held for bytes from a shared tier; a `ValueEncodingError` when they do not fit the annotation."""
+        decoded = self.codec.decode(encoded)
+        return encoded if self.codec.sharing is Sharing.DECODE else decoded
+
     def unpack(self, held: Any) -> Any:
         """A value for one caller."""
         match self.codec.sharing:

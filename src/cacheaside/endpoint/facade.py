@@ -147,10 +147,12 @@ class AsyncFacade(_Facade):
     async def invalidate(self, *args: Any, **kwargs: Any) -> None:
         call = self.told("invalidate", args, kwargs)
         call.endpoint.tally.invalidations += 1
-        await self._write(writing.invalidate((call.key,), self._host.ports, (call,)))
+        with self._host.loudly(None):
+            await self._write(writing.invalidate((call.key,), self._host.ports, (call,)))
 
     async def purge(self, *args: Any, **kwargs: Any) -> None:
-        await self._write(writing.purge(self.told("purge", args, kwargs), self._host.ports))
+        with self._host.loudly(None):
+            await self._write(writing.purge(self.told("purge", args, kwargs), self._host.ports))
 
     async def _write(self, flow: Any) -> None:
         ports = self._host.ports
@@ -203,10 +205,12 @@ class BlockingFacade(_Facade):
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
         call = self.told("invalidate", args, kwargs)
         call.endpoint.tally.invalidations += 1
-        run_blocking(writing.invalidate((call.key,), self._host.blocking_ports, (call,)))
+        with self._host.loudly(None):
+            run_blocking(writing.invalidate((call.key,), self._host.blocking_ports, (call,)))
 
     def purge(self, *args: Any, **kwargs: Any) -> None:
-        run_blocking(writing.purge(self.told("purge", args, kwargs), self._host.blocking_ports))
+        with self._host.loudly(None):
+            run_blocking(writing.purge(self.told("purge", args, kwargs), self._host.blocking_ports))
 
     def many(
         self, items: Iterable[Any], *, leading: tuple[Any, ...] = (), return_exceptions: bool = False

@@ -23,6 +23,7 @@ def served(
     *,
     refreshing: bool = False,
     delayed_by: str | None = None,
+    tier: Tier = Tier.L1,
 ) -> Lookup[Any]:
     """What was found as the answer to one caller, or the remembered exception."""
     tally = call.endpoint.tally
@@ -40,7 +41,7 @@ def served(
         tally.outdated += 1
     value = call.endpoint.unpack(found.value)
     bound_s = _bound_s(call, found, how)
-    return Lookup(value, how, None, Tier.L1, age_s, bound_s, refreshing=refreshing, source_error=delayed_by)
+    return Lookup(value, how, None, tier, age_s, bound_s, refreshing=refreshing, source_error=delayed_by)
 
 
 def as_loaded(
@@ -76,6 +77,7 @@ def landed(call: Call, landing: Landing, forward: Forward, leads: bool, ports: P
     """A landing as the answer to one caller, or the loader's own exception."""
     if landing.error is not None:
         raise as_loaded(landing.error, landing.traceback, landing.context)
+    leads = leads and landing.as_of is None
     if not leads:
         call.endpoint.tally.collapsed += 1
     value = call.endpoint.unpack(landing.value) if landing.packed else landing.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from enum import Enum, auto
 from typing import Any, Protocol
 
 import msgspec
@@ -11,7 +12,7 @@ from cacheaside.contract import Terms
 from cacheaside.tally import Tally
 from cacheaside.types import Generation, TagId
 
-__all__ = ["Call", "Packed", "Reads", "Record"]
+__all__ = ["Call", "Packed", "Reads", "Record", "Standing"]
 
 
 class Reads(Protocol):
@@ -30,6 +31,9 @@ class Reads(Protocol):
 
     def pack(self, value: Any) -> Packed:
         """`value` as the cache holds it; `ValueEncodingError` when it does not fit the return annotation."""
+
+    def held_from(self, encoded: bytes) -> Any:
+        """What the cache holds for bytes that a shared tier had; `ValueEncodingError` when they are no such value."""
 
     def unpack(self, held: Any) -> Any:
         """A value for one caller alone: shared when immutable, else copied or decoded."""
@@ -71,11 +75,22 @@ class Packed(msgspec.Struct, frozen=True):
     absent: bool
 
 
+class Standing(Enum):
+    """What the stamp of an entry is worth, by the tier that holds it."""
+
+    CURRENT = auto()
+    """Every tag that is declared now is in it, and every generation in it is the current one."""
+    UNCERTAIN = auto()
+    """As current, by a server that may have gone back to old data since: it counts as past its ttl."""
+    OUTDATED = auto()
+    """A generation in it has moved."""
+
+
 class Record(msgspec.Struct, frozen=True):
     """An entry: a value with the stamp it was computed under.
 
-    held: the value as the cache holds it, or a remembered exception. ttl_s: how long it is fresh, before jitter.
-    grace: whether grace applies to it.
+    held: the value as the cache holds it, or a remembered exception. encoded: the same for a shared tier. ttl_s: how
+    long it is fresh, before jitter. grace: whether grace applies to it. load_s: how long its load took.
     """
 
     held: Any
@@ -87,3 +102,6 @@ class Record(msgspec.Struct, frozen=True):
     tags: tuple[TagId, ...]
     generations: tuple[Generation, ...]
     load_s: float
+    encoded: bytes = b""
+    absent: bool = False
+    standing: Standing = Standing.CURRENT

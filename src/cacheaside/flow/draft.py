@@ -18,13 +18,15 @@ from cacheaside.types import Generation, TagId
 __all__ = ["Boarded", "Draft", "draft_of", "record_of", "verdict_on"]
 
 
-class Boarded(msgspec.Struct, frozen=True):
+class Boarded(msgspec.Struct):
     """A call with the flight that it leads."""
 
     call: Call
     flight: Flight
     again: bool = False
     """The read that leads has been loaded for before."""
+    reloads: bool = False
+    """That, or another load of the key was under way when this one began."""
 
 
 class Draft(msgspec.Struct):
@@ -122,4 +124,6 @@ def record_of(draft: Draft, stamp: Mapping[TagId, Generation], loaded_at: float,
         tags=draft.tags,
         generations=tuple(stamp[tag] for tag in draft.tags),
         load_s=load_s,
+        encoded=b"" if packed is None else packed.encoded,
+        absent=absent,
     )

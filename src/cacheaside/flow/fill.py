@@ -20,7 +20,8 @@ import msgspec
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.draft import Boarded, Draft, draft_of, record_of, verdict_on
 from cacheaside.flow.flights import Landing
-from cacheaside.flow.ports import Failure, Loaded, Ports, Position, TierAway
+from cacheaside.flow.ports import Failure, Lease, Loaded, Ports, Position, TierAway
+from cacheaside.flow.turn import take_turn
 from cacheaside.lookup import NotStored
 from cacheaside.policy.freshness import judge
 from cacheaside.policy.verdict import RULES, Verdict
@@ -33,6 +34,8 @@ class _Fill(msgspec.Struct):
     """What one fill has found out so far.
 
     stamp: the generations it loads under; None when the tier did not answer. writers: tags with a write under way.
+    since: from when on a change means that a late tag moved. shown: from when on it means that the stamp did, which was
+    shown to be current after that.
     vouched: False when what the load read through other endpoints does not agree with the stamp.
     """
 
@@ -41,6 +44,8 @@ class _Fill(msgspec.Struct):
     stamp: dict[TagId, Generation] | None = None
     writers: frozenset[TagId] = frozenset()
     vouched: bool = True
+    lease: Lease | None = None
+    shown: Position | None = None
     loaded_at: float = 0.0
     load_s: float = 0.0
     records: dict[TagId, Record] = msgspec.field(default_factory=dict)
@@ -49,7 +54,8 @@ class _Fill(msgspec.Struct):
 async def fill(boarded: Sequence[Boarded], ports: Ports) -> None:
     """Load what `boarded` asks for, in one load, store what may be stored, and land every flight, come what may."""
     broken: Landing | None = None
-    _count_loads(boarded, ports)
+    for one in boarded:
+        one.reloads = ports.flights.take_off(one.call.key) or one.again
     try:
         await _fill(boarded, ports)
     except Exception as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
@@ -61,18 +67,20 @@ async def fill(boarded: Sequence[Boarded], ports: Ports) -> None:
             ports.flights.land(one.flight, broken)
 
 
-def _count_loads(boarded: Sequence[Boarded], ports: Ports) -> None:
+def _count_loads(boarded: Sequence[Boarded]) -> None:
     tally = boarded[0].call.endpoint.tally
     tally.loads += 1
     tally.keys_loaded += len(boarded)
-    for one in boarded:
-        under_way = ports.flights.take_off(one.call.key)
-        tally.keys_reloaded += one.again or under_way
+    tally.keys_reloaded += sum(one.reloads for one in boarded)
 
 
 async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
-    this = _Fill(ports.clock.now(), ports.heard.position())
-    await _stamp(this, _unique([one.call.tags for one in boarded]), ports)
+    turn = await take_turn(boarded, _unique([one.call.tags for one in boarded]), ports)
+    if turn.landing is not None:
+        ports.flights.land(boarded[0].flight, turn.landing)
+        return
+    _count_loads(boarded)
+    this = _Fill(turn.began, turn.since, turn.stamp, turn.writers, lease=turn.lease)
     loaded = await _load([one.call for one in boarded], ports)
     this.load_s = ports.clock.now() - this.began
     this.loaded_at = this.began if loaded.oldest is None else min(this.began, loaded.oldest)
@@ -86,15 +94,6 @@ async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
     moved = await _store_and_recheck(this, drafts, ports)
     for draft in drafts:
         _land(this, draft, moved, ports)
-
-
-async def _stamp(this: _Fill, tags: Sequence[TagId], ports: Ports) -> None:
-    try:
-        generations = await ports.tier.stamp(tags)
-        this.writers = await ports.tier.writers(tags)
-    except TierAway:
-        return
-    this.stamp = dict(zip(tags, generations, strict=True))
 
 
 async def _load(calls: Sequence[Call], ports: Ports) -> Loaded:
@@ -122,8 +121,9 @@ async def _stamp_late(this: _Fill, drafts: Sequence[Draft], ports: Ports) -> Non
         return
     try:
         new = [tag for tag in late if tag not in stamp]
-        stamp.update(zip(new, await ports.tier.stamp(new), strict=True))
-        this.writers |= await ports.tier.writers(new)
+        stamped = await ports.tier.stamp(new)
+        stamp.update(zip(new, stamped.generations, strict=True))
+        this.writers |= stamped.writers
         await ports.heard.sync()
     except TierAway:
         this.stamp = None
@@ -138,10 +138,10 @@ async def _store_and_recheck(this: _Fill, drafts: Sequence[Draft], ports: Ports)
     A record stored under a generation that has moved is harmless: its stamp matches nothing.
     """
     stamp = this.stamp
-    if stamp is None or not this.vouched:
+    if stamp is None or not (this.vouched or this.lease):
         return None
     for draft in drafts:
-        if verdict_on(draft, this.writers, moved=False) is None:
+        if this.vouched and verdict_on(draft, this.writers, moved=False) is None:
             this.records[draft.call.key] = record_of(draft, stamp, this.loaded_at, this.load_s)
     stored = [
         (draft.call, record)
@@ -149,9 +149,12 @@ async def _store_and_recheck(this: _Fill, drafts: Sequence[Draft], ports: Ports)
         if (record := this.records.get(draft.call.key)) is not None and not record.is_error
     ]
     tags = tuple(stamp)
+    this.shown = ports.heard.position()
     try:
-        now = await ports.tier.store(stored, tags)
+        now = await ports.tier.store(stored, tags, this.lease)
     except TierAway:
+        return None
+    if not this.vouched:
         return None
     return frozenset(tag for tag, generation in zip(tags, now, strict=True) if generation != stamp[tag])
 
@@ -189,7 +192,10 @@ def _keep(this: _Fill, draft: Draft, moved: bool, ports: Ports) -> NotStored | N
         return verdict_on(draft, this.writers, moved=moved) or NotStored.MOVED
     if record.is_error and _is_servable(draft.call, ports):
         return NotStored.CONTRACT  # a value that may still be served is worth more than the news of a failure
-    return ports.near.keep(draft.call, record, this.since)
+    assert this.shown is not None, "what is not moved has been shown not to be"
+    refused = ports.near.keep(draft.call, record, this.shown)
+    # In the shared tier it is, whatever this process has heard since.
+    return refused if record.is_error or not ports.shared else None
 
 
 def _is_servable(call: Call, ports: Ports) -> bool:

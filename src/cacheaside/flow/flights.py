@@ -48,6 +48,8 @@ class Landing(msgspec.Struct, frozen=True):
     """The error's own traceback: raising one instance for many callers would make it longer with each of them."""
     context: BaseException | None = None
     """What the loader was handling when it raised; what a caller handles when it is told is that caller's own."""
+    as_of: int | None = None
+    """Not loaded but fetched, and shown to be valid at this moment: it answers only those who arrived before."""
 
 
 class Flight:
@@ -59,6 +61,7 @@ class Flight:
         "landed",
         "landing",
         "pinned",
+        "private",
         "run",
         "started",
         "tags",
@@ -76,6 +79,8 @@ class Flight:
         self.landing: Landing | None = None
         self.waiting = 0
         self.pinned = False
+        self.private = False
+        """Nobody can join it."""
         self.withdrawn = False
         """Ended before it began, because what it was to load had landed meanwhile: look in L1 again."""
         self.waiters: list[Callable[[], None]] = []
@@ -85,6 +90,8 @@ class Flight:
 
 def answers(flight: Flight, landing: Landing, arrived: int) -> bool:
     """Whether `landing` may answer a read that arrived at `arrived`."""
+    if landing.as_of is not None:
+        return arrived < landing.as_of
     return not landing.moved or flight.started > arrived
 
 
@@ -144,6 +151,7 @@ class Flights:
         """A flight that nobody can join."""
         flight = Flight(key, tags, self.moment())
         flight.is_open = False
+        flight.private = True
         flight.waiting = 1
         return flight
 
@@ -161,6 +169,12 @@ class Flights:
                 for flight in list(self._open.values()):
                     if not changed.isdisjoint(flight.tags):
                         self._close(flight)
+
+    def close_all(self) -> None:
+        """Let nobody join any load that is under way."""
+        with self._lock:
+            for flight in list(self._open.values()):
+                self._close(flight)
 
     def land(self, flight: Flight, landing: Landing | None) -> None:
         """End the flight and wake all who wait. None: it will never have a result. Only the first call counts."""

@@ -5,13 +5,13 @@ Plain methods never wait. `async` methods may, and are the only places where a f
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from cacheaside.flow.call import Call, Record
+from cacheaside.flow.call import Call, Record, Standing
 from cacheaside.flow.flights import Flight, Flights, Landing
 from cacheaside.lookup import Forward, NotStored
 from cacheaside.policy.freshness import Held
@@ -24,12 +24,14 @@ __all__ = [
     "Flow",
     "Found",
     "Heard",
+    "Lease",
     "Loaded",
     "Loads",
     "Near",
     "Nest",
     "Ports",
     "Position",
+    "Stamped",
     "Tier",
     "TierAway",
 ]
@@ -71,6 +73,14 @@ class Heard(Protocol):
 
         `calls` are those whose own keys are among `tags`."""
 
+    def owe(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None:
+        """The tier did not acknowledge a change of `tags`. As `hear`; and until a later try is acknowledged, which is
+        made behind the caller, they count as changing all the time: nothing is kept, stored or fetched for them."""
+
+    async def woken(self, key: TagId, within_s: float) -> bool:
+        """Wait until the process that loads `key` is done: True when it said so. False after `within_s`, or after a
+        pause where nobody could say it."""
+
 
 class Found(msgspec.Struct, frozen=True):
     """What is held under a key. `entry` is the holder's own."""
@@ -83,7 +93,16 @@ class Found(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, record: Record) -> Found:
         """A record as something found; unjittered."""
-        return cls(Held(record.loaded_at, record.ttl_s, record.grace, False, 0), record.held, record.is_error)
+        standing = record.standing
+        held = Held(
+            record.loaded_at,
+            record.ttl_s,
+            record.grace,
+            standing is Standing.OUTDATED,
+            0,
+            standing is Standing.UNCERTAIN,
+        )
+        return cls(held, record.held, record.is_error)
 
 
 class Near(Protocol):
@@ -113,31 +132,63 @@ class Near(Protocol):
         """The failure that delays the next refresh; None when one may start."""
 
 
+class Lease(NamedTuple):
+    """The right to be the one that loads `key`, over all processes. For efficiency only: nothing relies on it.
+
+    until: the moment, by this process's clock, when it ends at the earliest.
+    """
+
+    key: TagId
+    owner: str
+    lifetime_s: float
+    until: float
+
+
+class Stamped(NamedTuple):
+    """What a load begins under: the generation of each tag, and the tags that a writer is under way for.
+
+    granted: the lease that was asked for was given; True where none was.
+    """
+
+    generations: tuple[Generation, ...]
+    writers: frozenset[TagId]
+    granted: bool = True
+
+
 class Tier(Protocol):
     """Where generations, marks and stored entries live: Redis, or this process alone. Raises `TierAway`."""
 
-    async def stamp(self, tags: Sequence[TagId]) -> tuple[Generation, ...]:
-        """The generation of each tag, created where missing."""
+    async def stamp(self, tags: Sequence[TagId], lease: Lease | None = None) -> Stamped:
+        """The generation of each tag, created where missing; *then* whether a writer is under way; and `lease`, if it
+        is free. In that order: before the generations are read, a look for writers shows nothing (`flow.fill`)."""
 
-    async def writers(self, tags: Sequence[TagId]) -> frozenset[TagId]:
-        """Those of `tags` that a writer is under way for."""
+    def fetch(self, call: Call) -> Awaitable[Record | None]:
+        """What is stored under the call's key, judged by the generations that its tags have now: in one round trip,
+        or two when the entry names tags that the call does not."""
 
-    async def fetch(self, call: Call) -> tuple[Record | None, tuple[Generation | None, ...]]:
-        """What is stored under the call's key, and the generations of the call's tags, in one round trip."""
+    async def fetch_many(self, calls: Sequence[Call]) -> list[Record | None]:
+        """As `fetch`, for each; in as many round trips as one."""
 
-    async def generations(self, tags: Sequence[TagId]) -> tuple[Generation | None, ...]:
-        """The generation of each tag; None where missing."""
+    async def watch(self, call: Call) -> Record | None:
+        """Ask to be told (`Heard.woken`) when the holder of the lease of the call's key is done, then fetch.
+
+        In that order: (1) a fetch finds nothing (2) the holder stores, and tells nobody (3) who asks only now to be
+        told waits for the lease to run out."""
 
     async def store(
-        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId]
+        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId], lease: Lease | None = None
     ) -> tuple[Generation | None, ...]:
-        """Store `records`, then read the generations of `recheck`, in one round trip."""
+        """Store `records`, give `lease` back and tell who watches, then read the generations of `recheck`; in one
+        round trip. None: missing, or due to change."""
 
     async def bump(self, tags: Sequence[TagId]) -> None:
         """Give each tag a new generation, unlike any before; each transmission another one."""
 
-    async def enlist(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
-        """Add `writer` to the writers under way of each tag, for `lifetime_s` at most."""
+    async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
+        """Add `writer` to the writers under way of each tag, for `lifetime_s`; *then* bump the tags.
+
+        Bumped before: (1) the tag gets g1 (2) a fill stamps g1, sees no writer, loads the old row (3) the writer is
+        added, commits, dies: what the fill stores under g1 is never invalidated."""
 
     async def release(self, tags: Sequence[TagId], writer: str) -> None:
         """Remove `writer`, and no other, from the writers under way of each tag."""

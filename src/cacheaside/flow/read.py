@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any, Final
 
 from cacheaside.flow.answer import as_loaded, landed, landed_meanwhile, served
-from cacheaside.flow.call import Call
+from cacheaside.flow.call import Call, Record, Standing
 from cacheaside.flow.fill import Boarded
 from cacheaside.flow.flights import answers
 from cacheaside.flow.lead import alone, board, lead, never_landed
 from cacheaside.flow.nested import load_nested, read_nested
-from cacheaside.flow.ports import Found, Ports
-from cacheaside.flow.valid import shown_valid
-from cacheaside.lookup import Forward, Lookup
-from cacheaside.policy.freshness import Freshness, judge
+from cacheaside.flow.ports import Found, Ports, Position, TierAway
+from cacheaside.lookup import Forward, Lookup, Tier
+from cacheaside.policy.freshness import judge
 from cacheaside.policy.verdict import FORWARD, RULES, Verdict
 
-__all__ = ["read", "refresh", "reload", "serve", "share", "start_over", "strong"]
+__all__ = ["read", "refresh", "reload", "serve", "serve_record", "share", "start_over", "strong"]
 
 _ABANDONED_MAX: Final = 3
 """Loads that ended without value or error (cancelled) before a read gives up: a loader that cancels itself."""
@@ -34,7 +33,13 @@ async def read(call: Call, ports: Ports) -> Lookup[Any]:
     arrived = ports.flights.moment()
     answer, forward = serve(call, ports)
     if answer is None and ports.shared:
-        answer = await _fetch(call, ports)
+        since = ports.heard.position()
+        try:
+            record = await ports.tier.fetch(call)
+        except TierAway:
+            forward = Forward.AWAY
+        else:
+            answer, forward = serve_record(call, record, since, forward, ports)
     return answer if answer is not None else await share(call, arrived, forward, ports)
 
 
@@ -59,15 +64,27 @@ def serve(call: Call, ports: Ports) -> tuple[Lookup[Any] | None, Forward]:
     return answer, Forward.ABSENT
 
 
-async def _fetch(call: Call, ports: Ports) -> Lookup[Any] | None:
-    """What the tier holds, if it is shown to be valid and fresh; L1 keeps it, unless it has heard of a change."""
-    since = ports.heard.position()
-    shown = await shown_valid(call, ports)
-    if shown is None:
-        return None
-    record, now = shown
-    ports.near.keep(call, record, since)
-    return served(call, Found.of(record), Freshness.FRESH, now)
+def serve_record(
+    call: Call, record: Record | None, since: Position, forward: Forward, ports: Ports
+) -> tuple[Lookup[Any] | None, Forward]:
+    """As `serve`, of what the tier holds. L1 keeps it when it is valid, unless a change was heard since `since`, which
+    is a position taken before it was fetched. `forward` stands when there is nothing."""
+    if record is None:
+        return None, forward
+    now = ports.clock.now()
+    found = Found.of(record)
+    freshness = judge(found.held, call.terms, now)
+    verdict = RULES[freshness]
+    if verdict is Verdict.FILL:
+        return None, FORWARD[freshness]
+    if record.standing is Standing.CURRENT:
+        ports.near.keep(call, record, since)
+    refreshing, delayed_by = False, None
+    if verdict is Verdict.SERVE_AND_REFRESH:
+        refreshing, delayed_by = _refresh_behind(call, ports)
+    call.endpoint.tally.shared_hits += 1
+    answer = served(call, found, freshness, now, refreshing=refreshing, delayed_by=delayed_by, tier=Tier.L2)
+    return answer, forward
 
 
 async def share(call: Call, arrived: int, forward: Forward, ports: Ports) -> Lookup[Any]:

@@ -10,8 +10,8 @@ from cacheaside.flow.call import Call
 from cacheaside.flow.fill import Boarded
 from cacheaside.flow.flights import Flight, answers
 from cacheaside.flow.lead import board, lead
-from cacheaside.flow.ports import Failure, Ports
-from cacheaside.flow.read import read, serve, start_over
+from cacheaside.flow.ports import Failure, Flow, Ports, TierAway
+from cacheaside.flow.read import read, serve, serve_record, share, start_over
 from cacheaside.lookup import Forward, Lookup
 
 __all__ = ["read_many"]
@@ -29,18 +29,50 @@ async def read_many(
     endpoint's load, and under strong terms, each key is read by itself.
     """
     unique = list({call.key: call for call in calls}.values())
-    if not batched or not unique or unique[0].terms.strong or ports.loads.nest() is not None or ports.shared:
-        found = await ports.crew.together([read(call, ports) for call in unique], at_once)
-        answers_ = [Failure(one) if isinstance(one, BaseException) else one for one in found]
+    if not unique:
+        return []
+    if unique[0].terms.strong or ports.loads.nest() is not None:
+        answers_ = await _each([read(call, ports) for call in unique], at_once, ports)
+        answered = dict(zip(unique, answers_, strict=True))
     else:
-        answers_ = await _batched(unique, ports, keys_max)
-    by_key = {call.key: answer for call, answer in zip(unique, answers_, strict=True)}
+        arrived = ports.flights.moment()
+        answered, missed = _served(unique, ports)
+        if ports.shared and missed:
+            await _fetch(answered, missed, ports)
+        if batched:
+            await _batched(answered, missed, arrived, ports, keys_max)
+        else:
+            flows = [share(call, arrived, forward, ports) for call, forward in missed.items()]
+            answered.update(zip(missed, await _each(flows, at_once, ports), strict=True))
+    by_key = {call.key: answer for call, answer in answered.items()}
     return [by_key[call.key] for call in calls]
 
 
-async def _batched(calls: Sequence[Call], ports: Ports, keys_max: int) -> list[Answer]:
-    arrived = ports.flights.moment()
-    answered, missed = _served(calls, ports)
+async def _each(flows: Sequence[Flow], at_once: int, ports: Ports) -> list[Answer]:
+    found = await ports.crew.together(flows, at_once)
+    return [Failure(one) if isinstance(one, BaseException) else one for one in found]
+
+
+async def _fetch(answered: dict[Call, Answer], missed: dict[Call, Forward], ports: Ports) -> None:
+    """Move what the tier can answer from `missed` to `answered`."""
+    calls = list(missed)
+    since = ports.heard.position()
+    try:
+        records = await ports.tier.fetch_many(calls)
+    except TierAway:
+        missed.update(dict.fromkeys(calls, Forward.AWAY))
+        return
+    for call, record in zip(calls, records, strict=True):
+        answer, missed[call] = serve_record(call, record, since, missed[call], ports)
+        if answer is not None:
+            answered[call] = answer
+            del missed[call]
+
+
+async def _batched(
+    answered: dict[Call, Answer], missed: dict[Call, Forward], arrived: int, ports: Ports, keys_max: int
+) -> None:
+    """Answer all of `missed`, into `answered`."""
     boarded: dict[Call, tuple[Flight, bool]] = {}
     for call, forward in missed.items():
         flight, leads, found = board(call, ports)
@@ -64,7 +96,6 @@ async def _batched(calls: Sequence[Call], ports: Ports, keys_max: int) -> list[A
         for one in unflown:
             ports.flights.land(one.flight, None)
         ports.crew.leave(list(unwaited))
-    return [answered[call] for call in calls]
 
 
 def _served(calls: Sequence[Call], ports: Ports) -> tuple[dict[Call, Answer], dict[Call, Forward]]:

@@ -1,11 +1,15 @@
-"""The write side: an invalidation after the commit, and the bracket around one (docs/protocol.md, R10 to R12)."""
+"""The write side: an invalidation after the commit, and the bracket around one (docs/protocol.md, R10 to R12).
+
+Reads fail open; invalidations fail loud: what the tier does not acknowledge is owed (`Heard.owe`), and the caller told.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cacheaside.errors import Unacknowledged
 from cacheaside.flow.call import Call
-from cacheaside.flow.ports import Ports
+from cacheaside.flow.ports import Ports, TierAway
 from cacheaside.types import TagId
 
 __all__ = ["begin", "finish", "give_up", "invalidate", "purge"]
@@ -14,43 +18,58 @@ __all__ = ["begin", "finish", "give_up", "invalidate", "purge"]
 async def invalidate(tags: Sequence[TagId], ports: Ports, calls: Sequence[Call] = ()) -> None:
     """When this returns, no read that starts later returns a value older than the last commit before the call (G1).
 
+    Raises `Unacknowledged` when the tier does not say so; then only this process knows, until a retry gets through.
+
     The change is heard after the tier acknowledged it. Heard before: (1) L1 drops (2) a read fetches the old value,
     still valid in the tier, and L1 keeps it (3) the bump arrives: nobody drops it again.
     """
     if tags:
-        await ports.tier.bump(tags)
+        try:
+            await ports.tier.bump(tags)
+        except TierAway as away:
+            ports.heard.owe(tags, calls)
+            raise Unacknowledged.of(tags, away) from None
         ports.heard.hear(tags, calls)
 
 
 async def begin(tags: Sequence[TagId], writer: str, ports: Ports) -> None:
     """Mark `tags`: until `finish`, or until the mark expires, nothing is stored for them.
 
-    Enlist before the bump. Bump before: (1) the tag gets g1 (2) a fill stamps g1, sees no writer, loads the old row
-    (3) the writer enlists, commits, dies: what the fill stores under g1 is never invalidated.
+    Raises `Unacknowledged` when the tier does not say that the mark stands; nothing is owed then.
     """
     if tags:
-        await ports.tier.enlist(tags, writer, ports.mark_lifetime_s)
-        await ports.tier.bump(tags)
+        try:
+            await ports.tier.mark(tags, writer, ports.mark_lifetime_s)
+        except TierAway as away:
+            raise Unacknowledged.of(tags, away) from None
         ports.heard.hear(tags)
 
 
 async def finish(tags: Sequence[TagId], writer: str, ports: Ports) -> None:
     """The commit is done: invalidate, and only then let fills be stored again."""
     if tags:
-        await ports.tier.bump(tags)
-        ports.heard.hear(tags)
-        await ports.tier.release(tags, writer)
+        await invalidate(tags, ports)
+        await give_up(tags, writer, ports)
 
 
 async def give_up(tags: Sequence[TagId], writer: str, ports: Ports) -> None:
     """The transaction is known to be rolled back: let fills be stored again. When its outcome is not known this must
-    not be called: the mark expires by itself, after any commit that is still under way."""
+    not be called: the mark expires by itself, after any commit that is still under way. So it does when the tier is
+    away."""
     if tags:
-        await ports.tier.release(tags, writer)
+        try:
+            await ports.tier.release(tags, writer)
+        except TierAway:
+            return
 
 
 async def purge(call: Call, ports: Ports) -> None:
     """Remove the value itself, from L1 and the tier, and what is being filled."""
-    await invalidate((call.key,), ports, (call,))
-    await ports.tier.remove(call)
-    ports.near.drop(call)
+    try:
+        await invalidate((call.key,), ports, (call,))
+        try:
+            await ports.tier.remove(call)
+        except TierAway as away:
+            raise Unacknowledged.of((call.key,), away) from None
+    finally:
+        ports.near.drop(call)

@@ -38,6 +38,7 @@ class Held(msgspec.Struct, frozen=True):
 
     ttl_s: the time it is fresh, before jitter: it depends on what it is (a value, an absent row, an error).
     grace: whether grace applies to it at all; an absent row and a remembered error have none.
+    uncertain: a server that may have gone back to old data vouches for it, so no ttl makes it fresh.
     """
 
     loaded_at: float
@@ -45,6 +46,7 @@ class Held(msgspec.Struct, frozen=True):
     grace: bool
     invalidated: bool
     salt: int
+    uncertain: bool = False
 
 
 _GOLDEN: Final = 0x9E3779B97F4A7C15
@@ -91,8 +93,7 @@ def judge(held: Held | None, terms: Terms, now: float) -> Freshness:
         # Like grace, this is for values: a remembered error would outlive its own time.
         outdated = held.grace and age_s < terms.stale_after_invalidation_s
         return Freshness.OUTDATED if outdated else Freshness.INVALIDATED
-    fresh_s = fresh_for_s(held, terms)
-    if age_s < fresh_s:
+    if age_s < fresh_for_s(held, terms) and not held.uncertain:
         return Freshness.FRESH
     # Grace follows the ttl as declared: jitter moves the refresh forward, not the end of the window.
     if held.grace and age_s < held.ttl_s + terms.grace_s:

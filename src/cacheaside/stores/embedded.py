@@ -16,7 +16,7 @@ from typing import cast
 
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.flights import Flights
-from cacheaside.flow.ports import Clock, Position
+from cacheaside.flow.ports import Clock, Lease, Position, Stamped
 from cacheaside.stores.l1.store import L1
 from cacheaside.stores.l1.table import Remembered
 from cacheaside.types import Generation, TagId
@@ -37,32 +37,32 @@ class EmbeddedTier:
             last = self._l1.log.last
             return tuple([Generation(last(tag)) for tag in tags])
 
-    async def stamp(self, tags: Sequence[TagId]) -> tuple[Generation, ...]:
-        return self._generations(tags)
+    async def stamp(self, tags: Sequence[TagId], lease: Lease | None = None) -> Stamped:
+        return Stamped(self._generations(tags), await self.writers(tags))
 
-    async def generations(self, tags: Sequence[TagId]) -> tuple[Generation | None, ...]:
-        return self._generations(tags)
-
-    async def fetch(self, call: Call) -> tuple[Record | None, tuple[Generation | None, ...]]:
+    async def fetch(self, call: Call) -> Record | None:
         """The entry in L1, as a record stamped now: under the lock, what L1 holds is valid."""
         with self._l1.lock:
             table = self._l1.table_of(call)
             entry = table.entries.get(call.slot)
-            generations = self._generations(call.tags)
             if entry is None or entry.until < 0 or type(entry.value) is Remembered:
-                return None, generations
+                return None
             if not self._l1.covers(entry, call):
-                return None, generations
+                return None
             held = table.held(entry, call.terms)
             extra = tuple(tag for tag in cast(tuple[TagId, ...], entry.tags) if tag not in call.tags)
-            stamp = generations + self._generations(extra)
-            record = Record(
-                entry.value, 0, entry.loaded_at, held.ttl_s, held.grace, False, call.tags + extra, stamp, 0.0
-            )
-            return record, generations
+            tags = call.tags + extra
+            stamp = self._generations(tags)
+            return Record(entry.value, 0, entry.loaded_at, held.ttl_s, held.grace, False, tags, stamp, 0.0)
+
+    async def fetch_many(self, calls: Sequence[Call]) -> list[Record | None]:
+        return [await self.fetch(call) for call in calls]
+
+    async def watch(self, call: Call) -> Record | None:
+        return await self.fetch(call)
 
     async def store(
-        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId]
+        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId], lease: Lease | None = None
     ) -> tuple[Generation | None, ...]:
         return self._generations(recheck)
 
@@ -73,11 +73,17 @@ class EmbeddedTier:
         """The new generation comes with `EmbeddedHeard.hear`, in the same step as the drop."""
 
     async def writers(self, tags: Sequence[TagId]) -> frozenset[TagId]:
+        """Those of `tags` that a writer is under way for."""
         with self._l1.lock:
             self.expire()
             return frozenset(tag for tag in tags if tag in self._marks)
 
+    async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
+        await self.enlist(tags, writer, lifetime_s)
+        await self.bump(tags)
+
     async def enlist(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
+        """Add `writer` to the writers under way of each tag."""
         with self._l1.lock:
             until = self._clock.now() + lifetime_s
             for tag in tags:
@@ -142,3 +148,11 @@ class EmbeddedHeard:
         self._l1.changed(tags, calls)
         for flights in self._flights:
             flights.close_touching(tags)
+
+    def owe(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None:
+        """There is no tier that could fail to acknowledge."""
+        self.hear(tags, calls)
+
+    async def woken(self, key: TagId, within_s: float) -> bool:
+        """No other process loads."""
+        return True

@@ -10,7 +10,6 @@ from cacheaside.endpoint import host as hosts
 from cacheaside.endpoint.host import Host
 from cacheaside.errors import UsageError
 from cacheaside.source.source import Source
-from cacheaside.stores.l1.gate import Gate
 from cacheaside.tally import Tally
 
 __all__ = ["Switches", "count_anew", "every_host", "forget", "host_of", "source_of"]
@@ -53,7 +52,7 @@ class Switches:
     def restore(self, host: Host) -> None:
         """Set them as they were."""
         host.enabled = self.enabled
-        host.gate.until = Gate.OPEN if self.enabled else 0.0
+        host.gate.switch(on=self.enabled)
         host.strict = self.strict
         if host.clock.read is not self.now:
             host.use_clock(self.now)
@@ -63,7 +62,7 @@ def forget(host: Host) -> None:
     """Drop what a cache holds, its marks of writers included. What is being loaded is not kept."""
     host.async_crew.sweep()
     host.l1.clear()
-    host._tier.clear()  # noqa: SLF001 - see above
+    host.forget_writes()
 
 
 def count_anew(host: Host) -> None:

@@ -86,6 +86,16 @@ async def ask_once(transport: AioTransport) -> bool:
         return False
 
 
+async def works(transport: AioTransport) -> bool:
+    """Whether a call is answered now; the first after a pause is not, and has the server tried behind it."""
+    from cacheaside.stores.redis.away import ConnectionAway
+
+    try:
+        return await transport.execute([("PING",)]) == [b"PONG"]
+    except ConnectionAway:
+        return False
+
+
 async def until(condition: Any, within_s: float = 20.0) -> None:
     """Return once `await condition()` holds."""
     async with asyncio.timeout(within_s):

@@ -17,6 +17,7 @@ from cacheaside.lookup import Forward, NotStored
 from cacheaside.policy.freshness import early_refresh_at, fresh_for_s
 from cacheaside.stores.l1.entry import Entry, blocks_of, key_hash_of
 from cacheaside.stores.l1.eviction import Eviction
+from cacheaside.stores.l1.gate import Gate
 from cacheaside.stores.l1.index import TagIndex
 from cacheaside.stores.l1.moments import Moments
 from cacheaside.stores.l1.table import RETRY_AFTER_S, Remembered, Table
@@ -33,11 +34,25 @@ class L1:
 
     An entry depends on its own key, on the namespace, and on its tags; only the last are indexed, since the first
     is found in its table and the second means all.
+
+    gate: until when L1 may answer. shared: others change keys too, and tell of them by name; so they are indexed.
+    entries_max: 0 holds nothing.
     """
 
-    def __init__(self, clock: Clock, *, entries_max: int, bytes_max: int, everything: TagId) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        entries_max: int,
+        bytes_max: int,
+        everything: TagId,
+        gate: Gate | None = None,
+        shared: bool = False,
+    ) -> None:
         self.lock = RLock()
         self.log = ChangeLog()
+        self._gate = gate or Gate()
+        self._shared = shared
         self._clock = clock
         self._everything = everything
         self._entries_max = entries_max
@@ -45,7 +60,7 @@ class L1:
         self._tables: dict[str, Table] = {}
         self._index = TagIndex()
         self._moments = Moments()
-        self._eviction = Eviction(entries_max, bytes_max)
+        self._eviction = Eviction(max(1, entries_max), bytes_max)
 
     def add_table(self, table: Table) -> None:
         """Take in an endpoint's table, under its name."""
@@ -66,7 +81,10 @@ class L1:
     # What flows ask (flow.ports.Near).
 
     def find(self, call: Call) -> Found | None:
-        """What is held for `call`, fresh or not."""
+        """What is held for `call`, fresh or not; nothing while L1 may not answer by itself."""
+        until = self._gate.until
+        if until != Gate.OPEN and until <= self._clock.now():
+            return None
         table = self.table_of(call)
         entry = table.entries.get(call.slot)
         if entry is None or not self.covers(entry, call):
@@ -90,6 +108,8 @@ class L1:
 
     def keep(self, call: Call, record: Record, since: Position) -> NotStored | None:
         """Hold `record`, unless a change of its tags was heard since, or something younger is held already."""
+        if not self._entries_max:
+            return None
         table = self.table_of(call)
         with self.lock:
             if not self.log.unchanged(record.tags, since.number):
@@ -101,7 +121,8 @@ class L1:
             old = table.entries.get(call.slot)
             if old is not None and old.until >= 0 and old.loaded_at > record.loaded_at:
                 return None
-            tags = self._index.shared(tag for tag in record.tags if tag not in (call.key, self._everything))
+            unindexed = (self._everything,) if self._shared else (call.key, self._everything)
+            tags = self._index.shared(tag for tag in record.tags if tag not in unindexed)
             loaded_at = self._moments.loaded_at(record.loaded_at, record.ttl_s)
             entry = Entry(table.held_form(record), 0.0, call.slot, table, loaded_at, tags, blocks)
             table.retries.pop(call.slot, None)
@@ -194,7 +215,7 @@ class L1:
                 table.gone.clear()
                 table.hits += sum(entry.hits for entry in entries)
             self._index = TagIndex()
-            self._eviction = Eviction(self._entries_max, self._bytes_max)
+            self._eviction = Eviction(max(1, self._entries_max), self._bytes_max)
 
     def after_fork(self) -> None:
         """The holder of the lock may have stayed in the parent: then it left its work half done, and all is dropped."""

@@ -1,7 +1,7 @@
 """What each operation of the tier says to a server, and what it makes of the replies.
 
-Plain commands only: MGET, SET, DEL, EXISTS, SADD, SREM, PEXPIRE. All of one exchange go out together, in their order.
-On a cluster each goes to the node of its first argument's slot, and only the order within a slot holds; that is
+Plain commands only: MGET, SET, DEL, EXISTS, SADD, SREM, PEXPIRE, and WAIT where it is asked for. All of one exchange go
+out together, in their order. On a cluster each goes to the node of its first argument's slot, and only the order within a slot holds; that is
 enough, since what must be in order concerns one tag, whose generation and writers share a slot.
 """
 
@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from cacheaside.stores.redis.generations import RandomBytes, new_generations
-from cacheaside.stores.redis.names import generation_name, slot_of, writers_name
+from cacheaside.stores.redis.names import (
+    generation_name,
+    lease_name,
+    slot_of,
+    waiting_name,
+    writers_name,
+)
 from cacheaside.stores.redis.replies import (
     Command,
     StoreReplyError,
@@ -75,20 +81,25 @@ class Stored(NamedTuple):
     refused: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Commands:
     """Builds the exchanges of one cache.
 
-    random_bytes: `os.urandom`. generation_ms: how long a generation lives: longer than any entry stamped with it, since
+    random_bytes: `os.urandom`. lifetime_ms: how long a generation lives: longer than any entry stamped with it, since
     its end costs the entry. It is not renewed by reading: a PEXPIRE would be announced to every process as a change.
     cluster: keys of one MGET must share a slot. lengthen: PEXPIRE takes NX and GT (Redis 7, Valkey), so that no writer
     shortens another's mark; without, all writers of a namespace must use one lifetime.
     """
 
     random_bytes: RandomBytes
-    generation_ms: int
+    lifetime_ms: int | Callable[[], int]
     cluster: bool = False
     lengthen: bool = True
+
+    @property
+    def generation_ms(self) -> int:
+        """How long a generation that is made now lives."""
+        return self.lifetime_ms() if callable(self.lifetime_ms) else self.lifetime_ms
 
     def stamp(self, tags: Sequence[TagId]) -> Exchange[tuple[Generation, ...]]:
         """The generation of each tag, made where missing: SET NX, then MGET, whoever's it is."""
@@ -129,6 +140,40 @@ class Commands:
         """Both in one round trip. Writers first: a writer that comes in between is overlooked (`flow.fill`)."""
         return _in_turn(self.stamp(tags), self.writers(tags))
 
+    def lease(self, key: TagId, owner: str, lifetime_ms: int) -> Exchange[bool]:
+        """Be the one that loads `key`, unless another is."""
+        command: Command = ("SET", lease_name(key), owner, "NX", "PX", lifetime_ms)
+
+        def read(replies: Sequence[Any]) -> bool:
+            # A full server gives no leases, and so keeps nobody from loading.
+            return error_code(replies[0]) == _FULL or was_set(command, replies[0])
+
+        return Exchange((command,), read, resend=False)
+
+    def lease_and_stamp(
+        self, key: TagId, owner: str, lifetime_ms: int, tags: Sequence[TagId]
+    ) -> Exchange[tuple[bool, tuple[tuple[Generation, ...], frozenset[TagId]]]]:
+        """Both in one round trip."""
+        return _in_turn(self.lease(key, owner, lifetime_ms), self.stamp_then_writers(tags))
+
+    def watch(self, wanted: Wanted, lifetime_ms: int) -> Exchange[list[Fetched]]:
+        """Say that somebody waits for the one that loads the key, *then* fetch (`flow.ports.Tier.watch`)."""
+        saying: Command = ("SET", waiting_name(wanted.key), b"1", "PX", lifetime_ms)
+        fetching = self.fetch([wanted])
+
+        def read(replies: Sequence[Any]) -> list[Fetched]:
+            if error_code(replies[0]) != _FULL:
+                done(saying, replies[0])
+            return fetching.read(replies[1:])
+
+        return Exchange((saying, *fetching.commands), read, resend=True)
+
+    def hand_back(self, key: TagId, *, held: bool) -> tuple[Command, ...]:
+        """Give the lease of `key` back, where it is still `held`, and tell who waits. To delete what is not there is
+        announced to nobody."""
+        own: tuple[Command, ...] = (("DEL", lease_name(key)),) if held else ()
+        return (*own, ("DEL", waiting_name(key)))
+
     def generations(self, tags: Sequence[TagId]) -> Exchange[tuple[Generation | None, ...]]:
         """The generation of each tag; None where missing."""
         names = [generation_name(tag) for tag in tags]
@@ -154,9 +199,12 @@ class Commands:
         return Exchange(asking.commands, read, resend=True)
 
     def store(
-        self, entries: Sequence[tuple[TagId, bytes, int]], recheck: Sequence[TagId]
+        self,
+        entries: Sequence[tuple[TagId, bytes, int]],
+        recheck: Sequence[TagId],
+        then: tuple[Command, ...] = (),
     ) -> Exchange[Stored]:
-        """Store each key's bytes for so many milliseconds, then read the generations of `recheck`.
+        """Store each key's bytes for so many milliseconds, do `then`, then read the generations of `recheck`.
 
         Sent again, it stores the same under the same stamp: valid only while that is.
         """
@@ -172,9 +220,10 @@ class Commands:
                     refused += 1
                 else:
                     done(command, reply)
-            return Stored(reading.read(replies[len(sets) :]), refused)
+            _counts(then)(replies[len(sets) : len(sets) + len(then)])
+            return Stored(reading.read(replies[len(sets) + len(then) :]), refused)
 
-        return Exchange((*sets, *reading.commands), read, resend=True)
+        return Exchange((*sets, *then, *reading.commands), read, resend=True)
 
     def bump(self, tags: Sequence[TagId]) -> Exchange[None]:
         """A new generation for each tag."""
@@ -189,6 +238,19 @@ class Commands:
                 done(command, reply)
 
         return Exchange(commands, read, resend=False)
+
+    def confirmed(self, exchange: Exchange[R], replicas: int, within_ms: int) -> Exchange[R]:
+        """As `exchange`, and `replicas` have it too, or it does not count as acknowledged. Not on a cluster, where a
+        WAIT has no key by which to find its node."""
+        asking: Command = ("WAIT", replicas, within_ms)
+
+        def read(replies: Sequence[Any]) -> R:
+            result = exchange.read(replies[:-1])
+            if count_in(asking, replies[-1]) < replicas:
+                raise StoreReplyError(asking, replies[-1], f"the word of {replicas} replicas")
+            return result
+
+        return Exchange((*exchange.commands, asking), read, resend=False)
 
     def enlist(self, tags: Sequence[TagId], writer: str, lifetime_ms: int) -> Exchange[None]:
         """Add `writer` to the writers under way of each tag, for `lifetime_ms` at least."""

@@ -3,12 +3,14 @@
     shop:product:1~k3f9:i42                 an entry: its key, as logs and people know it
     shop:!{shop:product:1~k3f9:i42}         the generation of a tag, here an entry's own
     shop:!{shop:tag~products:i42}!          the writers under way for a tag: a set
+    shop:!{shop:product:1~k3f9:i42}?        somebody waits for the one that loads the key: its end is announced
+    shop:?{shop:product:1~k3f9:i42}         the lease of the key: who loads it
 
 No key holds a brace or a `!` (`cacheaside.keys`), so none of these meet, and the braces hold the whole id: an entry,
 its own generation and its writers share a slot, hence a connection, where what is sent first takes effect first.
 
-All of a namespace begins with `shop:`, for one pattern in an access list; its generations and writers begin with
-`shop:!`, for one prefix to be told of, which no entry has: a fill is not announced.
+All of a namespace begins with `shop:`, for one pattern in an access list; what is to be told of begins with `shop:!`,
+one prefix, which no entry and no lease has: a fill that nobody waits for is not announced.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ __all__ = [
     "changes_prefix",
     "everything_pattern",
     "generation_name",
+    "lease_name",
     "slot_of",
+    "waiting_key",
+    "waiting_name",
     "writers_name",
 ]
 
@@ -51,6 +56,21 @@ def generation_name(tag: TagId) -> str:
 def writers_name(tag: TagId) -> str:
     """Where the writers under way for a tag are kept, in the same slot."""
     return f"{tag[: tag.index(':')]}:!{{{tag}}}!"
+
+
+def waiting_name(key: TagId) -> str:
+    """What stands, in the same slot, while somebody waits for the one that loads `key`."""
+    return f"{key[: key.index(':')]}:!{{{key}}}?"
+
+
+def lease_name(key: TagId) -> str:
+    """Where it is kept who loads `key`, in the same slot."""
+    return f"{key[: key.index(':')]}:?{{{key}}}"
+
+
+def waiting_key(name: bytes, prefix: bytes) -> TagId | None:
+    """The key that somebody waits for under `name`; None when it is no such name."""
+    return changed_tag(name[:-1], prefix) if name.endswith(b"?") else None
 
 
 def changed_tag(name: bytes, prefix: bytes) -> TagId | None:

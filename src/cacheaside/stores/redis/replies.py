@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from cacheaside.flow.ports import TierAway
 from cacheaside.stores.redis.generations import parsed_generation
 from cacheaside.types import Generation
 
@@ -59,7 +60,7 @@ _ADVICE: Final = {
 }
 
 
-class StoreReplyError(Exception):
+class StoreReplyError(TierAway):
     """The server refused a command, or answered what it cannot mean.
 
     code: the error's first word, such as OOM or MOVED; empty for a reply of the wrong shape. The rest of the server's

@@ -7,7 +7,7 @@ from typing import Final
 
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.flights import Flights
-from cacheaside.flow.ports import Clock
+from cacheaside.flow.ports import Clock, Lease, Stamped
 from cacheaside.stores.embedded import EmbeddedHeard, EmbeddedTier
 from cacheaside.testing.simulator.marks import Marks
 from cacheaside.testing.simulator.scenario import Scenario
@@ -40,13 +40,13 @@ class PointedTier(EmbeddedTier):
             return scheduler.later(scheduler.pick(LAG_STEPS), steady=True)
         return STEADY
 
-    async def stamp(self, tags: Sequence[TagId]) -> tuple[Generation, ...]:
+    async def stamp(self, tags: Sequence[TagId], lease: Lease | None = None) -> Stamped:
         if self._before:
             await self._wait()
-        answer = await super().stamp(tags)
+        generations = self._generations(tags)
         if self._after:
             await self._wait()
-        return answer
+        return Stamped(generations, await self.writers(tags))
 
     async def writers(self, tags: Sequence[TagId]) -> frozenset[TagId]:
         if self._before:
@@ -56,7 +56,7 @@ class PointedTier(EmbeddedTier):
             await self._wait()
         return answer
 
-    async def fetch(self, call: Call) -> tuple[Record | None, tuple[Generation | None, ...]]:
+    async def fetch(self, call: Call) -> Record | None:
         if self._before:
             await self._wait()
         answer = await super().fetch(call)
@@ -64,17 +64,12 @@ class PointedTier(EmbeddedTier):
             await self._wait()
         return answer
 
-    async def generations(self, tags: Sequence[TagId]) -> tuple[Generation | None, ...]:
-        if self._before:
-            await self._wait()
-        return await super().generations(tags)
-
     async def store(
-        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId]
+        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId], lease: Lease | None = None
     ) -> tuple[Generation | None, ...]:
         if self._before:
             await self._wait()
-        answer = await super().store(records, recheck)
+        answer = await super().store(records, recheck, lease)
         if self._after:
             await self._wait()
         return answer

@@ -1,0 +1,107 @@
+"""Whose turn it is to load, over all processes; and the stamp that the load begins under (docs/protocol.md, R19).
+
+A lease saves loads, and nothing relies on it: who loads without one, or with one that has run out, is as safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from cacheaside.flow.call import Call, Record, Standing
+from cacheaside.flow.draft import Boarded
+from cacheaside.flow.flights import Landing
+from cacheaside.flow.ports import Found, Lease, Ports, Position, TierAway
+from cacheaside.policy.freshness import Freshness, judge
+from cacheaside.policy.leasing import lease_s, patience_s
+from cacheaside.types import Generation, TagId
+
+__all__ = ["Turn", "take_turn"]
+
+
+class Turn(msgspec.Struct):
+    """A load may begin, at `began`, under `stamp` (None: the tier is away); or it need not, because of `landing`.
+
+    since: what is heard after it counts as changed while this load was under way. writers: tags with a write under way.
+    """
+
+    began: float
+    since: Position
+    stamp: dict[TagId, Generation] | None = None
+    writers: frozenset[TagId] = frozenset()
+    lease: Lease | None = None
+    landing: Landing | None = None
+
+
+async def take_turn(boarded: Sequence[Boarded], tags: Sequence[TagId], ports: Ports) -> Turn:
+    """Stamp `tags`, and load; or, while another process loads the same key, wait for what it stores.
+
+    Whoever is told that the other is done, and finds nothing that may be served, loads at once and without a lease:
+    what cannot be stored must not be loaded by one process after the other.
+    """
+    lease = _lease(boarded, ports)
+    patient_until = 0.0
+    if lease is not None:
+        patience = patience_s(lease.lifetime_s, boarded[0].call.endpoint.timeout_s)
+        patient_until = ports.clock.now() + patience
+    while True:
+        turn = Turn(ports.clock.now(), ports.heard.position())
+        if lease is not None:
+            lease = lease._replace(until=turn.began + lease.lifetime_s)
+        try:
+            stamped = await ports.tier.stamp(tags, lease)
+        except TierAway:
+            return turn
+        turn.stamp = dict(zip(tags, stamped.generations, strict=True))
+        turn.writers = stamped.writers
+        if lease is None or stamped.granted:
+            turn.lease = lease
+            return turn
+        left_s = patient_until - ports.clock.now()
+        if left_s <= 0:
+            return turn
+        try:
+            turn.landing, is_done = await _from_another(boarded[0].call, min(left_s, lease.lifetime_s), ports)
+        except TierAway:
+            return Turn(ports.clock.now(), ports.heard.position())
+        if turn.landing is not None:
+            return turn
+        if is_done:
+            lease = None
+
+
+def _lease(boarded: Sequence[Boarded], ports: Ports) -> Lease | None:
+    """What is asked for one key that others may want loaded too."""
+    one = boarded[0]
+    call, terms = one.call, one.call.terms
+    if not ports.shared or len(boarded) > 1 or one.flight.private or call.bypass or not terms.store:
+        return None
+    lifetime_s = lease_s(call.endpoint.tally.fill.mean_s, call.endpoint.timeout_s)
+    return Lease(call.key, str(one.flight.started), lifetime_s, 0.0)
+
+
+async def _from_another(call: Call, within_s: float, ports: Ports) -> tuple[Landing | None, bool]:
+    """What another process has stored, as a landing; and whether that process is known to be done."""
+    as_of, since = ports.flights.moment(), ports.heard.position()
+    landing = _landing(call, await ports.tier.watch(call), as_of, since, ports)
+    if landing is not None:
+        return landing, True
+    is_done = await ports.heard.woken(call.key, within_s)
+    as_of, since = ports.flights.moment(), ports.heard.position()
+    return _landing(call, await ports.tier.fetch(call), as_of, since, ports), is_done
+
+
+def _landing(call: Call, record: Record | None, as_of: int, since: Position, ports: Ports) -> Landing | None:
+    """`record` as the landing of a flight, if it is fresh.
+
+    It answers those who came before it was fetched, as of which it was valid: (1) the record is fetched (2) a write is
+    acknowledged (3) a reader joins the flight (4) the flight lands: that reader must look again.
+    """
+    if record is None or record.standing is not Standing.CURRENT:
+        return None
+    if judge(Found.of(record).held, call.terms, ports.clock.now()) is not Freshness.FRESH:
+        return None
+    ports.near.keep(call, record, since)
+    stamp = dict(zip(record.tags, record.generations, strict=True))
+    return Landing(record.held, True, None, record.loaded_at, stamp, False, None, as_of=as_of)

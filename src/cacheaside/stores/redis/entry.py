@@ -1,0 +1,129 @@
+"""From what lies under a key to a record, judged by the generations that its tags have now. Pure.
+
+A generation, as flows see it, is 96 bits: the identity of the server that said so, then its 64. So one that a server
+says again after it went back to old data, under another identity, is another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import Any, Final, NamedTuple
+from zlib import crc32
+
+from cacheaside.errors import ValueEncodingError
+from cacheaside.flow.call import Call, Record, Standing
+from cacheaside.stores.redis.envelope import PLAIN, Envelope, Wire, decode
+from cacheaside.stores.redis.generations import GENERATION_BYTES, UNKNOWN_IDENTITY, Identity
+from cacheaside.stores.redis.rejected import Rejected
+from cacheaside.stores.redis.stamp import Stamp
+from cacheaside.types import Generation, TagId
+
+__all__ = ["Opened", "identified", "opened", "plain_opened", "record_from", "stamp_of", "standing_of"]
+
+_PLAIN_HEAD: Final = Struct(">4sQeBBHBI")
+_PLAIN_START: Final = b"\xc1\xa5\x01\x00"
+_RESIDUE: Final = 0x2144DF1C
+_MASK: Final = (1 << 64) - 1
+
+
+def identified(generation: int, identity: Identity) -> Generation:
+    """A generation with the identity of the server that said it."""
+    return Generation(identity << 64 | generation)
+
+
+def stamp_of(tags: Sequence[TagId], generations: Sequence[Generation]) -> Stamp:
+    """A record's stamp as it stands on the wire."""
+    return Stamp(
+        tuple(tags),
+        tuple([Generation(one & _MASK) for one in generations]),
+        tuple([Identity(one >> 64) for one in generations]),
+    )
+
+
+class Opened(NamedTuple):
+    """An entry whose generations may have to be asked for still."""
+
+    envelope: Envelope
+    named: tuple[TagId, ...]
+    """The tags that the call does not declare."""
+
+
+def plain_opened(
+    data: bytes, key: str, current: Sequence[bytes | None], identity: Identity
+) -> tuple[bytes, int, float] | None:
+    """The value, the start of its load and how long that took, of the most usual entry: unsigned, not compressed, with
+    declared tags alone, all of them current, all said by `identity`. None for whatever else it may be.
+
+    current: the generations that the declared tags have now, in the order of the tags' ids. The digest of those ids
+    is not looked at: a generation is given once, so what equals a tag's is that tag's.
+    """
+    count = len(current)
+    values_at = 23 + GENERATION_BYTES * count
+    if len(data) < values_at + 4 or data[:4] != _PLAIN_START:
+        return None
+    _, loaded_at_us, load_s, unnamed, named, _, servers, said_by = _PLAIN_HEAD.unpack_from(data)
+    if unnamed != count or named or servers != 1 or said_by != identity:
+        return None
+    try:
+        if data[23:values_at] != b"".join(current):  # type: ignore[arg-type]
+            return None
+    except TypeError:  # one is missing
+        return None
+    if crc32(data, crc32(key.encode())) != _RESIDUE or not 0.0 <= load_s <= 65_504.0:
+        return None
+    return data[values_at:-4], loaded_at_us, load_s
+
+
+def opened(data: bytes, call: Call, wire: Wire = PLAIN) -> Opened | Rejected:
+    """The entry in `data`, found under the call's key."""
+    envelope = decode(data, call.key, call.tags, wire)
+    if isinstance(envelope, Rejected):
+        return envelope
+    declared = set(call.tags)
+    return Opened(envelope, tuple([tag for tag in envelope.stamp.tags if tag not in declared]))
+
+
+def standing_of(stamp: Stamp, current: dict[TagId, Generation | None]) -> Standing:
+    """What a stamp is worth beside the generations that its tags have now, with the identities that say so."""
+    standing = Standing.CURRENT
+    for tag, own, identity in zip(stamp.tags, stamp.generations, stamp.identities, strict=True):
+        now = current.get(tag)
+        if now is None or now & _MASK != own:
+            return Standing.OUTDATED
+        if now >> 64 not in (identity, UNKNOWN_IDENTITY):
+            standing = Standing.UNCERTAIN
+    return standing
+
+
+def record_from(
+    call: Call,
+    encoded: bytes,
+    loaded_at: float,
+    load_s: float,
+    *,
+    absent: bool,
+    tags: tuple[TagId, ...],
+    generations: tuple[Generation, ...],
+    standing: Standing,
+) -> Record | None:
+    """The record; None when the value is not one of its endpoint's."""
+    try:
+        held: Any = call.endpoint.held_from(encoded)
+    except ValueEncodingError:
+        return None
+    terms = call.terms
+    return Record(
+        held,
+        len(encoded),
+        loaded_at,
+        terms.absent_ttl_s if absent else terms.ttl_s,
+        not absent,
+        False,
+        tags,
+        generations,
+        load_s,
+        encoded,
+        absent,
+        standing,
+    )

@@ -1,0 +1,565 @@
+"""Keeps a process in touch with its shared tier: finds the primaries, listens to each, proves by heartbeats that
+all was heard, and says who is up. One thread for each cache that is used.
+
+It is the breaker too: while a server is not heard, nobody waits for it; attempts to reach it are made here, behind
+everybody, with a pause that doubles.
+
+Connections are read by whoever comes first: every event loop that uses the cache watches them, and so does the thread.
+A thread alone starves beside a loop that is busy, a loop alone hears nothing while it is blocked; so the thread leaves
+what arrives to the loops for `LOOPS_FIRST_S`, and then reads it itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import selectors
+import socket
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from cacheaside.coherence.hearing import Hearing
+from cacheaside.stores.redis.away import Away, ConnectionAway
+from cacheaside.stores.redis.ear import Beat, Ear, open_ear
+from cacheaside.stores.redis.fleet import Fleet, Topology
+from cacheaside.stores.redis.generations import UNKNOWN_IDENTITY
+from cacheaside.stores.redis.names import changed_tag, changes_prefix, waiting_key
+from cacheaside.stores.redis.server import Limits, Login
+from cacheaside.stores.redis.servers import Servers, ServerState
+
+__all__ = ["Keeper"]
+
+log = logging.getLogger("cacheaside")
+
+LOOPS_FIRST_S: Final = 0.003
+SILENT_BEATS: Final = 4
+"""A connection whose heartbeat is not answered while so many should have been is given up."""
+BEATS_A_WINDOW: Final = 8
+
+
+class Keeper:
+    """Thread-safe. It starts with the first use, and again after `close` or a fork.
+
+    now: the clock that ages are told by. pace: the one that waiting is told by, which a test does not move.
+
+    on_fleet: told of the primaries when they change. on_set_back: told that a server's clock was set back, or that its
+    data may be older than what was stored: everything is to be forgotten. on_up: told when a server is up again.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        login: Login,
+        limits: Limits,
+        servers: Servers,
+        hearing: Hearing,
+        *,
+        namespace: str,
+        now: Callable[[], float],
+        pace: Callable[[], float],
+        chance: Callable[[], float],
+        max_unsynced_s: float,
+    ) -> None:
+        self._topology = topology
+        self._login = login
+        self._limits = limits
+        self.servers = servers
+        self.hearing = hearing
+        self._namespace = namespace
+        self._prefix = changes_prefix(namespace)
+        self._prefix_bytes = self._prefix.encode()
+        self._now = now
+        self._pace = pace
+        self._chance = chance
+        self._beat_s = max_unsynced_s / BEATS_A_WINDOW
+        self._silent_s = max_unsynced_s / BEATS_A_WINDOW * SILENT_BEATS
+        self.on_fleet: Callable[[Fleet], None] = lambda fleet: None
+        self.on_set_back: Callable[[str], None] = lambda why: None
+        self.on_new_identity: Callable[[str], None] = lambda name: None
+        self.on_turn: Callable[[], float | None] = lambda: None
+        """Run by the thread at each turn, when all are up; says after how many seconds it wants another."""
+        hearing.beat_soon = self.beat_soon
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.RLock()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._ears: dict[str, Ear] = {}
+        self._watches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Watch] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._found: tuple[Fleet | None, list[Ear], ConnectionAway | None] | None = None
+        self._attempting = False
+        self._looks_again = True
+        self._failures = 0
+        self._retry_at = float("-inf")
+        self._beats_wanted = False
+        self._waiting: list[Callable[[], None]] = []
+        self._tried = False
+        self._wake_out, self._wake_in = socket.socketpair()
+        self._wake_out.setblocking(False)
+        self._wake_in.setblocking(False)
+
+    # -- what users of the tier ask ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """See to it that the thread runs. Never waits."""
+        if self._thread is not None:
+            return
+        with self._lock:
+            if self._thread is None:
+                self._closing = False
+                thread = threading.Thread(
+                    target=_run, args=(weakref.ref(self),), name="cacheaside-keeper", daemon=True
+                )
+                self._thread = thread
+                try:
+                    thread.start()
+                except RuntimeError:  # the interpreter is shutting down, or there are too many threads
+                    self._thread = None
+                    self._tried = True
+
+    @property
+    def has_tried(self) -> bool:
+        """Whether the first attempt to reach the servers is over: from then on nobody waits for one."""
+        return self._tried
+
+    def when_tried(self, wake: Callable[[], None]) -> bool:
+        """Have `wake` called when the first attempt is over; False when it is."""
+        self.start()
+        with self._lock:
+            if self._tried:
+                return False
+            self._waiting.append(wake)
+            return True
+
+    def watch_from(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have `loop`, the running one, hear too."""
+        if loop in self._watches:
+            return
+        with self._lock:
+            for other in [other for other in self._watches if other.is_closed()]:
+                self._watches.pop(other).end()
+            watch = self._watches[loop] = _Watch(self, loop)
+            for ear in self._ears.values():
+                watch.add(ear)
+
+    def doubt(self) -> None:
+        """A server answered as one that is not the primary, or not of that slot: look who is."""
+        with self._lock:
+            self._looks_again = True
+        self._wake()
+
+    def beat_soon(self) -> None:
+        """Send a heartbeat to every server now."""
+        with self._lock:
+            for ear in self._ears.values():
+                ear.beat()
+            self._drop_lost()
+
+    def close(self) -> None:
+        """End the thread and close the connections. It can be used again after."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            self._closing = True
+            self._tried = False
+        self._wake()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(self._limits.connect_s)
+        with self._lock:
+            self._end_ears("closed")
+            self._failures, self._retry_at, self._looks_again = 0, float("-inf"), True
+
+    def after_fork(self) -> None:
+        """In the child: the thread stayed in the parent, and the connections are the parent's."""
+        ears, watches = self._ears, list(self._watches.values())
+        self._wake_out.close()
+        self._wake_in.close()
+        self._begin()
+        for ear in ears.values():
+            ear.close(inherited=True)
+        for watch in watches:
+            watch.close_inherited()
+        self.servers.forget()
+        self.hearing.restart()
+
+    # -- the thread --------------------------------------------------------------------------------------------
+
+    def turn(self, selector: selectors.BaseSelector, watched: dict[str, Ear]) -> bool:
+        """Wait for what comes next, and do it; False at the end."""
+        self._sync_selector(selector, watched)
+        pause_s = self._due()
+        ready = [key.data for key, _ in selector.select(pause_s)]
+        self._drain_wakes()
+        if self._closing:
+            return False
+        ears = [ear for ear in ready if ear is not None]
+        if ears and self._loops_are_watching():
+            # Only a wake-up ends this early: what arrives is the loops' to read, for so long.
+            selector_pause(self._wake_out, LOOPS_FIRST_S)
+            ears = [ear for ear in ears if ear.gone is None and ear.is_readable()]
+        with self._lock:
+            for ear in ears:
+                ear.pump(self)
+            self._drop_lost()
+            self._adopt()
+            self._beat_if_due()
+        if self.servers.all_up:
+            self.on_turn()
+        return True
+
+    def _sync_selector(self, selector: selectors.BaseSelector, watched: dict[str, Ear]) -> None:
+        with self._lock:
+            for name, ear in list(watched.items()):
+                if self._ears.get(name) is not ear:
+                    selector.unregister(ear)
+                    del watched[name]
+                    ear.close()
+            for name, ear in self._ears.items():
+                if name not in watched:
+                    selector.register(ear, selectors.EVENT_READ, ear)
+                    watched[name] = ear
+
+    def _due(self) -> float:
+        """How long the thread may wait; begins an attempt when one is due."""
+        now = self._pace()
+        with self._lock:
+            due = now + self._beat_s
+            wanted = self._looks_again or len(self._ears) < len(self.servers.states)
+            if wanted and not self._attempting:
+                if now >= self._retry_at:
+                    self._attempt()
+                else:
+                    due = min(due, self._retry_at)
+            for ear in self._ears.values():
+                due = min(due, ear.last_beat + self._beat_s)
+            return max(0.0, due - now)
+
+    def _attempt(self) -> None:
+        self._attempting = True
+        have = {ear.address for ear in self._ears.values()}
+        # On a thread of its own: while it waits for one server, the others are heard.
+        what = self._topology, self._login, self._prefix, have, self._limits.connect_s, self._now, self._pace
+        thread = threading.Thread(
+            target=_find, args=(weakref.ref(self), *what), name="cacheaside-connect", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            self._attempting = False
+            self._failed(ConnectionAway("no thread can be started", endpoint="", reason=Away.REFUSED))
+
+    def found(self, fleet: Fleet | None, ears: list[Ear], why: ConnectionAway | None) -> None:
+        """What an attempt came to."""
+        with self._lock:
+            self._found = fleet, ears, why
+        self._wake()
+
+    def _adopt(self) -> None:
+        if self._found is None:
+            return
+        (fleet, ears, why), self._found = self._found, None
+        self._attempting = False
+        if fleet is not None:
+            self._looks_again = False
+            if fleet != self.servers.fleet:
+                self.servers.use(fleet)
+                self.hearing.expect(state.name for state in self.servers.states)
+                self.on_fleet(fleet)
+            names = {state.name for state in self.servers.states}
+            for name in [name for name in self._ears if name not in names]:
+                self._forget_ear(self._ears[name])
+        for ear in ears:
+            self._ears[ear.name] = ear
+            # Its pushes are read from here on, and those that came already are: from the same socket.
+            self.hearing.listening(ear.name, blind=ear.is_blind)
+            for watch in list(self._watches.values()):
+                watch.add(ear)
+            ear.beat()
+        if why is not None:
+            self._failed(why)
+        self._drop_lost()
+
+    def _failed(self, why: ConnectionAway) -> None:
+        self._failures += 1
+        self._retry_at = self._pace() + self._limits.pause_s(self._failures, self._chance())
+        self.servers.why = why
+        for state in self.servers.states:
+            if not state.is_up:
+                state.why = why
+        if self._failures == 1:
+            log.warning("cache %s: the shared tier is away: %s", self._namespace, why)
+        self._say_tried()
+
+    def _say_tried(self) -> None:
+        self._tried = True
+        waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
+
+    def beat_if_due(self) -> None:
+        """For loops, whose timers go on where the thread is starved."""
+        with self._lock:
+            self._beat_if_due()
+
+    def _beat_if_due(self) -> None:
+        now = self._pace()
+        for ear in list(self._ears.values()):
+            since = ear.unanswered_since
+            if since is not None and now - since > self._silent_s:
+                # Unread is not unanswered: whoever should have read it may have been kept from it.
+                ear.pump(self)
+                if ear.unanswered_since == since:
+                    ear.lose(f"it answered nothing for {self._silent_s:g} s", Away.LATE)
+            elif now - ear.last_beat >= self._beat_s:
+                ear.beat()
+        self._drop_lost()
+
+    def pump(self, ear: Ear) -> None:
+        """For loops: read what has come."""
+        with self._lock:
+            if self._ears.get(ear.name) is ear:
+                ear.pump(self)
+                self._drop_lost()
+
+    def _drop_lost(self) -> None:
+        for ear in [ear for ear in self._ears.values() if ear.gone is not None]:
+            assert ear.gone is not None
+            self._forget_ear(ear)
+            state = self._state(ear)
+            if state is not None:
+                state.is_up = False
+                state.why = ear.gone
+            self._looks_again = True
+            log.warning("cache %s: the shared tier is away: %s", self._namespace, ear.gone)
+            if ear.gone.reason is not Away.LOST:
+                self._failed(ear.gone)
+            self._wake()
+
+    def _forget_ear(self, ear: Ear) -> None:
+        self._ears.pop(ear.name, None)
+        self.hearing.lost(ear.name)
+        for watch in list(self._watches.values()):
+            watch.remove(ear)
+        # Closed by the thread, which may be waiting for it in its selector.
+        if ear.gone is None:
+            ear.lose("no longer needed", Away.CLOSED)
+
+    def _end_ears(self, why: str) -> None:
+        for ear in list(self._ears.values()):
+            self._forget_ear(ear)
+            ear.close()
+        for watch in list(self._watches.values()):
+            watch.end()
+        self._watches.clear()
+        self.servers.forget()
+
+    def _state(self, ear: Ear) -> ServerState | None:
+        return next((state for state in self.servers.states if state.address == ear.address), None)
+
+    def _loops_are_watching(self) -> bool:
+        with self._lock:
+            return any(loop.is_running() for loop in list(self._watches))
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # full: it will wake; closed: there is nobody to wake
+            self._wake_in.send(b"\0")
+
+    def _drain_wakes(self) -> None:
+        with contextlib.suppress(OSError):
+            while self._wake_out.recv(4096):
+                pass
+
+    # -- what ears tell ----------------------------------------------------------------------------------------
+
+    def changed(self, ear: Ear, names: Sequence[bytes] | None) -> None:
+        if names is None:
+            self.hearing.heard(None)
+            return
+        prefix = self._prefix_bytes
+        tags = []
+        for name in names:
+            tag = changed_tag(name, prefix)
+            if tag is not None:
+                tags.append(tag)
+            elif (key := waiting_key(name, prefix)) is not None:
+                self.hearing.done(key)
+        if tags:
+            self.hearing.heard(tags)
+
+    def beaten(self, ear: Ear, beat: Beat) -> None:
+        state = self._state(ear)
+        if state is None:
+            return
+        if not beat.is_primary:
+            ear.lose("it is a replica, and takes no writes", Away.REFUSED)
+            return
+        identity = UNKNOWN_IDENTITY if beat.identity is None else beat.identity
+        is_new = state.identity not in (UNKNOWN_IDENTITY, identity)
+        set_back_s = state.read_clock(beat.reading)
+        if is_new:
+            # What was kept here was vouched for by another history.
+            self.hearing.heard(None)
+        state.identity = identity
+        was_up, state.is_up, state.why = state.is_up, True, None
+        self.hearing.synced(ear.name, beat.reading.sent)
+        if set_back_s:
+            self.on_set_back(f"the clock of {ear.name} was set back by {set_back_s:.3g} s")
+        if is_new:
+            log.warning("cache %s: %s has another history than before", self._namespace, ear.name)
+            self.on_new_identity(ear.name)
+        if not was_up:
+            if self._failures:
+                log.info("cache %s: the shared tier at %s is back", self._namespace, ear.name)
+            self._failures, self._retry_at = 0, float("-inf")
+            if self.servers.all_up:
+                self.servers.why = None
+            self._say_tried()
+            self._wake()
+
+
+class _Watch:
+    """One loop that hears too. Each ear is watched by a descriptor of the loop's own, so that nobody closes one that
+    another still watches."""
+
+    def __init__(self, keeper: Keeper, loop: asyncio.AbstractEventLoop) -> None:
+        self._keeper = weakref.ref(keeper)
+        self._loop = weakref.ref(loop)
+        self._descriptors: dict[Ear, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._beat_s = keeper._beat_s  # noqa: SLF001 - its other half
+        self._call(self._tick)
+
+    def add(self, ear: Ear) -> None:
+        """Watch `ear`, from any thread."""
+        self._call(self._add, ear)
+
+    def _add(self, ear: Ear) -> None:
+        loop = self._loop()
+        if loop is None or ear.gone is not None or ear in self._descriptors:
+            return
+        with contextlib.suppress(OSError):
+            descriptor = self._descriptors[ear] = os.dup(ear.fileno())
+            loop.add_reader(descriptor, self._pump, ear)
+            self._pump(ear)
+
+    def _pump(self, ear: Ear) -> None:
+        keeper = self._keeper()
+        if keeper is None or ear.gone is not None:
+            self._remove(ear)
+        else:
+            keeper.pump(ear)
+
+    def _tick(self) -> None:
+        keeper, loop = self._keeper(), self._loop()
+        if keeper is None or loop is None:
+            self.end()
+            return
+        keeper.beat_if_due()
+        self._timer = loop.call_later(self._beat_s, self._tick)
+
+    def remove(self, ear: Ear) -> None:
+        """Watch `ear` no longer, from any thread."""
+        self._call(self._remove, ear)
+
+    def _remove(self, ear: Ear) -> None:
+        descriptor = self._descriptors.pop(ear, None)
+        if descriptor is None:
+            return
+        loop = self._loop()
+        if loop is not None and not loop.is_closed():
+            loop.remove_reader(descriptor)
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+    def end(self) -> None:
+        """Watch nothing, from any thread."""
+        self._call(self._end)
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for ear in list(self._descriptors):
+            self._remove(ear)
+
+    def close_inherited(self) -> None:
+        """In a child made by fork: the parent's loop goes on watching, in the parent."""
+        for descriptor in self._descriptors.values():
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        self._descriptors.clear()
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        loop = self._loop()
+        try:
+            if loop is None or loop.is_closed():
+                raise RuntimeError("closed")
+            loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            for descriptor in self._descriptors.values():
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
+            self._descriptors.clear()
+
+
+def _run(reference: weakref.ref[Keeper]) -> None:
+    """The thread: holds its keeper only while it does something, so that a cache that nobody refers to can go."""
+    keeper = reference()
+    if keeper is None:
+        return
+    this = threading.current_thread()
+    watched: dict[str, Ear] = {}
+    with selectors.DefaultSelector() as selector:
+        selector.register(keeper._wake_out, selectors.EVENT_READ, None)  # noqa: SLF001
+        while keeper is not None and keeper._thread is this:  # noqa: SLF001
+            if not keeper.turn(selector, watched):
+                break
+            del keeper
+            keeper = reference()
+    for ear in watched.values():
+        ear.close()
+
+
+def _find(
+    reference: weakref.ref[Keeper],
+    topology: Topology,
+    login: Login,
+    prefix: str,
+    have: set[Any],
+    within_s: float,
+    now: Callable[[], float],
+    pace: Callable[[], float],
+) -> None:
+    """Find the primaries, and listen to those that nobody listens to."""
+    fleet: Fleet | None = None
+    ears: list[Ear] = []
+    why: ConnectionAway | None = None
+    try:
+        fleet = topology.find(within_s)
+    except ConnectionAway as away:
+        why = away
+    for address in () if fleet is None else fleet.primaries:
+        if address not in have:
+            try:
+                ears.append(open_ear(address, login, prefix, within_s, now, pace))
+            except ConnectionAway as away:
+                why = away
+    keeper = reference()
+    if keeper is None:
+        for ear in ears:
+            ear.close()
+    else:
+        keeper.found(fleet, ears, why)
+
+
+def selector_pause(waker: socket.socket, within_s: float) -> None:
+    """Wait for so long, or until woken."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(waker, selectors.EVENT_READ)
+        selector.select(within_s)

@@ -1,0 +1,111 @@
+"""What this process knows of the servers of its shared tier: kept by the keeper, read by everybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cacheaside.policy.timebase import Reading, Timebase, sampled
+from cacheaside.stores.redis.away import Away, ConnectionAway
+from cacheaside.stores.redis.fleet import Fleet
+from cacheaside.stores.redis.generations import UNKNOWN_IDENTITY, Identity
+from cacheaside.stores.redis.server import ServerAddress
+
+__all__ = ["ServerState", "Servers"]
+
+
+@dataclass(slots=True)
+class ServerState:
+    """A primary as it was last heard of.
+
+    is_up: it is listened to, and its clock and identity are known. why: the reason when it is not.
+    """
+
+    address: ServerAddress
+    is_up: bool = False
+    identity: Identity = UNKNOWN_IDENTITY
+    base: Timebase | None = None
+    why: ConnectionAway | None = None
+    clock_is_moved: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called in logs, and by who listens."""
+        return str(self.address)
+
+    def read_clock(self, reading: Reading) -> float:
+        """Take in what its clock said; by how many seconds it was set back, beyond what is covered.
+
+        Where a test moves this process's clock, the server's goes along with it.
+        """
+        if self.clock_is_moved:
+            self.base = Timebase(reading.received, 0.0, 0.0)
+            return 0.0
+        taken = sampled(self.base, reading)
+        self.base = taken.base
+        return taken.set_back_s
+
+
+class Servers:
+    """The primaries, in the order of the fleet. Replaced as a whole, so that who reads needs no lock.
+
+    trusting: whichever history a server has, it counts as the same.
+    """
+
+    def __init__(self, *, trusting: bool = False) -> None:
+        self._trusting = trusting
+        self.fleet: Fleet | None = None
+        self.states: tuple[ServerState, ...] = ()
+        self.why: ConnectionAway | None = None
+        """Why there is no fleet."""
+        self.clock_is_moved = False
+
+    def use(self, fleet: Fleet) -> None:
+        """These are the primaries now; what is known of those that were primaries before is kept."""
+        known = {state.address: state for state in self.states}
+        self.states = tuple([known.get(address) or self._new(address) for address in fleet.primaries])
+        self.fleet = fleet
+
+    def _new(self, address: ServerAddress) -> ServerState:
+        base = Timebase(0.0, 0.0, 0.0) if self.clock_is_moved else None
+        return ServerState(address, base=base, clock_is_moved=self.clock_is_moved)
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether keys of one command must share a slot."""
+        return self.fleet is not None and self.fleet.is_cluster
+
+    @property
+    def all_up(self) -> bool:
+        """Whether every primary is up."""
+        return bool(self.states) and all(state.is_up for state in self.states)
+
+    def identity_of(self, name: str) -> Identity:
+        """Of the server that holds `name`. Raises `ConnectionAway` when it is not up."""
+        return UNKNOWN_IDENTITY if self._trusting else self.of(name).identity
+
+    def of(self, name: str) -> ServerState:
+        """The server that holds `name`. Raises `ConnectionAway` when it is not up."""
+        fleet = self.fleet
+        if fleet is None:
+            raise self._away("the shared tier", self.why)
+        state = self.states[0] if fleet.owners is None else self.states[fleet.place_of(name)]
+        if not state.is_up:
+            raise self._away(state.name, state.why)
+        return state
+
+    def _away(self, name: str, why: ConnectionAway | None) -> ConnectionAway:
+        if why is not None:
+            return ConnectionAway(why.message, endpoint=why.endpoint, reason=Away.BACKING_OFF)
+        return ConnectionAway("not connected yet", endpoint=name, reason=Away.BACKING_OFF)
+
+    def move_clock(self, moved: bool, now: float) -> None:
+        """Ages are told by a clock that a test moves, or by the kernel's again."""
+        self.clock_is_moved = moved
+        for state in self.states:
+            state.clock_is_moved = moved
+            state.base = Timebase(now, 0.0, 0.0) if moved else None
+
+    def forget(self) -> None:
+        """In a child made by fork, or after closing: nothing is connected."""
+        for state in self.states:
+            state.is_up = False

@@ -1,0 +1,196 @@
+"""The shared tier of one cache, put together: what listens, what remembers what is owed, and a tier in each colour."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from cacheaside.coherence.hearing import Hearing, HeldHere
+from cacheaside.flow.flights import Flights
+from cacheaside.flow.ports import Clock, TierAway
+from cacheaside.stores.redis.aio_tier import AioTier
+from cacheaside.stores.redis.commands import Commands
+from cacheaside.stores.redis.counts import Counts
+from cacheaside.stores.redis.envelope import PLAIN, Wire
+from cacheaside.stores.redis.fleet import Fleet, Topology
+from cacheaside.stores.redis.heard import AioHeard, BlockingHeard, waker
+from cacheaside.stores.redis.keeper import Keeper
+from cacheaside.stores.redis.owed import Owed
+from cacheaside.stores.redis.routing_aio import AioFleet
+from cacheaside.stores.redis.server import Limits, Login
+from cacheaside.stores.redis.servers import Servers
+from cacheaside.stores.redis.tier import RedisTier
+from cacheaside.stores.redis.transport_blocking import BlockingTransport
+from cacheaside.types import TagId
+
+__all__ = ["OnFailover", "Options", "Shared"]
+
+log = logging.getLogger("cacheaside")
+
+OnFailover = Literal["distrust", "forget", "trust"]
+_PAY_EVERY_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a cache uses its shared tier.
+
+    max_unsynced_s: for how long L1 answers after the last proof that it has heard all (G2).
+    on_failover: what to do with entries that another history of the servers vouched for: "distrust" them (past their ttl,
+    within grace while they are refreshed), "forget" them all, or "trust" them until their ttl ends.
+    wait_replicas: how many replicas must have an invalidation before it counts as acknowledged.
+    """
+
+    topology: Topology
+    login: Login
+    limits: Limits
+    wire: Wire = PLAIN
+    max_unsynced_s: float = 2.0
+    on_failover: OnFailover = "distrust"
+    wait_replicas: int = 0
+
+
+class Shared:
+    """Thread-safe; connects to nothing before it is used, and again when it is used after `close` or a fork."""
+
+    def __init__(
+        self,
+        namespace: str,
+        options: Options,
+        near: HeldHere,
+        clock: Clock,
+        flights: Sequence[Flights],
+        open_until: Callable[[float], None],
+        *,
+        everything: TagId,
+        generation_ms: Callable[[], int],
+    ) -> None:
+        self.namespace = namespace
+        self.options = options
+        self.counts = Counts()
+        self.servers = Servers(trusting=options.on_failover == "trust")
+        self.owed = Owed(everything)
+        self._clock = clock
+        self._everything = everything
+        self._pay_at = float("-inf")
+        near.log.unsettled = self.owed.any_of
+        self.hearing = Hearing(
+            near, clock, flights, open_until, everything=everything, max_unsynced_s=options.max_unsynced_s
+        )
+        self.hearing.owed = self._owe
+        login, limits = options.login, options.limits
+        self._aio = AioFleet(login, limits)
+        self._blocking = BlockingTransport(login, limits)
+        self.keeper = Keeper(
+            options.topology,
+            login,
+            limits,
+            self.servers,
+            self.hearing,
+            namespace=namespace,
+            now=clock.now,
+            pace=time.monotonic,
+            chance=random.random,
+            max_unsynced_s=options.max_unsynced_s,
+        )
+        self.keeper.on_fleet = self._use
+        self.keeper.on_set_back = self._forget_everything
+        self.keeper.on_new_identity = self._new_identity
+        self.keeper.on_turn = self._pay
+        self.commands = Commands(os.urandom, generation_ms)
+        what = self.servers, self.commands, options.wire, clock, self.hearing, self.owed, self.counts
+        self.tier = AioTier(
+            self._aio,
+            *what,
+            everything=everything,
+            ready=self._ready_aio,
+            doubt=self.keeper.doubt,
+            wait_replicas=options.wait_replicas,
+        )
+        self.blocking_tier = RedisTier(
+            self._blocking,
+            *what,
+            everything=everything,
+            ready=self._ready_blocking,
+            doubt=self.keeper.doubt,
+            wait_replicas=options.wait_replicas,
+        )
+        self.heard = AioHeard(self.hearing, clock, limits.deadline_s)
+        self.blocking_heard = BlockingHeard(self.hearing, clock, limits.deadline_s)
+
+    # -- coming to be ready ------------------------------------------------------------------------------------
+
+    async def _ready_aio(self) -> None:
+        """Wait for the first attempt to reach the servers, for the deadline at most; and have this loop hear."""
+        loop = asyncio.get_running_loop()
+        self.keeper.start()
+        self.keeper.watch_from(loop)
+        tried = loop.create_future()
+
+        if self.keeper.when_tried(waker(loop, tried)):
+            await asyncio.wait([tried], timeout=self.options.limits.deadline_s)
+
+    async def _ready_blocking(self) -> None:
+        self.keeper.start()
+        tried = threading.Event()
+        if self.keeper.when_tried(tried.set):
+            tried.wait(self.options.limits.deadline_s)
+
+    # -- what the keeper tells ---------------------------------------------------------------------------------
+
+    def _use(self, fleet: Fleet) -> None:
+        self.commands.cluster = fleet.is_cluster
+        self._aio.use(fleet)
+        self._blocking.use(fleet)
+
+    def _forget_everything(self, why: str) -> None:
+        log.warning("cache %s: everything is forgotten, because %s", self.namespace, why)
+        self._owe((self._everything,))
+        self.hearing.hear((self._everything,))
+
+    def _new_identity(self, name: str) -> None:
+        if self.options.on_failover == "forget":
+            self._forget_everything(f"{name} may have gone back to old data")
+
+    def _owe(self, tags: Sequence[TagId]) -> None:
+        self.owed.add(tags)
+
+    def _pay(self) -> None:
+        """Try again what is owed; run by the keeper's thread."""
+        if not self.owed or time.monotonic() < self._pay_at:
+            return
+        tags, number = self.owed.batch()
+        flow = self.blocking_tier.bump(tags)
+        try:
+            flow.send(None)
+        except StopIteration:
+            self.owed.paid(tags, number)
+            self.hearing.hear(tags)
+            log.info("cache %s: %d invalidations got through after all", self.namespace, len(tags))
+        except TierAway:
+            self._pay_at = time.monotonic() + _PAY_EVERY_S
+
+    # -- the life of it ----------------------------------------------------------------------------------------
+
+    async def aclose(self) -> None:
+        """Close what this loop and the process's threads have open. Never waits for a server."""
+        await asyncio.to_thread(self.keeper.close)
+        await self._aio.aclose()
+        self._blocking.close()
+
+    def close(self) -> None:
+        """As `aclose`, without a loop: the connections of loops that still run are closed by them."""
+        self.keeper.close()
+        self._blocking.close()
+
+    def after_fork(self) -> None:
+        """The child begins with no connection, and hears nothing until it has some."""
+        self.owed.forget()
+        self.keeper.after_fork()

@@ -1,0 +1,308 @@
+"""The shared tier: `flow.ports.Tier` over a transport, in either colour. All that it decides is in `commands`, `entry`
+and `envelope`; this puts them together, and knows which server to believe.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from cacheaside.coherence.hearing import Hearing
+from cacheaside.flow.call import Call, Record, Standing
+from cacheaside.flow.ports import Clock, Lease, Position, Stamped, TierAway
+from cacheaside.stores.redis.commands import Commands, Exchange, Fetched, Wanted
+from cacheaside.stores.redis.counts import Counts
+from cacheaside.stores.redis.entry import Opened, identified, opened, record_from, stamp_of, standing_of
+from cacheaside.stores.redis.envelope import Envelope, Wire, encode
+from cacheaside.stores.redis.fleet import Transport
+from cacheaside.stores.redis.generations import RandomBytes, new_generations
+from cacheaside.stores.redis.owed import Owed
+from cacheaside.stores.redis.rejected import Rejected
+from cacheaside.stores.redis.replies import Command, StoreReplyError
+from cacheaside.stores.redis.servers import Servers
+from cacheaside.types import Generation, TagId
+
+__all__ = ["RedisTier"]
+
+R = TypeVar("R")
+
+_NOT_THE_PRIMARY: Final = frozenset(("READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"))
+_LEASE_MARGIN_S: Final = 0.1
+"""A lease that ends sooner than that is not deleted: by then it may be another's."""
+
+
+class RedisTier:
+    """Implements `flow.ports.Tier`. Nothing waits for a server that is not up; nothing is sent twice by itself.
+
+    ready: waits for the first attempt to reach the servers, for the deadline at most, and only when there was none.
+    everything: the tag of the namespace, whose generation `hearing` keeps. owed: tags whose change was not acknowledged,
+    which count as changing all the time.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        servers: Servers,
+        commands: Commands,
+        wire: Wire,
+        clock: Clock,
+        hearing: Hearing,
+        owed: Owed,
+        counts: Counts,
+        *,
+        everything: TagId,
+        ready: Callable[[], Awaitable[None]],
+        doubt: Callable[[], None],
+        wait_replicas: int = 0,
+        wait_ms: int = 100,
+        random_bytes: RandomBytes = os.urandom,
+    ) -> None:
+        self._transport = transport
+        self._servers = servers
+        self._commands = commands
+        self._wire = wire
+        self._clock = clock
+        self._hearing = hearing
+        self._owed = owed
+        self._counts = counts
+        self._everything = everything
+        self._ready = ready
+        self._doubt = doubt
+        self._wait_replicas = wait_replicas
+        self._wait_ms = wait_ms
+        self._random_bytes = random_bytes
+        self._process = random_bytes(6).hex()
+
+    # -- reading -----------------------------------------------------------------------------------------------
+
+    def fetch(self, call: Call) -> Awaitable[Record | None]:
+        return self._fetch_one(call)
+
+    async def _fetch_one(self, call: Call) -> Record | None:
+        return (await self.fetch_many((call,)))[0]
+
+    async def fetch_many(self, calls: Sequence[Call]) -> list[Record | None]:
+        await self._be_ready()
+        since = self._hearing.position()
+        known = self._hearing.everything()
+        wanted = [Wanted(call.key, self._asked(call.tags, known)) for call in calls]
+        fetched = await self._say(self._commands.fetch(wanted))
+        return await self._records(calls, wanted, fetched, known, since)
+
+    async def watch(self, call: Call) -> Record | None:
+        await self._be_ready()
+        since = self._hearing.position()
+        known = self._hearing.everything()
+        wanted = Wanted(call.key, self._asked(call.tags, known))
+        lifetime_ms = math.ceil(call.endpoint.timeout_s * 1000)
+        fetched = await self._say(self._commands.watch(wanted, lifetime_ms))
+        return (await self._records((call,), [wanted], fetched, known, since))[0]
+
+    def _asked(self, tags: Sequence[TagId], known: Generation | None) -> list[TagId]:
+        """Those of `tags` whose generations are to be read: the namespace's only when it is not known."""
+        return [tag for tag in tags if known is None or tag != self._everything]
+
+    async def _records(
+        self,
+        calls: Sequence[Call],
+        wanted: Sequence[Wanted],
+        fetched: Sequence[Fetched],
+        known: Generation | None,
+        since: Position,
+    ) -> list[Record | None]:
+        current: dict[TagId, Generation | None] = {self._everything: known}
+        for want, found in zip(wanted, fetched, strict=True):
+            self._identify(want.tags, found.generations, current)
+        if known is None:
+            self._hearing.know_everything(current.get(self._everything), since)
+        open_ = [
+            self._opened(call, found.entry) if found.entry is not None else None
+            for call, found in zip(calls, fetched, strict=True)
+        ]
+        named = dict.fromkeys(tag for one in open_ if one is not None for tag in one.named)
+        missing = [tag for tag in named if tag not in current]
+        if missing:
+            generations = await self._say(self._commands.generations(missing))
+            self._identify(missing, generations, current)
+        return [
+            None if one is None else self._record(call, one, current)
+            for call, one in zip(calls, open_, strict=True)
+        ]
+
+    def _opened(self, call: Call, data: bytes) -> Opened | None:
+        found = opened(data, call, self._wire)
+        if isinstance(found, Rejected):
+            self._counts.rejected[found] += 1
+            return None
+        return found
+
+    def _record(self, call: Call, one: Opened, current: dict[TagId, Generation | None]) -> Record | None:
+        envelope = one.envelope
+        loaded_at = self.local_moment(call.key, envelope.loaded_at_us)
+        if loaded_at is None:
+            return None
+        standing = standing_of(envelope.stamp, current)
+        if self._owed.any_of(envelope.stamp.tags):
+            standing = Standing.OUTDATED
+        stamp = envelope.stamp
+        generations = tuple(
+            [
+                identified(generation, identity)
+                for generation, identity in zip(stamp.generations, stamp.identities, strict=True)
+            ]
+        )
+        record = record_from(
+            call,
+            envelope.value,
+            loaded_at,
+            envelope.load_s,
+            absent=envelope.absent,
+            tags=stamp.tags,
+            generations=generations,
+            standing=standing,
+        )
+        if record is None:
+            self._counts.rejected[Rejected.CORRUPT] += 1
+        return record
+
+    def local_moment(self, key: str, loaded_at_us: int) -> float | None:
+        """A moment of the server's clock on this process's, the earliest that it can have been; None when it is yet to
+        come, so that the clock must have been set back since."""
+        base = self._servers.of(key).base
+        if base is None:
+            return None
+        now = self._clock.now()
+        loaded_at = loaded_at_us / 1e6 - base.lag_s(now)
+        if loaded_at > now:
+            self._counts.from_the_future += 1
+            return None
+        return loaded_at
+
+    def _identify(
+        self,
+        tags: Sequence[TagId],
+        generations: Sequence[Generation | None],
+        into: dict[TagId, Generation | None],
+    ) -> None:
+        for tag, generation in zip(tags, generations, strict=True):
+            into[tag] = None if generation is None else identified(generation, self._servers.identity_of(tag))
+
+    # -- filling -----------------------------------------------------------------------------------------------
+
+    async def stamp(self, tags: Sequence[TagId], lease: Lease | None = None) -> Stamped:
+        await self._be_ready()
+        since = self._hearing.position()
+        known = self._hearing.everything()
+        asked = self._asked(tags, known)
+        if lease is None:
+            granted = True
+            generations, writers = await self._say(self._commands.stamp_then_writers(asked))
+        else:
+            owner, lifetime_ms = f"{self._process}-{lease.owner}", math.ceil(lease.lifetime_s * 1000)
+            exchange = self._commands.lease_and_stamp(lease.key, owner, lifetime_ms, asked)
+            granted, (generations, writers) = await self._say(exchange)
+        current: dict[TagId, Generation | None] = {self._everything: known}
+        self._identify(asked, generations, current)
+        if known is None and self._everything in current:
+            self._hearing.know_everything(current[self._everything], since)
+        return Stamped(tuple([self._own(tag, current[tag]) for tag in tags]), writers, granted)
+
+    def _own(self, tag: TagId, generation: Generation | None) -> Generation:
+        """A tag whose change is owed has no generation that anything may be stored under: one that nothing equals."""
+        if generation is None or self._owed.any_of((tag,)):
+            return Generation(int.from_bytes(new_generations(1, self._random_bytes)[0], "big"))
+        return generation
+
+    async def store(
+        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId], lease: Lease | None = None
+    ) -> tuple[Generation | None, ...]:
+        await self._be_ready()
+        entries = [entry for call, record in records if (entry := self._entry(call, record)) is not None]
+        then: tuple[Command, ...] = ()
+        if lease is not None:
+            held = self._clock.now() + _LEASE_MARGIN_S < lease.until
+            then = self._commands.hand_back(lease.key, held=held)
+        since = self._hearing.position()
+        known = self._hearing.everything()
+        asked = self._asked(recheck, known)
+        stored = await self._say(self._commands.store(entries, asked, then))
+        self._counts.stores_refused += stored.refused
+        current: dict[TagId, Generation | None] = {self._everything: known}
+        self._identify(asked, stored.generations, current)
+        if known is None and self._everything in current:
+            self._hearing.know_everything(current[self._everything], since)
+        return tuple([None if self._owed.any_of((tag,)) else current[tag] for tag in recheck])
+
+    def _entry(self, call: Call, record: Record) -> tuple[TagId, bytes, int] | None:
+        base = self._servers.of(call.key).base
+        if base is None:
+            return None
+        began_s = base.earliest_s(record.loaded_at)
+        envelope = Envelope(
+            record.encoded,
+            int(began_s * 1e6),
+            record.absent,
+            record.load_s,
+            stamp_of(record.tags, record.generations),
+        )
+        try:
+            data = encode(envelope, call.key, call.tags, self._wire)
+        except ValueError:
+            self._counts.unstorable += 1
+            return None
+        terms = call.terms
+        bound_s = record.ttl_s
+        if record.grace:
+            bound_s = max(record.ttl_s + terms.grace_s, terms.stale_after_invalidation_s)
+        return call.key, data, max(1, math.ceil(bound_s * 1000))
+
+    # -- writing -----------------------------------------------------------------------------------------------
+
+    async def bump(self, tags: Sequence[TagId]) -> None:
+        await self._be_ready()
+        await self._say(self._confirmed(self._commands.bump(tags)))
+
+    async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
+        await self._be_ready()
+        lifetime_ms = math.ceil(lifetime_s * 1000)
+        await self._say(self._confirmed(self._commands.enlist_then_bump(tags, writer, lifetime_ms)))
+
+    async def release(self, tags: Sequence[TagId], writer: str) -> None:
+        await self._be_ready()
+        await self._say(self._commands.release(tags, writer))
+
+    async def remove(self, call: Call) -> None:
+        await self._be_ready()
+        await self._say(self._commands.remove(call.key))
+
+    def _confirmed(self, exchange: Exchange[Any]) -> Exchange[Any]:
+        """With as many replicas' word for it as are asked for."""
+        if not self._wait_replicas:
+            return exchange
+        return self._commands.confirmed(exchange, self._wait_replicas, self._wait_ms)
+
+    # -- the servers -------------------------------------------------------------------------------------------
+
+    async def _be_ready(self) -> None:
+        if not self._servers.all_up:
+            await self._ready()
+            if self._servers.fleet is None:
+                self._servers.of(self._everything)
+
+    async def _say(self, exchange: Exchange[R]) -> R:
+        servers, commands = self._servers, exchange.commands
+        if not servers.all_up:
+            for command in commands:
+                servers.of(str(command[1]))
+        try:
+            return exchange.read(await self._transport.execute(commands))
+        except StoreReplyError as error:
+            self._counts.refused += 1
+            if error.code in _NOT_THE_PRIMARY:
+                self._doubt()
+            raise
+        except TierAway:
+            self._counts.away += 1
+            raise
