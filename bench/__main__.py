@@ -30,6 +30,8 @@ class Findings:
     texts: list[str] = field(default_factory=list)
     rows: dict[str, list[Any]] = field(default_factory=dict)
     judged: list[Target] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    """Rows that were not timed, and why."""
 
     def add(self, section: str, text: str, rows: list[Any], judged: list[Target]) -> None:
         self.texts.append(text)
@@ -131,7 +133,7 @@ def measure(options: argparse.Namespace, found: Findings) -> None:
         progress("hit ratios beside an independent simulator")
         ratios = hit_ratio.rows(hit_ratio.PARTS[2:3] if options.quick else hit_ratio.PARTS)
         found.add("ratio", hit_ratio.text(ratios), ratios, targets.of_ratios(ratios))
-    shared.measure(section_wanted, row_wanted, progress, found.add, options)
+    shared.measure(section_wanted, row_wanted, progress, found.add, found.refused.append, options)
 
 
 def _always(case: Case) -> bool:
@@ -142,17 +144,16 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     before = report.machine()
     found = Findings()
-    failed = ""
     try:
         measure(options, found)
     except WrongAnswer as error:
-        failed = f"a row gives a wrong answer, so its section was not timed: {error}"
+        found.refused.append(f"{error} (its section was not timed)")
     except (SharedTierMissing, RowFailed) as error:
-        failed = str(error)
+        found.refused.append(str(error))
     progress("")
     show(options, before, found)
-    if failed:
-        print(f"bench: {failed}", file=sys.stderr)
+    if found.refused:
+        print("\n".join(f"bench: not measured: {why}" for why in found.refused), file=sys.stderr)
         return 2
     return 1 if options.check and not all(target.reached for target in found.judged) else 0
 
@@ -163,7 +164,12 @@ def show(options: argparse.Namespace, before: dict[str, Any], found: Findings) -
         rows = {section: [report.plain(row) for row in rows] for section, rows in found.rows.items()}
         judged = [report.plain(target) for target in found.judged]
         run = {"seed": options.seed, "rounds": options.rounds, "entries": options.entries}
-        print(json.dumps({"run": run, "machine": before, "rows": rows, "targets": judged}, indent=1))
+        print(
+            json.dumps(
+                {"run": run, "machine": before, "rows": rows, "targets": judged, "refused": found.refused},
+                indent=1,
+            )
+        )
         return
     print(f"{before['python']}, {before['system']}, {before['cores']} cores, load {before['load_average']}")
     print(", ".join(f"{name} {number}" for name, number in before["versions"].items()))

@@ -25,6 +25,7 @@ from bench.shared.peers import SharedPeer
 from bench.shared.processes import Process, processes, together
 from bench.shared.quantiles import quantile
 from bench.shared.rows import DropRow
+from bench.shared.source import settled
 from cacheaside.testing.servers import Server
 
 SECTION = "drop"
@@ -64,7 +65,14 @@ class Work:
         self._read, self._invalidate = peer.decorate(url, loaded_at, TTL_S)
 
     async def warm(self) -> None:
-        await self._read(KEY)
+        """The key is read until two reads answer with one load: then the value is kept somewhere."""
+        loaded = [0]
+
+        async def once() -> None:
+            if (value := await self._read(KEY)) != loaded[-1]:
+                loaded.append(value)
+
+        await settled(once, lambda: len(loaded))
 
     async def watch(self, burst_s: float, pause_s: float, from_ns: int, until_ns: int) -> dict[str, Any]:
         """Read until `until_ns`: when each new value was first seen (start of the read, the value), and how busy."""

@@ -18,7 +18,7 @@ from bench.shared.figures import figure
 from bench.shared.peers import SharedPeer
 from bench.shared.processes import Process
 from bench.shared.rows import ONE_GET, EntryBytesRow
-from bench.shared.source import Source
+from bench.shared.source import Source, settled
 from bench.shared.values import SIZES
 from cacheaside.testing.servers import Server
 from cacheaside.testing.servers.server import wait_until
@@ -27,6 +27,8 @@ SECTION = "entry_bytes"
 SIZE = SIZES[0]
 TTL_S = 3_600.0
 CALLERS = 20
+CHECKED_EACH = 10
+"""Of so many entries one is read again after the filling, and must need no load."""
 ALONE_S_MAX = 5.0
 
 PEERS = [
@@ -47,15 +49,25 @@ class Work:
         self.source = Source(peer.kind)
         self._read = self.crowd.reading(peer.decorate(url, self.source.loader(SIZE), TTL_S))
 
-    async def fill(self, first: int, end: int) -> int:
-        """Read the keys from `first` to `end`; the loads so far."""
+    async def fill(self, entries: int) -> int:
+        """Read as many keys, each once; the loads that took."""
+        await settled(lambda: self._read(0), lambda: self.source.loads)
+        loads = self.source.loads
+        await self._read_keys(1, entries)
+        return self.source.loads - loads + 1
 
+    async def check(self, entries: int) -> int:
+        """Read some of them again; the loads that took."""
+        loads = self.source.loads
+        await self._read_keys(CHECKED_EACH, entries)
+        return self.source.loads - loads
+
+    async def _read_keys(self, step: int, end: int) -> None:
         async def caller(number: int) -> None:
-            for k in range(first + number, end, CALLERS):
+            for k in range(number * step, end, CALLERS * step):
                 await self._read(k)
 
         await self.crowd.run([partial(caller, number) for number in range(CALLERS)])
-        return self.source.loads
 
 
 def rows(entries: int, wanted: Callable[[str], bool], progress: Callable[[str], None]) -> list[EntryBytesRow]:
@@ -73,8 +85,12 @@ def _taken(peer: SharedPeer, entries: int) -> float:
     with Server() as server:
         before = used_bytes(server)
         with Process(SECTION, peer, server.url) as process:
-            loads = process.do("fill", first=0, end=entries)
-        require(loads == entries, f"{peer.name}: {loads} loads for {entries} entries")
+            loads = process.do("fill", entries=entries)
+            again = process.do("check", entries=entries)
+        require(
+            (loads, again) == (entries, 0),
+            f"{peer.name}: {loads} loads for {entries} entries, then {again} more",
+        )
         return (used_bytes(server) - before) / entries
 
 

@@ -20,7 +20,7 @@ from bench.shared.figures import counted, counts_of
 from bench.shared.peers import SharedPeer
 from bench.shared.processes import Process, processes, together
 from bench.shared.rows import SharedHerdRow
-from bench.shared.source import Source
+from bench.shared.source import Source, settled
 from bench.shared.values import SIZES, product
 from cacheaside.testing.servers import Server
 
@@ -55,10 +55,10 @@ class Work:
         self.source = Source(peer.kind, LOAD_S)
         self._read = self.crowd.reading(peer.decorate(url, self.source.loader(SIZE), TTL_S))
 
-    async def warm(self, callers: int) -> bool:
-        """Whether all of as many callers as there will be get the right value of another key."""
-        ran = await self.crowd.run([partial(self._right, WARM_KEY)] * callers)
-        return all(ran.results)
+    async def warm(self, callers: int) -> None:
+        """As many callers as there will be read another key, until none of them needs a load."""
+        crowd = [partial(self._right, WARM_KEY)] * callers
+        await settled(lambda: self.crowd.run(crowd), lambda: self.source.loads)
 
     async def rush(self, key: int, callers: int, at_ns: int) -> dict[str, Any]:
         """All callers ask for `key` at the moment `at_ns`: loads, each one's wait, and who got no value."""

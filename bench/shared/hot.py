@@ -20,7 +20,7 @@ from bench.shared.peers import SharedPeer
 from bench.shared.processes import processes, together
 from bench.shared.quantiles import quantile
 from bench.shared.rows import HotRow
-from bench.shared.source import Source
+from bench.shared.source import Source, settled
 from bench.shared.values import SIZES, product
 from cacheaside.testing.servers import Server
 
@@ -59,7 +59,7 @@ class Work:
         async def caller() -> Any:
             return await self._read(HOT_KEY)
 
-        await self.crowd.run([caller] * CALLERS)
+        await settled(lambda: self.crowd.run([caller] * CALLERS), lambda: self.source.loads)
 
     async def load_for(self, seconds: float, at_ns: int) -> dict[str, Any]:
         """Read from the moment `at_ns` on: loads, each read's wait, and reads without the value."""

@@ -29,7 +29,7 @@ def check_shared_tier() -> None:
 def shared_cache(url: str, **options: Any) -> Cache:
     """The cache of this process on the server at `url`; everything here goes through this one function."""
     check_shared_tier()
-    return Cache(url, namespace="bench", **options)  # type: ignore[misc]
+    return Cache(url, namespace="bench", **options)
 
 
 def decorate(url: str, load: Callable[[int], Any], ttl_s: float, *, l1_entries: int | None = None) -> Any:

@@ -24,6 +24,7 @@ ROUNDS, ROUNDS_QUICK = 7, 2
 
 Wanted = Callable[[str], bool]
 Progress = Callable[[str], None]
+Refuse = Callable[[str], None]
 Add = Callable[[str, str, list[Any], list[Target]], None]
 
 
@@ -34,9 +35,14 @@ def check(section_wanted: Wanted, row_wanted: Wanted) -> None:
 
 
 def measure(
-    section_wanted: Wanted, row_wanted: Wanted, progress: Progress, add: Add, options: Namespace
+    section_wanted: Wanted,
+    row_wanted: Wanted,
+    progress: Progress,
+    add: Add,
+    refuse: Refuse,
+    options: Namespace,
 ) -> None:
-    """Measure the wanted sections, and `add` each with its table and its targets."""
+    """Measure the wanted sections, `add` each with its table and its targets, and `refuse` rows that lie."""
     quick = options.quick
     plan = hits.SharedPlan(
         seed=options.seed,
@@ -47,7 +53,7 @@ def measure(
     sections: dict[
         str, tuple[Callable[[], Sequence[Any]], Callable[[Any], str], Callable[[Any], list[Target]]]
     ] = {
-        HIT: (lambda: hits.rows(plan, row_wanted, progress), report.hits, targets.of_shared_hits),
+        HIT: (lambda: hits.rows(plan, row_wanted, progress, refuse), report.hits, targets.of_shared_hits),
         HERD: (
             lambda: herd.rows(1 if quick else 3, row_wanted, progress),
             report.herds,

@@ -6,11 +6,14 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from bench.rows import TASKS
 from bench.shared.values import Product, product
+
+SETTLED_S_MAX = 5.0
+SETTLING_S = 0.05
 
 
 class Source:
@@ -53,6 +56,18 @@ class Source:
             self.loads += 1
             self.taken_s[k] = self.taken_s.get(k, 0.0) + time.perf_counter() - started
         return value
+
+
+async def settled(read: Callable[[], Awaitable[Any]], loads: Callable[[], int]) -> None:
+    """Read until a read needs no load: what a cache does once, such as connecting behind its first callers, is done."""
+    end = time.monotonic() + SETTLED_S_MAX
+    while time.monotonic() < end:
+        before = loads()
+        await read()
+        if loads() == before:
+            return
+        await asyncio.sleep(SETTLING_S)
+    raise TimeoutError(f"after {SETTLED_S_MAX:g} s of reads each still needs a load")
 
 
 def named(function: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -20,7 +20,9 @@ def silent(_line: str) -> None:
 
 def test_hand_written_reads_are_measured_in_every_shape() -> None:
     """Floors run whatever is wanted: one row in each table, checked against the server's own count."""
-    found = hits.rows(PLAN, lambda name: False, silent)
+    refused: list[str] = []
+    found = hits.rows(PLAN, lambda name: False, silent, refused.append)
+    assert refused == []
     assert [row.table for row in found] == hits.tables(PLAN.sizes)
     assert {(row.name, row.ratio, row.cpu_ratio) for row in found} == {(ONE_GET, 1.0, 1.0)}
     assert all(row.reads > 0 and row.best_per_s > 0 for row in found)
@@ -48,6 +50,7 @@ def test_what_fails_in_a_process_is_told_with_its_error() -> None:
             process.do("read_all", size=200)
         process.do("decorate", sizes=[200])
         assert process.do("read_all", size=200) == {"wrong": 0, "loads": hits.KEYS}
+        assert process.do("read_all", size=200) == {"wrong": 0, "loads": 0}
 
 
 def test_a_process_that_ends_by_itself_is_told() -> None:
