@@ -92,14 +92,14 @@ class Found(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, record: Record) -> Found:
-        """A record as something found; unjittered."""
+        """A record as something found; jittered alike in every process."""
         standing = record.standing
         held = Held(
             record.loaded_at,
             record.ttl_s,
             record.grace,
             standing is Standing.OUTDATED,
-            0,
+            record.salt,
             standing is Standing.UNCERTAIN,
         )
         return cls(held, record.held, record.is_error)

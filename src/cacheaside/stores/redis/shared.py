@@ -109,6 +109,8 @@ class Shared:
         self.tier = AioTier(
             self._aio,
             *what,
+            namespace=namespace,
+            direct=self._aio,
             everything=everything,
             ready=self._ready_aio,
             doubt=self.keeper.doubt,

@@ -7,7 +7,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
+from zlib import crc32
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.flow.call import Call, Record, Standing
@@ -31,6 +32,15 @@ R = TypeVar("R")
 _NOT_THE_PRIMARY: Final = frozenset(("READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"))
 _LEASE_MARGIN_S: Final = 0.1
 """A lease that ends sooner than that is not deleted: by then it may be another's."""
+
+
+class Found(NamedTuple):
+    """What lay under the keys of calls, on its way to being judged."""
+
+    calls: Sequence[Call]
+    entries: Sequence[Opened | None]
+    current: dict[TagId, Generation | None]
+    missing: list[TagId]
 
 
 class RedisTier:
@@ -112,23 +122,41 @@ class RedisTier:
         known: Generation | None,
         since: Position,
     ) -> list[Record | None]:
+        found = self._found(calls, wanted, fetched, known, since)
+        if found.missing:
+            await self._complete(found)
+        return self._judged(found)
+
+    def _found(
+        self,
+        calls: Sequence[Call],
+        wanted: Sequence[Wanted],
+        fetched: Sequence[Fetched],
+        known: Generation | None,
+        since: Position,
+    ) -> Found:
+        """What was fetched, opened; and which generations are missing to judge it."""
         current: dict[TagId, Generation | None] = {self._everything: known}
-        for want, found in zip(wanted, fetched, strict=True):
-            self._identify(want.tags, found.generations, current)
+        for want, one in zip(wanted, fetched, strict=True):
+            self._identify(want.tags, one.generations, current)
         if known is None:
             self._hearing.know_everything(current.get(self._everything), since)
-        open_ = [
-            self._opened(call, found.entry) if found.entry is not None else None
-            for call, found in zip(calls, fetched, strict=True)
+        entries = [
+            self._opened(call, one.entry) if one.entry is not None else None
+            for call, one in zip(calls, fetched, strict=True)
         ]
-        named = dict.fromkeys(tag for one in open_ if one is not None for tag in one.named)
-        missing = [tag for tag in named if tag not in current]
-        if missing:
-            generations = await self._say(self._commands.generations(missing))
-            self._identify(missing, generations, current)
+        named = dict.fromkeys(tag for one in entries if one is not None for tag in one.named)
+        return Found(calls, entries, current, [tag for tag in named if tag not in current])
+
+    async def _complete(self, found: Found) -> None:
+        """Ask for the generations that are missing: of tags that entries name and calls do not."""
+        generations = await self._say(self._commands.generations(found.missing))
+        self._identify(found.missing, generations, found.current)
+
+    def _judged(self, found: Found) -> list[Record | None]:
         return [
-            None if one is None else self._record(call, one, current)
-            for call, one in zip(calls, open_, strict=True)
+            None if one is None else self._record(call, one, found.current)
+            for call, one in zip(found.calls, found.entries, strict=True)
         ]
 
     def _opened(self, call: Call, data: bytes) -> Opened | None:
@@ -158,6 +186,7 @@ class RedisTier:
             envelope.value,
             loaded_at,
             envelope.load_s,
+            salt=crc32(call.key.encode()) * 31 + envelope.loaded_at_us,
             absent=envelope.absent,
             tags=stamp.tags,
             generations=generations,
@@ -299,10 +328,13 @@ class RedisTier:
         try:
             return exchange.read(await self._transport.execute(commands))
         except StoreReplyError as error:
-            self._counts.refused += 1
-            if error.code in _NOT_THE_PRIMARY:
-                self._doubt()
+            self._refuse(error)
             raise
         except TierAway:
             self._counts.away += 1
             raise
+
+    def _refuse(self, error: StoreReplyError) -> None:
+        self._counts.refused += 1
+        if error.code in _NOT_THE_PRIMARY:
+            self._doubt()
