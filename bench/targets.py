@@ -181,7 +181,8 @@ def of_drops(rows: Sequence[DropRow]) -> list[Target]:
         Target(
             f"invalidation to L1 drop, {row.load}",
             f"p99 <= {DROP_P99_S_MAX[row.load] * 1e3:.0f} ms, none missed, none stale",
-            f"p99 {row.p99_s * 1e3:.1f} ms, missed {row.missed}, stale {row.stale}",
+            f"p99 {row.p99_s * 1e3:.1f} ms, missed {row.missed}, stale {row.stale}, of {row.invalidations} "
+            f"acknowledged and {row.unacknowledged} others",
             row.p99_s <= DROP_P99_S_MAX[row.load] and not row.missed and not row.stale,
         )
         for row in rows

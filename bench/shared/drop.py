@@ -197,7 +197,7 @@ def stale(written: Written, changes: Changes) -> int:
 def as_row(peer: SharedPeer, duty: Duty, wrote: dict[str, Any], seen: Sequence[dict[str, Any]]) -> DropRow:
     written: Written = wrote["written"]
     each = [drops_ns(written, one["changes"]) for one in seen]
-    drops_s = sorted(drop / 1e9 for drops, _ in each for drop in drops)
+    drops_s = sorted(drop / 1e9 for drops, _ in each for drop in drops) or [float("inf")]
     return DropRow(
         name=peer.name,
         load=duty.name,

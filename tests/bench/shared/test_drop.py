@@ -56,3 +56,9 @@ def test_quantiles_are_over_all_processes_and_invalidations() -> None:
     row = as_row(PEER, DUTIES[0], wrote, seen)
     assert (row.p50_s, row.worst_s) == (2e-9, 300e-9)
     assert (row.busy, row.processes, row.invalidations, row.missed, row.unacknowledged) == (0.2, 2, 2, 0, 3)
+
+
+def test_without_an_acknowledged_invalidation_there_is_no_time() -> None:
+    """A writer that was always told that it failed has not shown that anything is dropped in time."""
+    row = as_row(PEER, DUTIES[0], {"written": [], "unacknowledged": 9}, [{"changes": [(0, 1)], "busy": 0.1}])
+    assert (row.p50_s, row.p99_s, row.invalidations) == (float("inf"), float("inf"), 0)
