@@ -60,7 +60,7 @@ def measure(
             targets.of_shared_herds,
         ),
         HOT: (lambda: hot.rows(2 if quick else 8, row_wanted, progress), report.hot, targets.of_hot),
-        AWAY: (lambda: away.rows(1 if quick else 3, row_wanted, progress), report.away, targets.of_away),
+        AWAY: (lambda: away.rows(1.5 if quick else 3, row_wanted, progress), report.away, targets.of_away),
         DROP: (lambda: drop.rows(1 if quick else 10, row_wanted, progress), report.drops, targets.of_drops),
         BYTES: (
             lambda: entry_bytes.rows(options.shared_entries, row_wanted, progress),
