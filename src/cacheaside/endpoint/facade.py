@@ -138,10 +138,10 @@ class AsyncFacade(_Facade):
     async def absent(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when this process holds nothing. Where it is to hold nothing, most often
         the shared tier has the value, and a read of few steps is enough to hand it on."""
-        host = self._host
-        if host.quick is not None and self.endpoint.quick_for_s and host.enabled and scope.get() is None:
-            key, tags = self.endpoint.key_and_tags(values)
-            asked = host.quick(self.endpoint, key, tags)
+        host, endpoint = self._host, self.endpoint
+        if endpoint.quick_for_s and host.enabled and scope.get() is None:
+            assert host.quick is not None, "only then is this called"
+            asked = host.quick(endpoint, *endpoint.key_and_tags(values))
             if asked is not None:
                 answer = await asked
                 if answer is not ELSE:

@@ -77,6 +77,7 @@ def _count_loads(boarded: Sequence[Boarded]) -> None:
 async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
     turn = await take_turn(boarded, _unique([one.call.tags for one in boarded]), ports)
     if turn.landing is not None:
+        ports.flights.close([boarded[0].flight])
         ports.flights.land(boarded[0].flight, turn.landing)
         return
     _count_loads(boarded)

@@ -116,4 +116,5 @@ class Servers:
         """In a child made by fork, or after closing: nothing is connected."""
         for state in self.states:
             state.is_up = False
+        self.fleet = None
         self._settle()

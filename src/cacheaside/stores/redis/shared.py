@@ -115,6 +115,7 @@ class Shared:
             direct=self._aio,
             everything=everything,
             ready=self._ready_aio,
+            pause=asyncio.sleep,
             doubt=self.keeper.doubt,
             wait_replicas=options.wait_replicas,
         )
@@ -123,6 +124,7 @@ class Shared:
             *what,
             everything=everything,
             ready=self._ready_blocking,
+            pause=_sleep,
             doubt=self.keeper.doubt,
             wait_replicas=options.wait_replicas,
         )
@@ -201,3 +203,7 @@ class Shared:
         """The child begins with no connection, and hears nothing until it has some."""
         self.owed.forget()
         self.keeper.after_fork()
+
+
+async def _sleep(seconds: float) -> None:
+    time.sleep(seconds)  # noqa: ASYNC251 - it runs on a thread that may be blocked, and suspends nobody

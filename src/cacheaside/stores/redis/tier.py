@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 from zlib import crc32
@@ -30,6 +31,7 @@ __all__ = ["RedisTier"]
 R = TypeVar("R")
 
 _NOT_THE_PRIMARY: Final = frozenset(("READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"))
+RETRY_S: Final = 0.02
 _LEASE_MARGIN_S: Final = 0.1
 """A lease that ends sooner than that is not deleted: by then it may be another's."""
 
@@ -65,6 +67,9 @@ class RedisTier:
         everything: TagId,
         ready: Callable[[], Awaitable[None]],
         doubt: Callable[[], None],
+        pause: Callable[[float], Awaitable[None]],
+        pace: Callable[[], float] = time.monotonic,
+        write_deadline_s: float = 0.5,
         wait_replicas: int = 0,
         wait_ms: int = 100,
         random_bytes: RandomBytes = os.urandom,
@@ -80,6 +85,9 @@ class RedisTier:
         self._everything = everything
         self._ready = ready
         self._doubt = doubt
+        self._pause = pause
+        self._pace = pace
+        self._write_deadline_s = write_deadline_s
         self._wait_replicas = wait_replicas
         self._wait_ms = wait_ms
         self._random_bytes = random_bytes
@@ -225,18 +233,21 @@ class RedisTier:
         since = self._hearing.position()
         known = self._hearing.everything()
         asked = self._asked(tags, known)
+        granted, record = True, None
         if lease is None:
-            granted = True
             generations, writers = await self._say(self._commands.stamp_then_writers(asked))
         else:
             owner, lifetime_ms = f"{self._process}-{lease.owner}", math.ceil(lease.lifetime_s * 1000)
-            exchange = self._commands.lease_and_stamp(lease.key, owner, lifetime_ms, asked)
-            granted, (generations, writers) = await self._say(exchange)
+            wanted = Wanted(lease.key, self._asked(lease.call.tags, known))
+            exchange = self._commands.lease_and_stamp(wanted, owner, lifetime_ms, asked)
+            granted, ((generations, writers), stored) = await self._say(exchange)
+            (record,) = await self._records((lease.call,), [wanted], stored, known, since)
         current: dict[TagId, Generation | None] = {self._everything: known}
         self._identify(asked, generations, current)
         if known is None and self._everything in current:
             self._hearing.know_everything(current[self._everything], since)
-        return Stamped(tuple([self._own(tag, current[tag]) for tag in tags]), writers, granted)
+        own = tuple([self._own(tag, current[tag]) for tag in tags])
+        return Stamped(own, writers, granted, record)
 
     def _own(self, tag: TagId, generation: Generation | None) -> Generation:
         """A tag whose change is owed has no generation that anything may be stored under: one that nothing equals."""
@@ -251,8 +262,7 @@ class RedisTier:
         entries = [entry for call, record in records if (entry := self._entry(call, record)) is not None]
         then: tuple[Command, ...] = ()
         if lease is not None:
-            held = self._clock.now() + _LEASE_MARGIN_S < lease.until
-            then = self._commands.hand_back(lease.key, held=held)
+            then = self._returning(lease).commands
         since = self._hearing.position()
         known = self._hearing.everything()
         asked = self._asked(recheck, known)
@@ -263,6 +273,13 @@ class RedisTier:
         if known is None and self._everything in current:
             self._hearing.know_everything(current[self._everything], since)
         return tuple([None if self._owed.any_of((tag,)) else current[tag] for tag in recheck])
+
+    async def hand_back(self, lease: Lease) -> None:
+        await self._say(self._returning(lease))
+
+    def _returning(self, lease: Lease) -> Exchange[None]:
+        held = self._clock.now() + _LEASE_MARGIN_S < lease.until
+        return self._commands.hand_back(lease.key, held=held)
 
     def _entry(self, call: Call, record: Record) -> tuple[TagId, bytes, int] | None:
         base = self._servers.of(call.key).base
@@ -291,12 +308,14 @@ class RedisTier:
 
     async def bump(self, tags: Sequence[TagId]) -> None:
         await self._be_ready()
-        await self._say(self._confirmed(self._commands.bump(tags)))
+        await self._insist(lambda: self._confirmed(self._commands.bump(tags)))
 
     async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
         await self._be_ready()
         lifetime_ms = math.ceil(lifetime_s * 1000)
-        await self._say(self._confirmed(self._commands.enlist_then_bump(tags, writer, lifetime_ms)))
+        await self._insist(
+            lambda: self._confirmed(self._commands.enlist_then_bump(tags, writer, lifetime_ms))
+        )
 
     async def release(self, tags: Sequence[TagId], writer: str) -> None:
         await self._be_ready()
@@ -305,6 +324,21 @@ class RedisTier:
     async def remove(self, call: Call) -> None:
         await self._be_ready()
         await self._say(self._commands.remove(call.key))
+
+    async def _insist(self, exchange: Callable[[], Exchange[None]]) -> None:
+        """A read is better off without a tier that is late; a write is not. So while the servers are up it is tried
+        again, each time with generations that were never sent, before its caller is told."""
+        until = self._pace() + self._write_deadline_s
+        while True:
+            try:
+                await self._say(exchange())
+                return
+            except StoreReplyError:
+                raise
+            except TierAway:
+                if not self._servers.all_up or self._pace() + RETRY_S > until:
+                    raise
+            await self._pause(RETRY_S)
 
     def _confirmed(self, exchange: Exchange[Any]) -> Exchange[Any]:
         """With as many replicas' word for it as are asked for."""
