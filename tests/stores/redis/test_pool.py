@@ -106,7 +106,21 @@ def test_many_calls_that_are_late_together_are_one_failure(victim: Server, clock
         reasons = {late.result() for late in [threads.submit(call) for _ in range(8)]}
         assert reasons <= {Away.LATE, Away.BACKING_OFF}
         assert pool_of(transport)._standing.failures == 1
-        assert pool_of(transport)._idle == []
+        victim.thaw()
+
+
+def test_a_failure_closes_what_lies_idle(victim: Server, clock: MovedClock) -> None:
+    """When a server falls silent its idle connections are closed: none is used after the failure."""
+    with threads_to(victim.address, PATIENT, now=clock) as transport:
+        pool = pool_of(transport)
+        for connection in [pool.take(Deadline.after(10, time.monotonic)) for _ in range(3)]:
+            pool.give_back(connection)
+        assert len(pool._idle) == 3
+        be_quick(transport)
+        victim.freeze()
+        assert refusal(transport, "PING").reason is Away.LATE
+        assert not pool._all
+        assert not pool._idle
         victim.thaw()
 
 

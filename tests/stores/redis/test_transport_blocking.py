@@ -336,6 +336,8 @@ def test_nobody_gets_anothers_answer(proxy: Proxy, seed: int) -> None:
         over.set()
         for thread in threads:
             thread.join(20)
+        wait_for(lambda: says(transport))  # so every connection before was accepted, and none is left to be
+    wait_for(lambda: not proxy.connections)
     assert wrong == []
 
 
