@@ -91,6 +91,7 @@ class Pool:
                 self._changed.notify()
                 return
             self._all.discard(connection)
+            self._changed.notify()  # of the room
         connection.close()
 
     def broken(
