@@ -162,8 +162,9 @@ class BlockingConnection:
             left = memoryview(packed)[sent:]
 
     def replies(self) -> list[Any]:
-        """Those of the last call, once `collect` has them."""
-        return self._replies
+        """Those of the last call, once `collect` has them. Once: nothing of them is kept while it lies idle."""
+        replies, self._replies = self._replies, []
+        return replies
 
     def check_idle(self) -> None:
         """Raise `ConnectionAway` when it ended, or something came that nobody asked for, since the last call."""
