@@ -57,6 +57,8 @@ class Servers:
         self.states: tuple[ServerState, ...] = ()
         self.all_up = False
         """Whether every primary is up."""
+        self.one_up = False
+        """Whether there is one primary, and it is up."""
         self.why: ConnectionAway | None = None
         """Why there is no fleet."""
         self.clock_is_moved = False
@@ -85,6 +87,7 @@ class Servers:
 
     def _settle(self) -> None:
         self.all_up = bool(self.states) and all(state.is_up for state in self.states)
+        self.one_up = self.all_up and self.fleet is not None and not self.fleet.is_cluster
 
     def identity_of(self, name: str) -> Identity:
         """Of the server that holds `name`. Raises `ConnectionAway` when it is not up."""
