@@ -79,7 +79,7 @@ def test_a_bracket_enlists_before_it_bumps_and_releases_last(world: World, numbe
     """Enlist, bump, hear; commit; bump, hear, release: a writer that dies anywhere in between leaves nothing stale."""
     tags = [numbers(1).id]
     world.run(write.begin(tags, "writer", world.ports))
-    assert world.log == ["tier.enlist", "tier.bump", "heard.hear"]
+    assert world.log == ["tier.mark", "tier.enlist", "tier.bump", "heard.hear"]
     world.run(write.finish(tags, "writer", world.ports))
     assert world.log == ["tier.bump", "heard.hear", "tier.release"]
 
