@@ -60,7 +60,9 @@ class Sampled(NamedTuple):
 
 def sampled(base: Timebase | None, reading: Reading) -> Sampled:
     """What is known after one more reading."""
-    low, high = reading.server_s - reading.received, reading.server_s - reading.sent
+    # While the reading was under way the clocks drifted apart too.
+    within = DRIFT * (reading.received - reading.sent)
+    low, high = reading.server_s - reading.received - within, reading.server_s - reading.sent + within
     if base is None:
         return Sampled(Timebase(reading.received, low, high), 0.0)
     wider = DRIFT * abs(reading.received - base.at)
