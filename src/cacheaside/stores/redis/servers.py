@@ -66,7 +66,12 @@ class Servers:
         self.fleet = fleet
 
     def _new(self, address: ServerAddress) -> ServerState:
+        """A primary that was none before tells ages of entries that were stored by the clock of another. To this
+        process that is one clock, which was set: what it says is compared with the clock that was furthest ahead."""
         base = Timebase(0.0, 0.0, 0.0) if self.clock_is_moved else None
+        known = [state.base for state in self.states if state.base is not None]
+        if known and base is None:
+            base = max(known, key=lambda one: one.high_s)
         return ServerState(address, base=base, clock_is_moved=self.clock_is_moved)
 
     @property

@@ -59,7 +59,7 @@ def begin(shared: Shared, scheduler: Scheduler, scenario: Scenario) -> None:
     spawn(scenario.evictions, evict, "eviction")
     spawn(scenario.marks_evicted, evict_mark, "eviction")
     spawn(scenario.flushes, flush, "flush")
-    spawn(scenario.fillings, fill, "filling")
+    spawn(scenario.fillings, fill, "no room")
     spawn(scenario.cuts, cut, "cut")
     spawn(scenario.stalls, stall, "stall")
     spawn(scenario.clock_steps, step, "clock step")

@@ -43,6 +43,7 @@ class SharedProcess(Process):
         scheduler, scenario = self.scheduler, self.scenario
         self.server = server
         self._set_back_known = 0
+        self._set_back_first: int | None = None
         servers = Servers(trusting=scenario.on_failover == "trust")
         owed = Owed(EVERYTHING)
         self.l1.log.unsettled = owed.any_of
@@ -98,10 +99,15 @@ class SharedProcess(Process):
     def _knows(self, pong: Pong) -> None:
         self.promises.known[self.index] = max(self.promises.known[self.index], pong.term)
         self._set_back_known = max(self._set_back_known, pong.set_back)
+        if self._set_back_first is None:
+            self._set_back_first = pong.set_back
 
     def unnoticed_s(self, born: float) -> float:
-        unnoticed = self.server.set_back[self._set_back_known :]
-        return sum([by_s for at, by_s in unnoticed if at > born]) if unnoticed else 0.0
+        set_back = self.server.set_back
+        if not set_back:
+            return 0.0
+        unnoticed = set_back[: self._set_back_first] + set_back[self._set_back_known :]
+        return sum([by_s for at, by_s in unnoticed if at > born])
 
     # What writers tell.
 
