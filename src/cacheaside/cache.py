@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import FrameType, TracebackType
 from typing import Any, Final, Self, TypeVar, cast, overload
@@ -15,14 +16,17 @@ from cacheaside.endpoint.changing import Changing
 from cacheaside.endpoint.colours import check_opener
 from cacheaside.endpoint.declare import declare
 from cacheaside.endpoint.decorating import WithoutSource, WithSource
-from cacheaside.endpoint.host import EVERYTHING, Host
+from cacheaside.endpoint.host import EVERYTHING, Host, WhenAway
 from cacheaside.endpoint.inline import Inline
 from cacheaside.endpoint.options import Declaration, Tags, Vary, unknown_options
 from cacheaside.errors import DeclarationError
 from cacheaside.flow import write as writing
 from cacheaside.observe.stats import CacheStats, endpoint_stats
 from cacheaside.runtime.blocking import run_blocking
+from cacheaside.settings import Settings
 from cacheaside.source.source import Source
+from cacheaside.stores.redis.options import options_of
+from cacheaside.stores.redis.shared import OnFailover
 from cacheaside.tags import Home, Tag, TagFamily
 
 __all__ = ["Blocking", "Cache"]
@@ -39,36 +43,97 @@ DEFAULT_TAGS_MAX: Final = 64
 
 
 class Cache:
-    """A cache in front of a source of truth. `Cache()` alone keeps everything in this process.
+    """A cache in front of a source of truth. `Cache()` alone keeps everything in this process; with a URL, processes
+    share what they loaded over Redis or Valkey, and hear of each other's writes.
 
     One per service, made at import; it opens nothing and starts nothing. Thread-safe, and usable from any number of
-    event loops at once. After a fork the child goes on with what was held; what the parent invalidates later it does
-    not hear.
+    event loops at once. After a fork the child begins anew with a shared tier. Without one it goes on with what was
+    held; what the parent invalidates later it does not hear.
 
-    namespace: first part of every key and tag. l1_entries, l1_bytes: bounds of what this process holds, the latter in
-    bytes of encoded payload. load_timeout: for endpoints without a source. commit_timeout: longer than any commit may
-    take; how long a write whose outcome is unknown keeps its tags from being stored.
+    url: where the shared tier is: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`, and the
+    same with `valkey`. It needs not be there: reads then go to their sources.
+    namespace: first part of every key and tag; with a URL it must be given, and be the same in all processes that share.
+    l1_entries, l1_bytes: bounds of what this process holds, the latter in bytes of encoded payload; with a URL,
+    l1_entries=0 holds nothing here.
+    load_timeout: for endpoints without a source. commit_timeout: longer than any commit may take; how long a write whose
+    outcome is unknown keeps its tags from being stored.
+
+    For the shared tier:
+
+    deadline: no read waits longer for it. max_unsynced: how long this process answers by itself after it last knew that
+    it had heard every invalidation (G2). when_away: what a write does whose invalidation is not acknowledged: "raise", or
+    "retry" behind the caller and say nothing; either way it is retried. on_failover: what becomes of entries when a
+    server comes back with another history: "distrust" (past their ttl), "forget", or "trust". wait_replicas: so many
+    replicas must have an invalidation before it is acknowledged. secrets: sign entries with the first, accept all.
+    compress_from: compress values from this size on.
     """
 
     def __init__(
         self,
+        url: str | None = None,
         *,
-        namespace: str = "app",
+        namespace: str | None = None,
         l1_entries: int = 100_000,
         l1_bytes: Size = "256MiB",
         load_timeout: Duration = "30s",
         commit_timeout: Duration = "30s",
+        deadline: Duration = "50ms",
+        max_unsynced: Duration = "2s",
+        when_away: WhenAway = "raise",
+        on_failover: OnFailover = "distrust",
+        wait_replicas: int = 0,
+        secrets: Sequence[bytes] = (),
+        compress_from: Size | None = None,
     ) -> None:
+        if when_away not in ("raise", "retry"):
+            raise DeclarationError(f'when_away={when_away!r} must be "raise" or "retry".')
+        shared = None
+        if url is not None:
+            if namespace is None:
+                raise DeclarationError(
+                    'A cache with a URL needs a namespace, such as the service\'s name: Cache(url, namespace="shop"). '
+                    "Caches of one namespace share their entries."
+                )
+            shared = options_of(
+                url,
+                deadline=deadline,
+                max_unsynced=max_unsynced,
+                on_failover=on_failover,
+                wait_replicas=wait_replicas,
+                secrets=secrets,
+                compress_from=compress_from,
+            )
         self._host = Host(
-            _namespace(namespace),
+            _namespace("app" if namespace is None else namespace),
             home=Home(_made_in(inspect.currentframe())),
-            entries_max=_entries(l1_entries),
+            entries_max=_entries(l1_entries, least=0 if url is not None else 1),
             bytes_max=byte_count(l1_bytes, name="l1_bytes"),
             load_timeout=load_timeout,
             mark_lifetime_s=seconds(commit_timeout, name="commit_timeout"),
+            shared=shared,
+            when_away=when_away,
         )
         self._inline = Inline(self._host)
         self.blocking = Blocking(self._host, self._inline)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ, /, **options: Any) -> Self:
+        """A cache as the environment says (`cacheaside.settings`: CACHEASIDE_URL and others); `options` are those of the
+        class, and count where the environment says nothing. A variable that cannot be used is a `DeclarationError`."""
+        said = Settings.from_environ(environ)
+        given: dict[str, Any] = {
+            "url": said.url,
+            "namespace": said.namespace,
+            "secrets": said.secrets or None,
+            "l1_entries": said.l1_entries,
+            "l1_bytes": said.l1_bytes,
+            "deadline": said.deadline_s,
+            "max_unsynced": said.max_unsynced_s,
+        }
+        made = cls(**options | {name: value for name, value in given.items() if value is not None})
+        if said.disabled:
+            made.disable()
+        return made
 
     @property
     def namespace(self) -> str:
@@ -200,26 +265,34 @@ class Cache:
 
     # Writing.
 
-    async def invalidate(self, *tags: Tag) -> None:
+    async def invalidate(self, *tags: Tag, when_away: WhenAway | None = None) -> None:
         """What was computed from `tags` is out of date. Call it after the commit.
 
-        When it returns, no read that starts later returns a value older than that commit.
+        When it returns, no read that starts later returns a value older than that commit. When the shared tier does not
+        acknowledge it, it is retried behind the caller, and `Unacknowledged` says so unless when_away is "retry" (None:
+        as the cache says).
         """
-        ports = self._host.ports
-        flow = writing.invalidate(self._host.tag_ids(tags, "cache.invalidate"), ports)
-        await (ports.crew.surely(flow) if ports.shared else flow)
+        host = self._host
+        flow = writing.invalidate(host.tag_ids(tags, "cache.invalidate"), host.ports)
+        with host.loudly(when_away):
+            await (host.ports.crew.surely(flow) if host.ports.shared else flow)
 
-    async def invalidate_all(self) -> None:
-        """Everything in this namespace is out of date."""
-        await self.invalidate(self._host.everything_tag)
+    async def invalidate_all(self, *, when_away: WhenAway | None = None) -> None:
+        """Everything in this namespace is out of date.
+
+        Other processes hear of it within `max_unsynced`; what they read before is out of date no longer after that.
+        """
+        await self.invalidate(self._host.everything_tag, when_away=when_away)
         _say_all_invalid(self.namespace)
 
-    def changing(self, *tags: Tag) -> Changing:
+    def changing(self, *tags: Tag, when_away: WhenAway | None = None) -> Changing:
         """The bracket around a write: commit inside, with `async with` or `with`.
 
-        Safer than `invalidate` after the commit: a process that dies in between leaves nothing stale.
+        Safer than `invalidate` after the commit: a process that dies in between leaves nothing stale. when_away (None: as
+        the cache says): when the shared tier is away, "raise" `Unacknowledged` before the block, so that nothing is
+        written, or, when it went away during it, after; "retry": go on, and tell it later.
         """
-        return Changing(tags, self._host)
+        return Changing(tags, self._host, when_away)
 
     # Reading without a decorator.
 
@@ -304,17 +377,21 @@ class Cache:
 
     def clear(self) -> None:
         """Drop all that this process holds; loads under way are not kept. For tests; in service, `invalidate_all`."""
-        run_blocking(writing.invalidate((self._host.everything,), self._host.blocking_ports))
-        self._host.l1.clear()
+        self._host.forget_here()
 
     async def aclose(self) -> None:
-        """End what this cache does behind its callers on this event loop, and its threads. Reads still work."""
+        """End what this cache does behind its callers on this event loop, its threads, and its connections to the shared
+        tier. Never waits for a server. Reads still work, and connect again."""
         await self._host.async_crew.aclose()
         await self._host.blocking_crew.aclose()
+        if self._host.shared is not None:
+            await self._host.shared.aclose()
 
     def close(self) -> None:
-        """End the threads that refresh behind callers. Reads still work."""
+        """End the threads that refresh behind callers, and connections that no event loop has. Reads still work."""
         self._host.blocking_crew.close()
+        if self._host.shared is not None:
+            self._host.shared.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -353,15 +430,16 @@ class Blocking:
         self._host = host
         self._inline = inline
 
-    def invalidate(self, *tags: Tag) -> None:
+    def invalidate(self, *tags: Tag, when_away: WhenAway | None = None) -> None:
         """As `Cache.invalidate`."""
         host = self._host
         ids = host.tag_ids(tags, "cache.blocking.invalidate")
-        run_blocking(writing.invalidate(ids, host.blocking_ports))
+        with host.loudly(when_away):
+            run_blocking(writing.invalidate(ids, host.blocking_ports))
 
-    def invalidate_all(self) -> None:
+    def invalidate_all(self, *, when_away: WhenAway | None = None) -> None:
         """As `Cache.invalidate_all`."""
-        self.invalidate(self._host.everything_tag)
+        self.invalidate(self._host.everything_tag, when_away=when_away)
         _say_all_invalid(self._host.namespace)
 
     def get_or_load(
@@ -387,9 +465,11 @@ def _namespace(namespace: Any) -> str:
     return namespace
 
 
-def _entries(l1_entries: Any) -> int:
-    if isinstance(l1_entries, bool) or not isinstance(l1_entries, int) or l1_entries < 1:
-        raise DeclarationError(f"l1_entries={l1_entries!r} must be a whole number of entries, at least 1.")
+def _entries(l1_entries: Any, least: int) -> int:
+    if isinstance(l1_entries, bool) or not isinstance(l1_entries, int) or l1_entries < least:
+        raise DeclarationError(
+            f"l1_entries={l1_entries!r} must be a whole number of entries, at least {least}."
+        )
     return l1_entries
 
 

@@ -68,7 +68,8 @@ async def test_hits_and_misses_by_reason(world: World) -> None:
         return key
 
     assert stats(world).misses == {
-        "absent": 1, "evicted": 0, "expired": 1, "invalidated": 1, "strong": 1, "bypass": 1, "nested": 0,
+        "absent": 1, "evicted": 0, "expired": 1, "invalidated": 1, "strong": 1, "bypass": 1, "away": 0,
+        "nested": 0,
     }  # fmt: skip
     assert (stats(world).hits, stats(world).misses_total, stats(world).reads) == (2, 5, 7)
     assert (stats(world).loads, stats(world).loads_per_missed_key) == (5, 1.0)

@@ -42,5 +42,6 @@ def test_the_words_that_the_tables_do_not_give_come_from_elsewhere() -> None:
         Forward.EVICTED,
         Forward.STRONG,
         Forward.BYPASS,
+        Forward.AWAY,
         Forward.NESTED,
     }

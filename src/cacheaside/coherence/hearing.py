@@ -29,8 +29,10 @@ Wake = Callable[[], None]
 class HeldHere(Protocol):
     """L1, as far as hearing changes it."""
 
-    lock: AbstractContextManager[Any]
-    log: ChangeLog
+    @property
+    def lock(self) -> AbstractContextManager[Any]: ...
+    @property
+    def log(self) -> ChangeLog: ...
 
     def changed(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None: ...
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any
 
-from cacheaside.endpoint.host import Host
-from cacheaside.errors import UsageError
+from cacheaside.endpoint.host import Host, WhenAway
+from cacheaside.errors import Unacknowledged, UsageError
 from cacheaside.flow import write as writing
 from cacheaside.flow.ports import Ports
 from cacheaside.runtime.blocking import run_blocking
@@ -30,6 +30,7 @@ class _Write:
         self.marked: frozenset[TagId] = frozenset()
         self.rolled_back = False
         self.ended = False
+        self.when_away: WhenAway = "raise"
 
     def added(self, tags: tuple[Tag, ...]) -> tuple[TagId, ...]:
         """Take in `tags`, so that the end of the block invalidates them whatever follows; their ids."""
@@ -51,7 +52,15 @@ class _Write:
         """Mark those of `ids` that are not marked yet."""
         self.check_open()
         new = tuple(tag for tag in ids if tag not in self.marked)
-        await writing.begin(new, self.writer, ports)
+        try:
+            await writing.begin(new, self.writer, ports)
+        except Unacknowledged:
+            if self.when_away == "raise":
+                self.tags = tuple(tag for tag in self.tags if tag not in new)
+                raise
+            # Without a mark, other processes may store what they load until the end of the block.
+            ports.heard.owe(new)
+            return
         self.marked |= set(new)
 
 
@@ -101,8 +110,9 @@ class Changing:
     read that starts later returns a value older than the commit. A process that dies inside leaves nothing stale.
     """
 
-    def __init__(self, tags: tuple[Tag, ...], host: Host) -> None:
+    def __init__(self, tags: tuple[Tag, ...], host: Host, when_away: WhenAway | None = None) -> None:
         self._write = _Write(lambda tags: host.tag_ids(tags, "cache.changing"))
+        self._write.when_away = host.when_away if when_away is None else when_away
         self._first = self._write.tag_ids(tags)
         self._ports = host.ports
         self._blocking_ports = host.blocking_ports
@@ -135,6 +145,14 @@ class Changing:
         run_blocking(self._end(kind is not None, self._blocking_ports))
 
     async def _end(self, failed: bool, ports: Ports) -> None:
+        try:
+            await self._told(failed, ports)
+        except Unacknowledged:
+            if failed or self._write.when_away == "retry":
+                return  # the block's own error says more; what is owed is tried again either way
+            raise
+
+    async def _told(self, failed: bool, ports: Ports) -> None:
         write = self._write
         write.ended = True
         if write.rolled_back:

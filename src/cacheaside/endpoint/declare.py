@@ -86,6 +86,7 @@ def _assemble(function: Callable[..., Any], endpoint: Endpoint, host: Host, vari
         "_entries": endpoint.table.entries,
         "_scope": scope.get,
         "_slow": facade.slow,
+        "_absent": facade.slow if host.quick is None else facade.absent,
         "_vary": endpoint.declared.vary,
         "_varied_plain": PLAIN_ANY,
         "_take": endpoint.codec.copy if endpoint.codec.sharing is Sharing.COPY else endpoint.codec.decode_own,

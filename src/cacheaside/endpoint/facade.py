@@ -21,6 +21,8 @@ from cacheaside.flow.ports import Failure
 from cacheaside.flow.read_many import read_many
 from cacheaside.lookup import Lookup
 from cacheaside.runtime.blocking import run_blocking
+from cacheaside.source.nest import scope
+from cacheaside.stores.redis.aio_tier import ELSE
 
 __all__ = ["AsyncFacade", "BlockingFacade"]
 
@@ -133,6 +135,19 @@ class AsyncFacade(_Facade):
         """What the generated hit path calls when it cannot answer."""
         return (await self.read(self._called(values))).value
 
+    async def absent(self, values: tuple[Any, ...]) -> Any:
+        """What the generated hit path calls when this process holds nothing. Where it is to hold nothing, most often
+        the shared tier has the value, and a read of few steps is enough to hand it on."""
+        host, endpoint = self._host, self.endpoint
+        if endpoint.quick_for_s and host.enabled and scope.get() is None:
+            assert host.quick is not None, "only then is this called"
+            asked = host.quick(endpoint, *endpoint.key_and_tags(values))
+            if asked is not None:
+                answer = await asked
+                if answer is not ELSE:
+                    return answer
+        return await self.slow(values)
+
     async def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return await self.read(self.call(args, kwargs))
 
@@ -147,10 +162,12 @@ class AsyncFacade(_Facade):
     async def invalidate(self, *args: Any, **kwargs: Any) -> None:
         call = self.told("invalidate", args, kwargs)
         call.endpoint.tally.invalidations += 1
-        await self._write(writing.invalidate((call.key,), self._host.ports, (call,)))
+        with self._host.loudly(None):
+            await self._write(writing.invalidate((call.key,), self._host.ports, (call,)))
 
     async def purge(self, *args: Any, **kwargs: Any) -> None:
-        await self._write(writing.purge(self.told("purge", args, kwargs), self._host.ports))
+        with self._host.loudly(None):
+            await self._write(writing.purge(self.told("purge", args, kwargs), self._host.ports))
 
     async def _write(self, flow: Any) -> None:
         ports = self._host.ports
@@ -189,6 +206,8 @@ class BlockingFacade(_Facade):
         """What the generated hit path calls when it cannot answer."""
         return self.read(self._called(values)).value
 
+    absent = slow
+
     def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return self.read(self.call(args, kwargs))
 
@@ -203,10 +222,12 @@ class BlockingFacade(_Facade):
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
         call = self.told("invalidate", args, kwargs)
         call.endpoint.tally.invalidations += 1
-        run_blocking(writing.invalidate((call.key,), self._host.blocking_ports, (call,)))
+        with self._host.loudly(None):
+            run_blocking(writing.invalidate((call.key,), self._host.blocking_ports, (call,)))
 
     def purge(self, *args: Any, **kwargs: Any) -> None:
-        run_blocking(writing.purge(self.told("purge", args, kwargs), self._host.blocking_ports))
+        with self._host.loudly(None):
+            run_blocking(writing.purge(self.told("purge", args, kwargs), self._host.blocking_ports))
 
     def many(
         self, items: Iterable[Any], *, leading: tuple[Any, ...] = (), return_exceptions: bool = False

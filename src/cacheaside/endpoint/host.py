@@ -5,17 +5,20 @@ Assembled here once; `Cache` is what users see of it.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import time
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Literal
 
 from cacheaside.durations import Duration
 from cacheaside.endpoint.endpoint import Endpoint
-from cacheaside.errors import DeclarationError
+from cacheaside.errors import DeclarationError, Unacknowledged
 from cacheaside.flow.flights import Flights
-from cacheaside.flow.ports import Crew, Loads, Ports
+from cacheaside.flow.ports import Crew, Heard, Loads, Ports, Tier
 from cacheaside.runtime.aio import AsyncCrew
 from cacheaside.runtime.blocking import BlockingCrew
 from cacheaside.runtime.clock import SystemClock
@@ -24,13 +27,22 @@ from cacheaside.source.source import Source
 from cacheaside.stores.embedded import EmbeddedHeard, EmbeddedTier
 from cacheaside.stores.l1.gate import Gate
 from cacheaside.stores.l1.store import L1
+from cacheaside.stores.redis.shared import Options, Shared
 from cacheaside.tags import Home, Tag, TagFamily, tag_ids
 from cacheaside.types import TagId
 
-__all__ = ["Host"]
+__all__ = ["Host", "WhenAway"]
+
+log = logging.getLogger("cacheaside")
 
 EVERYTHING = "*"
 """The name of the tag that every entry of a namespace depends on."""
+
+GENERATION_MIN_S: Final = 3600.0
+GENERATIONS_PER_BOUND: Final = 2.0
+"""How often the longest bound of any entry a generation lives."""
+
+WhenAway = Literal["raise", "retry"]
 
 _hosts: weakref.WeakSet[Host] = weakref.WeakSet()
 
@@ -47,8 +59,11 @@ class Host:
         bytes_max: int,
         load_timeout: Duration,
         mark_lifetime_s: float,
+        shared: Options | None = None,
+        when_away: WhenAway = "raise",
     ) -> None:
         self.namespace = namespace
+        self.when_away = when_away
         self.home = home
         self.everything = TagId(TagFamily[[]](namespace, EVERYTHING, ())().id)
         self.default_source: Source[Any] = Source("inline", None, limit=1024, timeout=load_timeout)
@@ -60,36 +75,65 @@ class Host:
         self.strict = False
         self.lock = threading.RLock()
         self.clock = SystemClock()
-        self.gate = Gate()
-        self.l1 = L1(self.clock, entries_max=entries_max, bytes_max=bytes_max, everything=self.everything)
+        self.gate = Gate() if shared is None else Gate(0.0)
+        self.l1 = L1(
+            self.clock,
+            entries_max=entries_max,
+            bytes_max=bytes_max,
+            everything=self.everything,
+            gate=self.gate,
+            shared=shared is not None,
+        )
         self._worlds: list[dict[str, Any]] = []
         # Reentrant: a flow that is collected as garbage leaves its flights in whatever code the collector interrupts.
         self._async_flights = Flights(threading.RLock())
         self._blocking_flights = Flights(threading.RLock())
         self.async_crew = AsyncCrew(self._async_flights)
         self.blocking_crew = BlockingCrew(self._blocking_flights)
-        self._tier = EmbeddedTier(self.l1, self.clock)
         both = (self._async_flights, self._blocking_flights)
-        self._heard = EmbeddedHeard(self.l1, self._tier, self.clock, both)
+        self._tier = EmbeddedTier(self.l1, self.clock)
+        self.shared: Shared | None = None
+        self.quick: Callable[..., Awaitable[Any] | None] | None = None
+        """Where this process holds nothing: how the shared tier is asked for a value, and no more than that."""
+        tiers: tuple[Tier, Tier] = self._tier, self._tier
+        heard: tuple[Heard, Heard] = (EmbeddedHeard(self.l1, self._tier, self.clock, both),) * 2
+        if shared is not None:
+            self.shared = Shared(
+                namespace,
+                shared,
+                self.l1,
+                self.clock,
+                both,
+                self.gate.open_until,
+                everything=self.everything,
+                generation_ms=self._generation_ms,
+            )
+            tiers = self.shared.tier, self.shared.blocking_tier
+            heard = self.shared.heard, self.shared.blocking_heard
+            self.quick = None if entries_max else self.shared.tier.value
+
+        def ports(colour: int, loads: Loads, flights: Flights, crew: Crew) -> Ports:
+            return Ports(
+                clock=self.clock,
+                near=self.l1,
+                heard=heard[colour],
+                tier=tiers[colour],
+                loads=loads,
+                flights=flights,
+                crew=crew,
+                shared=shared is not None,
+                mark_lifetime_s=mark_lifetime_s,
+            )
+
         # Loads know it by its home, not by itself: contexts that were copied inside a load would keep it alive.
-        self.ports = self._ports(AsyncLoads(home), self._async_flights, self.async_crew, mark_lifetime_s)
-        self.blocking_ports = self._ports(
-            BlockingLoads(home), self._blocking_flights, self.blocking_crew, mark_lifetime_s
-        )
+        self.ports = ports(0, AsyncLoads(home), self._async_flights, self.async_crew)
+        self.blocking_ports = ports(1, BlockingLoads(home), self._blocking_flights, self.blocking_crew)
         _hosts.add(self)
 
-    def _ports(self, loads: Loads, flights: Flights, crew: Crew, mark_lifetime_s: float) -> Ports:
-        return Ports(
-            clock=self.clock,
-            near=self.l1,
-            heard=self._heard,
-            tier=self._tier,
-            loads=loads,
-            flights=flights,
-            crew=crew,
-            shared=False,
-            mark_lifetime_s=mark_lifetime_s,
-        )
+    def _generation_ms(self) -> int:
+        """A generation outlives every entry that is stamped with it: its end would be theirs."""
+        bound_s = max((e.terms.bound_s for e in list(self.endpoints.values())), default=0.0)
+        return int(max(GENERATION_MIN_S, GENERATIONS_PER_BOUND * bound_s) * 1000)
 
     @property
     def world(self) -> dict[str, Any]:
@@ -126,6 +170,31 @@ class Host:
         self.clock.read = now
         for world in self._worlds:
             world["_now"] = now
+        if self.shared is not None:
+            self.shared.servers.move_clock(now is not time.monotonic, now())
+
+    @contextmanager
+    def loudly(self, when_away: WhenAway | None) -> Iterator[None]:
+        """Around an invalidation: what is not acknowledged is an error, or a line in the log."""
+        try:
+            yield
+        except Unacknowledged as error:
+            if (self.when_away if when_away is None else when_away) == "raise":
+                raise
+            log.warning("cache %s: %s It is tried again until it gets through.", self.namespace, error)
+
+    def forget_here(self) -> None:
+        """Drop all that this process holds; loads under way are not kept."""
+        with self.l1.lock:
+            self.l1.clear()
+            for flights in (self._async_flights, self._blocking_flights):
+                flights.close_all()
+
+    def forget_writes(self) -> None:
+        """Forget the writers under way, and what is owed. For tests: a commit of theirs would leave old values."""
+        self._tier.clear()
+        if self.shared is not None:
+            self.shared.owed.clear()
 
     def after_fork(self) -> None:
         """Whoever held a lock or ran a load may have stayed in the parent. The marks of its writers are kept: what
@@ -134,6 +203,8 @@ class Host:
         self.l1.after_fork()
         for flights in (self._async_flights, self._blocking_flights):
             flights.forget(threading.RLock())
+        if self.shared is not None:
+            self.shared.after_fork()
         self.async_crew.forget()
         self.blocking_crew.forget()
         for source in (*self.sources.values(), self.default_source):

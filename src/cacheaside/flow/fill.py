@@ -34,6 +34,8 @@ class _Fill(msgspec.Struct):
     """What one fill has found out so far.
 
     stamp: the generations it loads under; None when the tier did not answer. writers: tags with a write under way.
+    since: from when on a change means that a late tag moved. shown: from when on it means that the stamp did, which was
+    shown to be current after that.
     vouched: False when what the load read through other endpoints does not agree with the stamp.
     """
 
@@ -43,6 +45,7 @@ class _Fill(msgspec.Struct):
     writers: frozenset[TagId] = frozenset()
     vouched: bool = True
     lease: Lease | None = None
+    shown: Position | None = None
     loaded_at: float = 0.0
     load_s: float = 0.0
     records: dict[TagId, Record] = msgspec.field(default_factory=dict)
@@ -74,6 +77,7 @@ def _count_loads(boarded: Sequence[Boarded]) -> None:
 async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
     turn = await take_turn(boarded, _unique([one.call.tags for one in boarded]), ports)
     if turn.landing is not None:
+        ports.flights.close([boarded[0].flight])
         ports.flights.land(boarded[0].flight, turn.landing)
         return
     _count_loads(boarded)
@@ -146,6 +150,7 @@ async def _store_and_recheck(this: _Fill, drafts: Sequence[Draft], ports: Ports)
         if (record := this.records.get(draft.call.key)) is not None and not record.is_error
     ]
     tags = tuple(stamp)
+    this.shown = ports.heard.position()
     try:
         now = await ports.tier.store(stored, tags, this.lease)
     except TierAway:
@@ -188,7 +193,10 @@ def _keep(this: _Fill, draft: Draft, moved: bool, ports: Ports) -> NotStored | N
         return verdict_on(draft, this.writers, moved=moved) or NotStored.MOVED
     if record.is_error and _is_servable(draft.call, ports):
         return NotStored.CONTRACT  # a value that may still be served is worth more than the news of a failure
-    return ports.near.keep(draft.call, record, this.since)
+    assert this.shown is not None, "what is not moved has been shown not to be"
+    refused = ports.near.keep(draft.call, record, this.shown)
+    # In the shared tier it is, whatever this process has heard since.
+    return refused if record.is_error or not ports.shared else None
 
 
 def _is_servable(call: Call, ports: Ports) -> bool:

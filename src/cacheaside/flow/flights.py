@@ -170,6 +170,12 @@ class Flights:
                     if not changed.isdisjoint(flight.tags):
                         self._close(flight)
 
+    def close_all(self) -> None:
+        """Let nobody join any load that is under way."""
+        with self._lock:
+            for flight in list(self._open.values()):
+                self._close(flight)
+
     def land(self, flight: Flight, landing: Landing | None) -> None:
         """End the flight and wake all who wait. None: it will never have a result. Only the first call counts."""
         with self._lock:

@@ -62,7 +62,7 @@ def forget(host: Host) -> None:
     """Drop what a cache holds, its marks of writers included. What is being loaded is not kept."""
     host.async_crew.sweep()
     host.l1.clear()
-    host._tier.clear()  # noqa: SLF001 - see above
+    host.forget_writes()
 
 
 def count_anew(host: Host) -> None:

@@ -107,11 +107,11 @@ def test_an_older_load_does_not_replace_a_younger_one(cache: Cache, value: Any, 
     host = cache._host
     call = host.endpoints["value"].call((1,))
     value(1)
-    record, _ = run_blocking(host._tier.fetch(call))
+    record = run_blocking(host._tier.fetch(call))
     assert record is not None
     clock.at += 5
     value.refresh(1)
-    assert host.l1.keep(call, record, host._heard.position()) is None
+    assert host.l1.keep(call, record, host.ports.heard.position()) is None
     assert value.lookup(1).age_s == 0
     assert_agreement(host.l1)
 
@@ -121,9 +121,9 @@ def test_what_changed_since_is_not_kept(cache: Cache, value: Any) -> None:
     host = cache._host
     call = host.endpoints["value"].call((1,))
     value(1)
-    record, _ = run_blocking(host._tier.fetch(call))
+    record = run_blocking(host._tier.fetch(call))
     assert record is not None
-    since = host._heard.position()
+    since = host.ports.heard.position()
     cache.blocking.invalidate(value.numbers(1))
     assert host.l1.keep(call, record, since) == "moved"
     assert value.lookup(1).served is Served.LOADED

@@ -225,13 +225,20 @@ BUILT: dict[str, Callable[[Commands], Exchange[Any]]] = {
     "enlist_then_bump": lambda c: c.enlist_then_bump(TAGS, "w1", 3000),
     "release": lambda c: c.release(TAGS, "w1"),
     "remove": lambda c: c.remove(KEY),
+    "lease": lambda c: c.lease(KEY, "p1", 3000),
+    "lease_and_stamp": lambda c: c.lease_and_stamp(Wanted(KEY, TAGS), "p2", 3000, TAGS),
+    "hand_back": lambda c: c.hand_back(KEY, held=True),
+    "watch": lambda c: c.watch(Wanted(KEY, TAGS), 3000),
+    "store_and_hand_back": lambda c: c.store([], TAGS, c.hand_back(KEY, held=True).commands),
+    "confirmed": lambda c: c.confirmed(c.bump(TAGS), 0, 100),
 }
 
 
 @pytest.mark.parametrize("name", BUILT)
 def test_what_carries_something_new_is_not_resent(name: str) -> None:
     """Bumps, creations and marks are never sent a second time; everything else may be."""
-    once = {"stamp", "stamp_then_writers", "bump", "enlist", "enlist_then_bump"}
+    once = {"stamp", "stamp_then_writers", "bump", "enlist", "enlist_then_bump", "confirmed"}
+    once |= {"lease", "lease_and_stamp", "hand_back"}
     assert BUILT[name](commands()).resend is (name not in once)
 
 
@@ -262,7 +269,15 @@ def test_no_reply_breaks_the_reader(name: str, cluster: bool, replies: list[Any]
 def test_each_reply_is_looked_at(name: str) -> None:
     """An error in place of any one reply is never taken for a success, except where a full server harms nobody."""
     exchange = BUILT[name](commands())
-    good: dict[str, Any] = {"SET": b"OK", "EXISTS": 0, "SADD": 1, "PEXPIRE": 1, "SREM": 1, "DEL": 1}
+    good: dict[str, Any] = {
+        "SET": b"OK",
+        "EXISTS": 0,
+        "SADD": 1,
+        "PEXPIRE": 1,
+        "SREM": 1,
+        "DEL": 1,
+        "WAIT": 0,
+    }
     replies = [
         [word(1)] * (len(command) - 1) if command[0] == "MGET" else good[str(command[0])]
         for command in exchange.commands

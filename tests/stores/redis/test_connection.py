@@ -12,7 +12,7 @@ import pytest
 from cacheaside.stores.redis.away import Away, ConnectionAway, ErrorReply
 from cacheaside.stores.redis.server import Limits
 from cacheaside.testing.proxy import TO_CLIENT, Proxy
-from tests.stores.redis.conftest import PATIENT, QUICK, MovedClock, ask, connected, until
+from tests.stores.redis.conftest import PATIENT, QUICK, MovedClock, ask, connected, until, works
 
 if TYPE_CHECKING:
     from cacheaside.stores.redis.transport_aio import AioTransport
@@ -252,6 +252,7 @@ async def test_what_is_no_answer_breaks_the_connection(
         assert connection.gone is not None
         assert connection.gone.reason is Away.GARBLED
         clock.advance(60)
+        await until(lambda: works(transport))
         assert await ask(transport, "ECHO", "x") == b"x"
 
 

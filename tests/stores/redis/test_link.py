@@ -12,7 +12,7 @@ from cacheaside.stores.redis.away import Away, ConnectionAway
 from cacheaside.stores.redis.server import Limits, ServerAddress
 from cacheaside.stores.redis.transport_aio import AioTransport
 from cacheaside.testing.proxy import Proxy
-from tests.stores.redis.conftest import PATIENT, QUICK, MovedClock, ask, connected
+from tests.stores.redis.conftest import PATIENT, QUICK, MovedClock, ask, connected, until, works
 
 if TYPE_CHECKING:
     from cacheaside.testing.servers import Server
@@ -79,24 +79,61 @@ async def test_a_frozen_server_is_left_alone_and_found_again(victim: Server, clo
         await asyncio.to_thread(victim.thaw)
         transport.link()._limits = PATIENT
         clock.advance(60)
-        assert await ask(transport, "PING") == b"PONG"
+        assert (await away(ask(transport, "PING"))).reason is Away.BACKING_OFF
+        await until_settled(transport)
         assert await ask(transport, "PING") == b"PONG"
 
 
-async def test_only_one_caller_waits_for_a_server_that_failed(victim: Server, clock: MovedClock) -> None:
-    """While it is uncertain whether a server is back one call finds out, within its deadline; the rest fail at once."""
+async def fails_behind(transport: AioTransport, calls: int = 20) -> None:
+    """Calls begin an attempt, fail while it is under way, and it fails too."""
+    failures = await asyncio.gather(*(away(ask(transport, "PING")) for _ in range(calls)))
+    assert {(failure.reason, failure.maybe_sent) for failure in failures} == {(Away.BACKING_OFF, False)}
+    assert transport.link()._attempt is not None, "a call waited for the attempt, or none was begun"
+    await until_settled(transport)
+    assert transport.link().connection is None
+
+
+async def test_no_caller_waits_for_a_server_that_failed(victim: Server, clock: MovedClock) -> None:
+    """After a failure an attempt is made behind the callers, one after each pause, and every caller fails at once."""
     async with connected(victim.address, QUICK, now=clock) as transport:
         await asyncio.to_thread(victim.freeze)
-        await away(ask(transport, "PING"))
-        for round_trip in range(1, 4):
+        assert (await away(ask(transport, "PING"))).reason is Away.LATE
+        for _ in range(3):
             clock.advance(120)
-            start = time.monotonic()
-            failures = await asyncio.gather(*(away(ask(transport, "PING")) for _ in range(20)))
-            assert time.monotonic() - start < QUICK.deadline_s + SLACK_S
-            reasons = [failure.reason for failure in failures]
-            assert reasons == [Away.LATE] + [Away.BACKING_OFF] * 19, round_trip
-            await until_settled(transport)
+            await fails_behind(transport)
         await asyncio.to_thread(victim.thaw)
+
+
+async def test_a_server_slower_than_the_deadline_stays_away(proxy: Proxy, clock: MovedClock) -> None:
+    """One that answers, always too late, costs one caller the deadline; when it is quick again it is found again."""
+    async with connected(proxy.address, QUICK, now=clock) as transport:
+        await asyncio.to_thread(proxy.delay, QUICK.deadline_s)
+        assert (await away(ask(transport, "PING"))).reason is Away.LATE
+        for _ in range(3):
+            clock.advance(120)
+            await fails_behind(transport)
+        await asyncio.to_thread(proxy.heal)
+        transport.link()._limits = PATIENT
+        clock.advance(120)
+        await until(lambda: works(transport))
+
+
+async def test_a_login_alone_is_no_success(clock: MovedClock) -> None:
+    """A server that takes the login and answers no command is not connected to."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while heard := await reader.read(1000):
+            if b"HELLO" in heard:
+                writer.write(b"%0\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as mute:
+        transport = AioTransport(ServerAddress(*mute.sockets[0].getsockname()), limits=QUICK, now=clock)
+        assert (await away(ask(transport, "PING"))).reason is Away.LATE
+        await until_settled(transport)
+        clock.advance(120)
+        await fails_behind(transport)
+        await transport.aclose()
 
 
 async def test_pauses_grow_and_end(victim: Server, clock: MovedClock) -> None:
@@ -108,8 +145,9 @@ async def test_pauses_grow_and_end(victim: Server, clock: MovedClock) -> None:
     for pause_s in (1.0, 2.0, 4.0, 4.0):
         clock.advance(pause_s - 0.5)
         assert (await away(ask(transport, "PING"))).reason is Away.BACKING_OFF
+        assert transport.link()._attempt is None
         clock.advance(0.5)
-        assert (await away(ask(transport, "PING"))).reason is Away.REFUSED
+        await fails_behind(transport)
     await transport.aclose()
 
 
@@ -138,12 +176,7 @@ async def test_a_slow_connection_is_made_behind(proxy: Proxy) -> None:
     await until_settled(transport)
     await asyncio.to_thread(proxy.heal)
     transport.link()._limits = PATIENT
-    while True:
-        try:
-            assert await ask(transport, "PING") == b"PONG"
-            break
-        except ConnectionAway:
-            await asyncio.sleep(0.005)
+    await until(lambda: works(transport))
     await transport.aclose()
 
 

@@ -8,10 +8,13 @@ import pytest
 
 from tests.shape.checkout import SOURCE
 
-PURE = ["commands", "deflate", "envelope", "generations", "names", "rejected", "replies", "seal", "stamp"]
+PURE = [
+    "commands", "deflate", "entry", "envelope", "generations", "names", "rejected", "replies", "seal", "stamp",
+]  # fmt: skip
 ALLOWED = {
     "__future__", "binascii", "collections", "dataclasses", "enum", "functools", "hashlib", "hmac", "math", "re",
-    "struct", "typing", "zlib", "msgspec", "cacheaside.keys", "cacheaside.types", "cacheaside.values",
+    "struct", "typing", "zlib", "msgspec", "cacheaside.errors", "cacheaside.flow", "cacheaside.keys", "cacheaside.types",
+    "cacheaside.values",
 }  # fmt: skip
 
 

@@ -82,7 +82,8 @@ class L1:
 
     def find(self, call: Call) -> Found | None:
         """What is held for `call`, fresh or not; nothing while L1 may not answer by itself."""
-        if self._gate.until <= self._clock.now():
+        until = self._gate.until
+        if until != Gate.OPEN and until <= self._clock.now():
             return None
         table = self.table_of(call)
         entry = table.entries.get(call.slot)

@@ -56,7 +56,7 @@ class Table:
     def held(self, entry: Entry, terms: Terms) -> Held:
         """The entry as the policy judges it under `terms`."""
         value = entry.value
-        salt = hash(entry.key)
+        salt = hash(entry.key) * 31 + int(entry.loaded_at * 1e9)
         if type(value) is Remembered:
             return Held(entry.loaded_at, value.ttl_s, False, entry.until < 0, salt)
         if self.is_absent(value):

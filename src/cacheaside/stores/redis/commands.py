@@ -151,10 +151,11 @@ class Commands:
         return Exchange((command,), read, resend=False)
 
     def lease_and_stamp(
-        self, key: TagId, owner: str, lifetime_ms: int, tags: Sequence[TagId]
-    ) -> Exchange[tuple[bool, tuple[tuple[Generation, ...], frozenset[TagId]]]]:
-        """Both in one round trip."""
-        return _in_turn(self.lease(key, owner, lifetime_ms), self.stamp_then_writers(tags))
+        self, wanted: Wanted, owner: str, lifetime_ms: int, tags: Sequence[TagId]
+    ) -> Exchange[tuple[bool, tuple[tuple[tuple[Generation, ...], frozenset[TagId]], list[Fetched]]]]:
+        """Lease, stamp, and see what is stored; in one round trip."""
+        stamping = _in_turn(self.stamp_then_writers(tags), self.fetch([wanted]))
+        return _in_turn(self.lease(wanted.key, owner, lifetime_ms), stamping)
 
     def watch(self, wanted: Wanted, lifetime_ms: int) -> Exchange[list[Fetched]]:
         """Say that somebody waits for the one that loads the key, *then* fetch (`flow.ports.Tier.watch`)."""
@@ -168,11 +169,12 @@ class Commands:
 
         return Exchange((saying, *fetching.commands), read, resend=True)
 
-    def hand_back(self, key: TagId, *, held: bool) -> tuple[Command, ...]:
+    def hand_back(self, key: TagId, *, held: bool) -> Exchange[None]:
         """Give the lease of `key` back, where it is still `held`, and tell who waits. To delete what is not there is
         announced to nobody."""
         own: tuple[Command, ...] = (("DEL", lease_name(key)),) if held else ()
-        return (*own, ("DEL", waiting_name(key)))
+        commands: tuple[Command, ...] = (*own, ("DEL", waiting_name(key)))
+        return Exchange(commands, _counts(commands), resend=False)
 
     def generations(self, tags: Sequence[TagId]) -> Exchange[tuple[Generation | None, ...]]:
         """The generation of each tag; None where missing."""
@@ -220,6 +222,7 @@ class Commands:
                     refused += 1
                 else:
                     done(command, reply)
+            _counts(then)(replies[len(sets) : len(sets) + len(then)])
             return Stored(reading.read(replies[len(sets) + len(then) :]), refused)
 
         return Exchange((*sets, *then, *reading.commands), read, resend=True)

@@ -11,17 +11,27 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from cacheaside.stores.redis.away import Away, ConnectionAway, ErrorReply
 from cacheaside.stores.redis.server import Limits
 
-__all__ = ["Command", "Connection"]
+__all__ = ["Command", "Connection", "Receiver"]
 
 Command = tuple[str | bytes | int, ...]
 
 _NOT_YET: Final = object()
 _TURN_S: Final = 0.001
+
+
+class Receiver(Protocol):
+    """Who takes an answer, as a future does. What it does must not raise."""
+
+    def done(self) -> bool: ...
+
+    def set_result(self, result: list[Any], /) -> None: ...
+
+    def set_exception(self, exception: ConnectionAway, /) -> None: ...
 
 
 class Connection(asyncio.Protocol):
@@ -67,7 +77,7 @@ class Connection(asyncio.Protocol):
         self._stuck_bytes = 0  # written, but not yet taken by the kernel
         self._flush_due = False
 
-        self._calls: deque[tuple[asyncio.Future[list[Any]], int]] = deque()
+        self._calls: deque[tuple[asyncio.Future[list[Any]] | Receiver, int]] = deque()
         self._replies: list[Any] = []  # of the oldest call, so far
         self._unanswered = 0  # commands
         self._unfinished_bytes = 0
@@ -114,6 +124,27 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._flush, context=self._context)
         return future
 
+    def send_now(self, command: Command, receiver: Receiver) -> None:
+        """Write `command` at once, after what waits to be written; `receiver` is told on the spot when it is answered.
+
+        As `send` with a future, less three turns of the loop. Where little is under way, turns are most of the cost.
+        """
+        if self.gone is not None:
+            raise self.gone.again(maybe_sent=False)
+        packed = self._pack(command)
+        if (
+            self._stuck_bytes
+            or self._unanswered >= self._unanswered_max
+            or self._packed_bytes + len(packed) > self._unsent_bytes_max
+        ):
+            self._check_room(1, len(packed))
+        self._packed.append(packed)
+        self._packed_bytes += len(packed)
+        self._calls.append((receiver, 1))
+        self._unanswered += 1
+        self.issued += 1
+        self._flush()
+
     def abort(self, away: ConnectionAway | None = None) -> None:
         """Break it now: calls under way fail at once, and nothing that is still to be written goes out."""
         self._lose(away or self._away("this side closed the connection", Away.CLOSED))
@@ -156,7 +187,7 @@ class Connection(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._flush_due = False
-        if self.gone is not None or self._transport is None:
+        if self.gone is not None or self._transport is None or not self._packed:
             return
         now = self._now()
         content = self._packed[0] if len(self._packed) == 1 else b"".join(self._packed)

@@ -22,6 +22,7 @@ from cacheaside.types import Generation, TagId
 __all__ = ["Opened", "identified", "opened", "plain_opened", "record_from", "stamp_of", "standing_of"]
 
 _PLAIN_HEAD: Final = Struct(">4sQeBBHBI")
+_STAMP_AT: Final = _PLAIN_HEAD.size
 _PLAIN_START: Final = b"\xc1\xa5\x01\x00"
 _RESIDUE: Final = 0x2144DF1C
 _MASK: Final = (1 << 64) - 1
@@ -49,30 +50,23 @@ class Opened(NamedTuple):
     """The tags that the call does not declare."""
 
 
-def plain_opened(
-    data: bytes, key: str, current: Sequence[bytes | None], identity: Identity
-) -> tuple[bytes, int, float] | None:
-    """The value, the start of its load and how long that took, of the most usual entry: unsigned, not compressed, with
-    declared tags alone, all of them current, all said by `identity`. None for whatever else it may be.
+def plain_opened(data: bytes, key: str, current: bytes, identity: Identity) -> tuple[bytes, int] | None:
+    """The value, and the start of its load in microseconds of the server's clock, of the most usual entry: there is a
+    row, unsigned, not compressed, with declared tags alone, all of them current, all said by `identity`. None for
+    whatever else it may be.
 
     current: the generations that the declared tags have now, in the order of the tags' ids. The digest of those ids
     is not looked at: a generation is given once, so what equals a tag's is that tag's.
     """
-    count = len(current)
-    values_at = 23 + GENERATION_BYTES * count
-    if len(data) < values_at + 4 or data[:4] != _PLAIN_START:
+    values_at = _STAMP_AT + len(current)
+    if data[_STAMP_AT:values_at] != current or data[:4] != _PLAIN_START or len(data) < values_at + 4:
         return None
-    _, loaded_at_us, load_s, unnamed, named, _, servers, said_by = _PLAIN_HEAD.unpack_from(data)
-    if unnamed != count or named or servers != 1 or said_by != identity:
+    _, loaded_at_us, _, unnamed, named, _, servers, said_by = _PLAIN_HEAD.unpack_from(data)
+    if unnamed * GENERATION_BYTES != len(current) or named or servers != 1 or said_by != identity:
         return None
-    try:
-        if data[23:values_at] != b"".join(current):  # type: ignore[arg-type]
-            return None
-    except TypeError:  # one is missing
+    if crc32(data, crc32(key.encode())) != _RESIDUE:
         return None
-    if crc32(data, crc32(key.encode())) != _RESIDUE or not 0.0 <= load_s <= 65_504.0:
-        return None
-    return data[values_at:-4], loaded_at_us, load_s
+    return data[values_at:-4], loaded_at_us
 
 
 def opened(data: bytes, call: Call, wire: Wire = PLAIN) -> Opened | Rejected:
@@ -102,12 +96,13 @@ def record_from(
     loaded_at: float,
     load_s: float,
     *,
+    salt: int,
     absent: bool,
     tags: tuple[TagId, ...],
     generations: tuple[Generation, ...],
     standing: Standing,
 ) -> Record | None:
-    """The record; None when the value is not one of its endpoint's."""
+    """The record; None when the value is not one of its endpoint's. salt: its own, and the same in every process."""
     try:
         held: Any = call.endpoint.held_from(encoded)
     except ValueEncodingError:
@@ -126,4 +121,5 @@ def record_from(
         encoded,
         absent,
         standing,
+        salt,
     )

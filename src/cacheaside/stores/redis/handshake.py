@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from cacheaside.stores.redis.away import Away, ConnectionAway, ErrorReply
-from cacheaside.stores.redis.connection import Command, Connection
+from cacheaside.stores.redis.away import Away, ConnectionAway
+from cacheaside.stores.redis.connection import Connection
+from cacheaside.stores.redis.login import logging_in
 from cacheaside.stores.redis.server import Limits, Login, ServerAddress
 
 __all__ = ["open_connection"]
@@ -24,7 +25,8 @@ async def open_connection(
 ) -> tuple[Connection, int]:
     """A connection that is logged in, and the version of the protocol it speaks: 3, or 2 where 3 is not known.
 
-    Raises `ConnectionAway` after `connect_s` at the latest. `on_lost` is told of a loss after that, not of a failure.
+    It has answered a PING within `deadline_s`. Raises `ConnectionAway` after `connect_s` at the latest. `on_lost` is
+    told of a loss after that, not of a failure.
     """
     connection = Connection(str(address), limits, now, on_push)
     try:
@@ -35,7 +37,7 @@ async def open_connection(
         await connection.aclose()
         message = f"not connected and logged in within connect_s={limits.connect_s:g}"
         raise ConnectionAway(message, endpoint=str(address), reason=Away.LATE) from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name that cannot be one is a ValueError
         await connection.aclose()
         raise ConnectionAway(
             f"no connection ({error})", endpoint=str(address), reason=Away.REFUSED
@@ -63,48 +65,10 @@ async def _connect(connection: Connection, address: ServerAddress) -> None:
 
 
 async def _log_in(connection: Connection, login: Login) -> int:
-    hello: Command = ("HELLO", 3)
-    if login.password is not None:
-        hello += ("AUTH", login.username or "default", login.password)
-    hello += ("SETNAME", login.client_name)
-    (answer,) = await connection.send([hello])
-    if isinstance(answer, ErrorReply) and _knows_no_3(answer, login):
-        await _ask(connection, _in_2(login))
-        protocol = 2
-    else:
-        _check(connection, answer)
-        protocol = 3
-    if login.database:
-        await _ask(connection, [("SELECT", login.database)])
-    return protocol
-
-
-def _knows_no_3(answer: ErrorReply, login: Login) -> bool:
-    """Servers from before version 6, proxies, and servers without the command answer HELLO like this.
-
-    NOAUTH to a HELLO that logs in comes from one that asks for a login before it says that it knows no such command.
-    """
-    return (
-        answer.code == "NOPROTO"
-        or "unknown command" in str(answer).lower()
-        or (answer.code == "NOAUTH" and login.password is not None)
-    )
-
-
-def _in_2(login: Login) -> list[Command]:
-    commands: list[Command] = []
-    if login.password is not None:
-        named = (login.username,) if login.username is not None else ()
-        commands.append(("AUTH", *named, login.password))
-    return [*commands, ("CLIENT", "SETNAME", login.client_name)]
-
-
-async def _ask(connection: Connection, commands: list[Command]) -> None:
-    for answer in await connection.send(commands):
-        _check(connection, answer)
-
-
-def _check(connection: Connection, answer: object) -> None:
-    if isinstance(answer, ErrorReply):
-        message = f"the login was refused ({answer})"  # what servers say of a login quotes neither name nor password
-        raise ConnectionAway(message, endpoint=connection.endpoint, reason=Away.LOGIN)
+    steps = logging_in(login, connection.endpoint)
+    try:
+        commands = next(steps)
+        while True:
+            commands = steps.send(await connection.send(commands))
+    except StopIteration as end:
+        return int(end.value)

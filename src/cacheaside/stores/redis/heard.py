@@ -11,7 +11,7 @@ from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Clock, Position, TierAway
 from cacheaside.types import TagId
 
-__all__ = ["AioHeard", "BlockingHeard"]
+__all__ = ["AioHeard", "BlockingHeard", "waker"]
 
 POLL_S = 0.05
 """The pause before another look at what another process stores, where nobody can say that it is done."""
@@ -42,7 +42,7 @@ class AioHeard(_Heard):
     async def sync(self) -> None:
         loop = asyncio.get_running_loop()
         answered = loop.create_future()
-        wake = _waker(loop, answered)
+        wake = waker(loop, answered)
         if not self._hearing.when_synced(self._clock.now(), wake):
             raise TierAway("changes are not listened to")
         await _within(answered, self._deadline_s)
@@ -53,7 +53,7 @@ class AioHeard(_Heard):
     async def woken(self, key: TagId, within_s: float) -> bool:
         loop = asyncio.get_running_loop()
         done = loop.create_future()
-        wake = _waker(loop, done)
+        wake = waker(loop, done)
         if not self._hearing.when_done(key, wake):
             await asyncio.sleep(min(POLL_S, within_s))
             return False
@@ -93,7 +93,9 @@ async def _within(future: asyncio.Future[None], within_s: float) -> None:
     await asyncio.wait([future], timeout=within_s)
 
 
-def _waker(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> Callable[[], None]:
+def waker(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> Callable[[], None]:
+    """What sets `future`, of `loop`, from any thread; once, and harmlessly after."""
+
     def done() -> None:
         if not future.done():
             future.set_result(None)

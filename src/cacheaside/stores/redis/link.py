@@ -11,6 +11,7 @@ from cacheaside.stores.redis.away import Away, ConnectionAway
 from cacheaside.stores.redis.connection import Command, Connection
 from cacheaside.stores.redis.handshake import open_connection
 from cacheaside.stores.redis.server import Limits, Login, ServerAddress
+from cacheaside.stores.redis.standing import Standing
 
 __all__ = ["Link"]
 
@@ -20,8 +21,8 @@ class Link:
 
     - A connection that worked and ended is made again by the next call, at once: a restart costs what it took.
     - One that fell silent, was refused, or never answered is left alone for a pause that doubles from failure to
-      failure. Until it is over calls fail at once. Then one call waits for the new attempt, no longer than its
-      deadline; others fail at once until the server is back.
+      failure. From then on calls fail at once; the first after the pause begins an attempt, and waits for it no more
+      than the others. They work again once a PING was answered within the deadline.
     """
 
     def __init__(
@@ -38,12 +39,9 @@ class Link:
         self._login = login
         self._limits = limits
         self._now = now
-        self._chance = chance
         self._on_push = on_push
+        self._standing = Standing(str(address), limits, now, chance)
         self._attempt: asyncio.Task[None] | None = None
-        self._failures = 0
-        self._retry_at = float("-inf")
-        self._last: ConnectionAway | None = None
         self._is_closed = False
         self._login_calls = 0
         self.connection: Connection | None = None
@@ -56,49 +54,63 @@ class Link:
         connection = self.connection
         if connection is not None:
             return await connection.send(commands)
-        attempt = self._attempt_to_join()
+        attempt = self.begin()
         sent = False
         try:
             async with asyncio.timeout(self._limits.deadline_s):
-                await asyncio.shield(attempt)
-                if self.connection is None:
-                    assert self._last is not None, "an attempt ends with a connection or with a reason"
-                    raise self._last.again(maybe_sent=False)
-                answer = self.connection.send(commands)
+                await asyncio.wait([attempt])
+                answer = self.connected().send(commands)
                 sent = True
                 return await answer
         except TimeoutError:
-            message = f"no connection and answer within deadline_s={self._limits.deadline_s:g}"
-            away = self._away(message, Away.LATE, maybe_sent=sent)
-            if not attempt.done():
-                self._doubt(away)
-            raise away from None
+            raise self.too_late(attempt, maybe_sent=sent) from None
 
-    async def aclose(self) -> None:
-        """Break the connection and end the attempt to make one. Never waits for the server."""
+    def begin(self) -> asyncio.Task[None]:
+        """The attempt to wait for; raises `ConnectionAway` where nobody is to wait. Only without a connection."""
+        if self._is_closed:
+            raise self._closed()
+        left_alone = self._standing.failures > 0
+        if self._attempt is None and (not left_alone or self._standing.is_due()):
+            # A task of its own, in no caller's context: a caller that is cancelled or gives up takes nobody along.
+            self._attempt = asyncio.get_running_loop().create_task(self._connect(), context=Context())
+        if left_alone or self._attempt is None:
+            raise self._standing.left_alone()
+        return self._attempt
+
+    def connected(self) -> Connection:
+        """What an attempt that has ended came to: the connection, or its `ConnectionAway`."""
+        if self.connection is None:
+            # Without a reason it was cancelled: the loop is being shut down.
+            raise self._closed() if self._is_closed or not self._standing.last else self._standing.once_more()
+        return self.connection
+
+    def too_late(self, attempt: asyncio.Task[None], *, maybe_sent: bool) -> ConnectionAway:
+        """What the caller is told whose deadline passed. An attempt that goes on keeps nobody else waiting."""
+        message = f"no connection and answer within deadline_s={self._limits.deadline_s:g}"
+        away = self._away(message, Away.LATE, maybe_sent=maybe_sent)
+        if not attempt.done():
+            self._standing.doubted(away)
+        return away
+
+    def close(self) -> None:
+        """Break the connection and end the attempt to make one; calls fail from now on. On the link's own loop."""
         self._is_closed = True
         connection, self.connection = self.connection, None
         if self._attempt is not None:
             self._attempt.cancel()
-            await asyncio.wait([self._attempt])
+        if connection is not None:
+            connection.abort()
+
+    async def aclose(self) -> None:
+        """As `close`, and return once the socket is closed. Never waits for the server."""
+        connection, attempt = self.connection, self._attempt
+        self.close()
+        if attempt is not None:
+            await asyncio.wait([attempt])
         if connection is not None:
             await connection.aclose()
 
     # -- attempts ----------------------------------------------------------------------------------------------
-
-    def _attempt_to_join(self) -> asyncio.Task[None]:
-        """The attempt that the caller waits for; raises `ConnectionAway` where it is not to wait."""
-        if self._is_closed:
-            raise self._away("this side closed the connection", Away.CLOSED)
-        if self._attempt is not None:
-            if self._failures:
-                raise self._away_again()
-            return self._attempt
-        if self._failures and self._now() < self._retry_at:
-            raise self._away_again()
-        # A task of its own, in no caller's context: a caller that is cancelled or gives up takes nobody along.
-        self._attempt = asyncio.get_running_loop().create_task(self._connect(), context=Context())
-        return self._attempt
 
     async def _connect(self) -> None:
         try:
@@ -111,7 +123,9 @@ class Link:
                 on_lost=self._on_lost,
             )
         except ConnectionAway as away:
-            self._failed(away)
+            self._standing.failed(away)
+        except Exception as error:  # noqa: BLE001 - callers are told; an attempt behind them has nobody to raise to
+            self._standing.failed(self._away(f"no connection ({error!r})", Away.REFUSED))
         else:
             self.connection = connection
             self._login_calls = connection.answered
@@ -124,25 +138,14 @@ class Link:
             return
         worked = connection.answered > self._login_calls
         if worked:
-            self._failures = 0
+            self._standing.worked()
         if worked and away.reason is Away.LOST:
-            self._last = away
+            self._standing.lost(away)
         else:
-            self._failed(away)
+            self._standing.failed(away)
 
-    def _failed(self, away: ConnectionAway) -> None:
-        self._last = away
-        self._failures += 1
-        self._retry_at = self._now() + self._limits.pause_s(self._failures, self._chance())
-
-    def _doubt(self, away: ConnectionAway) -> None:
-        """The attempt goes on after a caller's patience ended: nobody else is to wait for it."""
-        self._last = away
-        self._failures = max(self._failures, 1)
-
-    def _away_again(self) -> ConnectionAway:
-        assert self._last is not None, "there is a reason when there is no connection"
-        return self._away(f"not asked again yet, after: {self._last.message}", Away.BACKING_OFF)
+    def _closed(self) -> ConnectionAway:
+        return self._away("this side closed the connection", Away.CLOSED)
 
     def _away(self, message: str, reason: Away, *, maybe_sent: bool = False) -> ConnectionAway:
         return ConnectionAway(message, endpoint=str(self._address), reason=reason, maybe_sent=maybe_sent)

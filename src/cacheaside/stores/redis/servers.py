@@ -17,7 +17,7 @@ __all__ = ["ServerState", "Servers"]
 class ServerState:
     """A primary as it was last heard of.
 
-    is_up: it is listened to, and its clock and identity are known. why: the reason when it is not.
+    is_up: it is listened to, and its clock and identity are known; told by `Servers.say`. why: the reason when not.
     """
 
     address: ServerAddress
@@ -55,6 +55,8 @@ class Servers:
         self._trusting = trusting
         self.fleet: Fleet | None = None
         self.states: tuple[ServerState, ...] = ()
+        self.all_up = False
+        """Whether every primary is up."""
         self.why: ConnectionAway | None = None
         """Why there is no fleet."""
         self.clock_is_moved = False
@@ -64,6 +66,7 @@ class Servers:
         known = {state.address: state for state in self.states}
         self.states = tuple([known.get(address) or self._new(address) for address in fleet.primaries])
         self.fleet = fleet
+        self._settle()
 
     def _new(self, address: ServerAddress) -> ServerState:
         """A primary that was none before tells ages of entries that were stored by the clock of another. To this
@@ -79,10 +82,14 @@ class Servers:
         """Whether keys of one command must share a slot."""
         return self.fleet is not None and self.fleet.is_cluster
 
-    @property
-    def all_up(self) -> bool:
-        """Whether every primary is up."""
-        return bool(self.states) and all(state.is_up for state in self.states)
+    def say(self, state: ServerState, *, is_up: bool, why: ConnectionAway | None = None) -> None:
+        """A server is up, or away because of `why`."""
+        state.is_up = is_up
+        state.why = why
+        self._settle()
+
+    def _settle(self) -> None:
+        self.all_up = bool(self.states) and all(state.is_up for state in self.states)
 
     def identity_of(self, name: str) -> Identity:
         """Of the server that holds `name`. Raises `ConnectionAway` when it is not up."""
@@ -114,3 +121,5 @@ class Servers:
         """In a child made by fork, or after closing: nothing is connected."""
         for state in self.states:
             state.is_up = False
+        self.fleet = None
+        self._settle()

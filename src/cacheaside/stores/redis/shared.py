@@ -18,9 +18,10 @@ from cacheaside.flow.ports import Clock, TierAway
 from cacheaside.stores.redis.aio_tier import AioTier
 from cacheaside.stores.redis.commands import Commands
 from cacheaside.stores.redis.counts import Counts
+from cacheaside.stores.redis.ear import Start
 from cacheaside.stores.redis.envelope import PLAIN, Wire
 from cacheaside.stores.redis.fleet import Fleet, Topology
-from cacheaside.stores.redis.heard import AioHeard, BlockingHeard
+from cacheaside.stores.redis.heard import AioHeard, BlockingHeard, waker
 from cacheaside.stores.redis.keeper import Keeper
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.stores.redis.routing_aio import AioFleet
@@ -101,6 +102,7 @@ class Shared:
             max_unsynced_s=options.max_unsynced_s,
         )
         self.keeper.on_fleet = self._use
+        self.keeper.on_start = self._start
         self.keeper.on_set_back = self._forget_everything
         self.keeper.on_new_identity = self._new_identity
         self.keeper.on_turn = self._pay
@@ -109,8 +111,11 @@ class Shared:
         self.tier = AioTier(
             self._aio,
             *what,
+            namespace=namespace,
+            direct=self._aio,
             everything=everything,
             ready=self._ready_aio,
+            pause=asyncio.sleep,
             doubt=self.keeper.doubt,
             wait_replicas=options.wait_replicas,
         )
@@ -119,6 +124,7 @@ class Shared:
             *what,
             everything=everything,
             ready=self._ready_blocking,
+            pause=_sleep,
             doubt=self.keeper.doubt,
             wait_replicas=options.wait_replicas,
         )
@@ -134,13 +140,7 @@ class Shared:
         self.keeper.watch_from(loop)
         tried = loop.create_future()
 
-        def wake() -> None:
-            try:
-                loop.call_soon_threadsafe(lambda: tried.done() or tried.set_result(None))
-            except RuntimeError:
-                return  # the loop is closed
-
-        if self.keeper.when_tried(wake):
+        if self.keeper.when_tried(waker(loop, tried)):
             await asyncio.wait([tried], timeout=self.options.limits.deadline_s)
 
     async def _ready_blocking(self) -> None:
@@ -155,6 +155,9 @@ class Shared:
         self.commands.cluster = fleet.is_cluster
         self._aio.use(fleet)
         self._blocking.use(fleet)
+
+    def _start(self, start: Start) -> None:
+        self.commands.lengthen = start.lengthens
 
     def _forget_everything(self, why: str) -> None:
         log.warning("cache %s: everything is forgotten, because %s", self.namespace, why)
@@ -200,3 +203,7 @@ class Shared:
         """The child begins with no connection, and hears nothing until it has some."""
         self.owed.forget()
         self.keeper.after_fork()
+
+
+async def _sleep(seconds: float) -> None:
+    time.sleep(seconds)  # noqa: ASYNC251 - it runs on a thread that may be blocked, and suspends nobody

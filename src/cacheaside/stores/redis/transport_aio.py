@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import threading
 import time
-import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any
 
+from cacheaside.stores.redis.away import Away, ConnectionAway
 from cacheaside.stores.redis.connection import Command
+from cacheaside.stores.redis.forked import mend_after_fork
 from cacheaside.stores.redis.link import Link
 from cacheaside.stores.redis.server import Limits, Login, ServerAddress
 
 __all__ = ["AioTransport"]
-
-_transports: Final[weakref.WeakSet[AioTransport]] = weakref.WeakSet()
 
 
 class AioTransport:
@@ -49,8 +48,9 @@ class AioTransport:
         self._on_push = on_push
         self._links: dict[asyncio.AbstractEventLoop, Link] = {}
         self._inherited: list[Link] = []
+        self._is_retired = False
         self._lock = threading.Lock()
-        _transports.add(self)
+        mend_after_fork(self)
 
     async def execute(self, commands: Sequence[Command]) -> list[Any]:
         """The replies to `commands`, in order; all of one turn of the loop go out in one write.
@@ -77,6 +77,15 @@ class AioTransport:
         if link is not None:
             await link.aclose()
 
+    def retire(self) -> None:
+        """Close every loop's connection, each on its own loop, and take no more calls. From any thread; never waits."""
+        with self._lock:
+            self._is_retired = True
+            links, self._links = self._links, {}
+        for loop, link in links.items():
+            with suppress(RuntimeError):  # that loop is closed, and its connection with it
+                loop.call_soon_threadsafe(link.close)
+
     def _new_link(self) -> Link:
         loop = asyncio.get_running_loop()
         link = Link(
@@ -88,24 +97,19 @@ class AioTransport:
             on_push=self._on_push,
         )
         with self._lock:
+            if self._is_retired:
+                message = "this side closed the connection: it is no primary any more"
+                raise ConnectionAway(message, endpoint=str(self.address), reason=Away.CLOSED)
             for other in [other for other in self._links if other.is_closed()]:
                 del self._links[other]
             self._links[loop] = link
         return link
 
-    def _begin_as_child(self) -> None:
+    def begin_as_child(self) -> None:
+        """See `Forked`."""
         self._lock = threading.Lock()  # another thread of the parent may have held it
         self._inherited += self._links.values()  # kept: to be collected would be to be closed
         for link in self._links.values():
             if link.connection is not None:
                 link.connection.release_inherited()
         self._links = {}
-
-
-def _begin_as_child() -> None:
-    for transport in list(_transports):
-        transport._begin_as_child()  # noqa: SLF001 - its other half
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_as_child)

@@ -1,0 +1,66 @@
+"""What is said to log in, and what the answers mean: for every way of connecting, and touching nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from cacheaside.stores.redis.away import Away, ConnectionAway, ErrorReply
+from cacheaside.stores.redis.replies import Command
+from cacheaside.stores.redis.server import Login
+
+__all__ = ["logging_in"]
+
+
+def logging_in(login: Login, endpoint: str) -> Generator[list[Command], Sequence[Any], int]:
+    """Yields what to send together, is sent the replies; returns the version of the protocol: 3, or 2 without 3.
+
+    Raises `ConnectionAway` (LOGIN) where the server refuses. What it yields last ends with a PING: a server that took
+    the login and answers no command is not there.
+    """
+    # Alone: a server that is full, or in protected mode, answers the first command and closes. What more was sent
+    # along would be without an answer, and the reason lost in that.
+    (answer,) = yield [_hello(login)]
+    protocol = 3
+    rest: list[Command] = [("SELECT", login.database)] if login.database else []
+    if isinstance(answer, ErrorReply) and _knows_no_3(answer, login):
+        protocol, rest = 2, [*_in_2(login), *rest]
+    else:
+        _check(answer, endpoint)
+    *answers, _ = yield [*rest, ("PING",)]  # any answer to the PING will do: a user may have no right to it
+    for answer in answers:
+        _check(answer, endpoint)
+    return protocol
+
+
+def _hello(login: Login) -> Command:
+    hello: Command = ("HELLO", 3)
+    if login.password is not None:
+        hello += ("AUTH", login.username or "default", login.password)
+    return (*hello, "SETNAME", login.client_name)
+
+
+def _knows_no_3(answer: ErrorReply, login: Login) -> bool:
+    """Servers from before version 6, proxies, and servers without the command answer HELLO like this.
+
+    NOAUTH to a HELLO that logs in comes from one that asks for a login before it says that it knows no such command.
+    """
+    return (
+        answer.code == "NOPROTO"
+        or "unknown command" in str(answer).lower()
+        or (answer.code == "NOAUTH" and login.password is not None)
+    )
+
+
+def _in_2(login: Login) -> list[Command]:
+    commands: list[Command] = []
+    if login.password is not None:
+        named = (login.username,) if login.username is not None else ()
+        commands.append(("AUTH", *named, login.password))
+    return [*commands, ("CLIENT", "SETNAME", login.client_name)]
+
+
+def _check(answer: object, endpoint: str) -> None:
+    if isinstance(answer, ErrorReply):
+        message = f"the login was refused ({answer})"  # what servers say of a login quotes neither name nor password
+        raise ConnectionAway(message, endpoint=endpoint, reason=Away.LOGIN)
