@@ -69,6 +69,7 @@ def test_a_fill_stamps_then_looks_for_writers_then_loads(world: World, value: An
         "heard.sync",
         "heard.still",
         "flights.close",
+        "heard.position",
         "tier.store",
         "near.keep",
     ]

@@ -150,8 +150,8 @@ class Listener:
         self._ear = None
         state = self._state
         self._hearing.lost(state.name)
-        state.is_up = False
-        state.why = ConnectionAway("cut", endpoint=state.name, reason=Away.LOST)
+        why = ConnectionAway("cut", endpoint=state.name, reason=Away.LOST)
+        self._servers.say(state, is_up=False, why=why)
         self._scheduler.after(self._scheduler.pick(CONNECT_STEPS), self._connect)
 
     # -- heartbeats --------------------------------------------------------------------------------------------
@@ -258,7 +258,7 @@ class Listener:
     def _believe(self, pong: Pong, identity: Identity, set_back_s: float, *, is_new: bool) -> None:
         state = self._state
         state.identity = identity
-        state.is_up, state.why = True, None
+        self._servers.say(state, is_up=True)
         self._hearing.synced(state.name, pong.sent)
         if set_back_s:
             self.on_set_back()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from cacheaside.flow import read as reading
 from cacheaside.flow.call import Call
@@ -101,6 +101,7 @@ class Process:
             "_gate": self.gate,
             "_scope": lambda: scheduler.current.nest,
             "_slow": slow,
+            "_absent": slow,
         }
         self.hits[name] = hit(self.index, name, world)
 
@@ -126,8 +127,8 @@ class Process:
         self.promises.make(versions, self.index, number=self.number_of(tags), namespace=namespace)
 
     def unacknowledged(self, versions: Versions, tags: tuple[TagId, ...]) -> None:
-        """It did not, and the writer was told so."""
-        raise AssertionError
+        """It did not say so, and goes on trying; where there is no tier that could fail to, it has."""
+        self.acknowledged(versions, tags)
 
     def unnoticed_s(self, born: float) -> float:
         """By how much a server's clock was set back since `born` without this process knowing."""
@@ -138,6 +139,11 @@ class Process:
         return 0
 
     # What `Changing` asks of its host.
+
+    @property
+    def when_away(self) -> Literal["raise", "retry"]:
+        """What becomes of a write that the tier does not acknowledge."""
+        return "retry" if self.scenario.retries else "raise"
 
     @property
     def blocking_ports(self) -> Ports:

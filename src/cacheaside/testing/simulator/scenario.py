@@ -96,6 +96,7 @@ class Scenario:
     tells_identity: bool
     on_failover: str
     wait_replicas: int
+    retries: bool
     cuts: int
     stalls: int
     flushes: int
@@ -179,6 +180,7 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
         tells_identity=random.random() < 0.95,
         on_failover=one("distrust", "distrust", "distrust", "forget", "trust"),
         wait_replicas=one(0, 0, 0, 1),
+        retries=random.random() < 0.3,
         cuts=one(0, 0, 1, 2),
         stalls=one(0, 0, 1, 2),
         flushes=one(0, 0, 0, 0, 1),

@@ -74,7 +74,9 @@ class SharedProcess(Process):
             Counts(),
             everything=EVERYTHING,
             ready=self._ready,
+            pause=scheduler.sleep,
             doubt=_no_doubt,
+            pace=self.clock.now,
             wait_replicas=scenario.wait_replicas,
             random_bytes=random.randbytes,
         )

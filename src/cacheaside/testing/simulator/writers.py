@@ -122,9 +122,8 @@ async def _bracket(process: Process, changes: Changes) -> None:
 
     def commit() -> None:
         versions.update(rows.commit(changes))
-        if scheduler.clock.time < began + MARK_LIFETIME_S * (1.0 - process.inexact) and not promises.lost_since(
-            began, versions
-        ):
+        stands = scheduler.clock.time < began + MARK_LIFETIME_S * (1.0 - process.inexact)
+        if stands and is_marked and not promises.lost_since(began, versions):
             due = entered + MARK_LIFETIME_S * (1.0 + process.inexact)
             promises.make(dict(versions), process.index, at=due, number=process.number_of(tags))
 
@@ -136,6 +135,7 @@ async def _bracket(process: Process, changes: Changes) -> None:
             if len(tags) > 1:
                 await change.add(*tags[1:])  # type: ignore[arg-type]
             entered = scheduler.clock.time
+            is_marked = not process.shared or change._write.marked.issuperset(tags)  # noqa: SLF001 - nobody else asks
             await POINT
             if scheduler.chance(0.35):
                 await scheduler.sleep(0.5 * (1 + scheduler.pick(8)))
@@ -157,4 +157,8 @@ async def _bracket(process: Process, changes: Changes) -> None:
         if committed:
             process.unacknowledged(versions, tags)
         return
-    process.acknowledged(versions, tags)
+    if process.when_away == "raise":
+        process.acknowledged(versions, tags)
+    else:
+        # The writer is not told which, and tags that are owed count as changing until they are paid.
+        process.unacknowledged(versions, tags)
