@@ -276,8 +276,12 @@ class Server:
         through = max(self.replicated, self.written - lose)
         for _ in range(self.written - through):
             self._put(*self._undo.pop())
+        behind_s = self.clock.now() - clock.now()
+        if behind_s > 0:
+            self.set_back.append((clock.true_s, behind_s))
+        self.clock = clock
         for name, members in before.items():
-            if not members <= self.members(name):
+            if behind_s < 0 or not members <= self.members(name):
                 self._lose_mark(name)
         last, self.written = self.written, self.written + 1
         # A number for the change of primaries itself keeps the undo list as long as the numbers.
@@ -285,10 +289,6 @@ class Server:
         self.replicated = self.written
         self.term += 1
         self.identity = identity_of(f"term {self.term}")
-        behind_s = self.clock.now() - clock.now()
-        if behind_s > 0:
-            self.set_back.append((clock.true_s, behind_s))
-        self.clock = clock
         self.ears = []
         self._untold = {}
         if moves:
