@@ -349,6 +349,7 @@ class Cache:
                 )
                 for e in endpoints
             },
+            None if host.shared is None else host.shared.stats(),
         )
 
     # Switching.
@@ -412,6 +413,10 @@ class Cache:
     def __repr__(self) -> str:
         host = self._host
         state = "" if host.enabled else " DISABLED"
+        if host.shared is not None:
+            shared = host.shared.servers
+            state += " shared=up" if shared.all_up else " shared=away" if shared.fleet else " shared=unused"
+            state += "(blind)" if host.shared.hearing.is_blind else ""
         return f"<Cache {self.namespace}{state} entries={len(host.l1)} endpoints={len(host.endpoints)}>"
 
     # Under testing.

@@ -206,8 +206,6 @@ class BlockingFacade(_Facade):
         """What the generated hit path calls when it cannot answer."""
         return self.read(self._called(values)).value
 
-    absent = slow
-
     def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return self.read(self.call(args, kwargs))
 

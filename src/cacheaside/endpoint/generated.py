@@ -34,9 +34,11 @@ def hit_path(
     varied: int,
     take: str,
     world: dict[str, Any],
+    quick: bool = False,
 ) -> Callable[..., Any]:
     """The function that users call. `world` holds what it reads: entries, now, gate, scope, slow, absent, vary, take.
-    `absent` is called where nothing is held under the raw key, `slow` where what is held takes a closer look.
+
+    quick: call `absent` instead of `slow` where nothing is held under the raw key.
 
     bound: made to be the `__call__` of a bound method, with the instance in `_bound.instance`.
     varied: how many values `vary()` gives, each of a class in `varied_plain`. take: the expression of the value
@@ -47,7 +49,7 @@ def hit_path(
     world["_missing"] = (KeyError, TypeError)  # by a name that no parameter can take
     values = _values_tuple(parameters)
     call = f"{'await ' if is_async else ''}_slow({values})"
-    absent = f"{'await ' if is_async else ''}_absent({values})"
+    absent = f"await _absent({values})"
     tests, slot = _tests(parameters, varied, world)
     header = _header(parameters, world, bound)
     if _takes_nothing(parameters):
@@ -72,8 +74,7 @@ def hit_path(
             f"    if {tests}_e.until > _t and _gate.until > _t and _scope() is None:",
             "        _e.hits += 1",
             f"        return {take}",
-            "    if _e is _nothing:",
-            f"        return {absent}",
+            *(["    if _e is _nothing:", f"        return {absent}"] if quick else []),
             f"    return {call}",
         ]
     return _compile(lines, _identifier(name), world)

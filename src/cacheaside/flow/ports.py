@@ -125,6 +125,12 @@ class Near(Protocol):
     def drop(self, call: Call) -> None:
         """Remove what is held for `call`, value and all."""
 
+    def remember_tags(self, call: Call, tags: Sequence[TagId]) -> None:
+        """The value of `call` named `tags`, too late for it to be stored: the next load is to stamp them before."""
+
+    def remembered_tags(self, call: Call) -> tuple[TagId, ...]:
+        """Tags that the value of `call` is likely to name."""
+
     def delay_refresh(self, call: Call, failure: str) -> None:
         """A refresh failed: for a while the reads of this key do not start another."""
 

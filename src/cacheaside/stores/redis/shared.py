@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import random
 import threading
@@ -15,6 +16,7 @@ from typing import Final, Literal
 from cacheaside.coherence.hearing import Hearing, HeldHere
 from cacheaside.flow.flights import Flights
 from cacheaside.flow.ports import Clock, TierAway
+from cacheaside.observe.stats import SharedStats
 from cacheaside.stores.redis.aio_tier import AioTier
 from cacheaside.stores.redis.commands import Commands
 from cacheaside.stores.redis.counts import Counts
@@ -185,6 +187,27 @@ class Shared:
             log.info("cache %s: %d invalidations got through after all", self.namespace, len(tags))
         except TierAway:
             self._pay_at = time.monotonic() + _PAY_EVERY_S
+
+    # -- seeing ------------------------------------------------------------------------------------------------
+
+    def stats(self) -> SharedStats:
+        """How things stand."""
+        counts, servers = self.counts, self.servers
+        away = next((state.why for state in servers.states if not state.is_up), servers.why)
+        through = self.hearing.synced_through
+        return SharedStats(
+            up=servers.all_up,
+            why_away=None if servers.all_up or away is None else str(away),
+            blind=self.hearing.is_blind,
+            unsynced_s=None if math.isinf(through) else max(0.0, self._clock.now() - through),
+            owed=len(self.owed),
+            unanswered=counts.away,
+            refused=counts.refused,
+            entries_refused=counts.stores_refused,
+            entries_unstorable=counts.unstorable,
+            entries_rejected={why.value: number for why, number in counts.rejected.items()},
+            from_the_future=counts.from_the_future,
+        )
 
     # -- the life of it ----------------------------------------------------------------------------------------
 
