@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.stores.redis.away import Away, ConnectionAway
+from cacheaside.stores.redis.beliefs import believe
 from cacheaside.stores.redis.fleet import Fleet
-from cacheaside.stores.redis.generations import UNKNOWN_IDENTITY, Identity
 from cacheaside.stores.redis.names import changed_tag, waiting_key
 from cacheaside.stores.redis.servers import Servers, ServerState
 from cacheaside.policy.timebase import Reading
@@ -28,7 +28,6 @@ __all__ = ["Listener"]
 
 CONNECT_STEPS: Final = 60
 PAUSE_S: Final = 0.25
-GAP_STEPS: Final = 10
 PING_STEPS: Final = 20
 
 
@@ -67,7 +66,7 @@ class Listener:
         self._stalled_until = 0.0
         self._waiting: list[Callable[[], None]] = []
         self.tried = False
-        self.on_set_back: Callable[[], None] = _nothing
+        self.on_set_back: Callable[[float], None] = _nothing_of
         self.on_new_identity: Callable[[], None] = _nothing
         self.on_knows: Callable[[Pong], None] = _nothing_of
         hearing.beat_soon = self._beat
@@ -240,30 +239,16 @@ class Listener:
             self._hearing.heard(tags)
 
     def _beaten(self, pong: Pong) -> None:
-        state = self._state
-        identity = pong.identity if self._tells else UNKNOWN_IDENTITY
-        is_new = state.identity not in (UNKNOWN_IDENTITY, identity)
-        set_back_s = state.read_clock(Reading(pong.sent, self._process.clock.now(), pong.server_s))
-        if is_new:
-            self._hearing.heard(None)
-            # A thread may be kept waiting between any two of its steps.
-            ear = self._ear
-            self._scheduler.after(
-                self._scheduler.pick(GAP_STEPS),
-                lambda: None if ear is not self._ear else self._believe(pong, identity, set_back_s, is_new=True),
-            )
-        else:
-            self._believe(pong, identity, set_back_s, is_new=False)
-
-    def _believe(self, pong: Pong, identity: Identity, set_back_s: float, *, is_new: bool) -> None:
-        state = self._state
-        state.identity = identity
-        self._servers.say(state, is_up=True)
-        self._hearing.synced(state.name, pong.sent)
-        if set_back_s:
-            self.on_set_back()
-        if is_new:
-            self.on_new_identity()
+        reading = Reading(pong.sent, self._process.clock.now(), pong.server_s)
+        believe(
+            self._state,
+            reading,
+            pong.identity if self._tells else None,
+            self._servers,
+            self._hearing,
+            on_set_back=self.on_set_back,
+            on_new_identity=self.on_new_identity,
+        )
         self.on_knows(pong)
         self._say_tried()
 
@@ -272,5 +257,5 @@ def _nothing() -> None:
     return
 
 
-def _nothing_of(_: Pong) -> None:
+def _nothing_of(_: Any) -> None:
     return

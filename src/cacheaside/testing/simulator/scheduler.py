@@ -258,50 +258,55 @@ class Scheduler:
     def run(self) -> None:
         """Step until nobody is left, or nobody who could be."""
         ready, random, hurry = self.ready, self.random, self.hurry
-        limit = self.steps_max
         while True:
+            if self.steps >= self._alarm:
+                if self.steps >= self.steps_max:
+                    raise Livelock(f"no end after {self.steps_max} steps")
+                self._ring()
             number = len(ready)
             index = int(random() * (number + hurry)) if number else number
-            if index >= number:
-                if not number and self._alarms:
-                    self._ring()
-                elif self._timers:
-                    self._advance()
-                elif not number:
+            if index < number:
+                self._step(index)
+                if not self.under_way:
                     return
-                continue
-            self.steps = steps = self.steps + 1
-            if steps >= self._alarm:
-                if steps > limit:
-                    raise Livelock(f"no end after {limit} steps")
+            elif not number and self._alarms:
                 self._ring()
-            task = self.current = ready[index]
-            if self.stepped is not None:
-                self.stepped(task)
-            try:
-                signal = task.step(None)
-            except StopIteration as end:
-                task.result = end.value
-                self._end(task, index)
-                if not self.under_way:
-                    return
-                continue
-            except (Cancelled, Exception) as error:  # noqa: BLE001 - kept for whoever joins
-                task.error = error
-                self._end(task, index)
-                if not self.under_way:
-                    return
-                continue
-            if signal is None:
-                task.held = False
-            elif signal == _STEADY:
-                task.held = True
-            else:
-                task.held = signal == _HELD
-                task.parked = True
-                last = ready.pop()
-                if last is not task:
-                    self._refill(index, last, task)
+            elif self._timers:
+                self._advance()
+            elif not number:
+                return
+
+    def interlude(self, steps_max: int) -> None:
+        """In the middle of what a timer or an alarm does others take a few steps, as they do beside a thread."""
+        for _ in range(self.pick(steps_max)):
+            if self.ready:
+                self._step(self.pick(len(self.ready)))
+
+    def _step(self, index: int) -> None:
+        self.steps += 1
+        task = self.current = self.ready[index]
+        if self.stepped is not None:
+            self.stepped(task)
+        try:
+            signal = task.step(None)
+        except StopIteration as end:
+            task.result = end.value
+            self._end(task, index)
+            return
+        except (Cancelled, Exception) as error:  # noqa: BLE001 - kept for whoever joins
+            task.error = error
+            self._end(task, index)
+            return
+        if signal is None:
+            task.held = False
+        elif signal == _STEADY:
+            task.held = True
+        else:
+            task.held = signal == _HELD
+            task.parked = True
+            last = self.ready.pop()
+            if last is not task:
+                self._refill(index, last, task)
 
     def _refill(self, index: int, last: Task, task: Task) -> None:
         # `task` may have made others ready during its step, but it stands where it stood.

@@ -29,13 +29,13 @@ _TAKES_ROOM: Final = frozenset(("SET", "SADD"))
 
 class Pong(NamedTuple):
     """The answer to a heartbeat that was sent at `sent`: what the clock says, who the server is; its term, which is
-    how many servers were the primary before it; and how often its clock was set back."""
+    how many servers were the primary before it; and how often its clock was set."""
 
     sent: float
     server_s: float
     identity: Identity
     term: int
-    set_back: int
+    times_set: int
 
 
 class Ear:
@@ -74,8 +74,8 @@ class Server:
         self.landed: dict[str, int] = {}
         self.replicated = 0
         """So many changes a replica is known to have (WAIT)."""
-        self.set_back: list[tuple[float, float]] = []
-        """When its clock was set back, in true time, and by how much; also when one with a slower clock took over."""
+        self.clock_set: list[tuple[float, float]] = []
+        """When its clock was set, in true time, and by how much; also when one with another clock took over."""
         self.is_full = False
         self.replicas_answer = True
         self.ears: list[Ear] = []
@@ -226,7 +226,7 @@ class Server:
 
     def pong_now(self, sent: float) -> Pong:
         """What a heartbeat is answered with."""
-        return Pong(sent, self.clock.now(), self.identity, self.term, len(self.set_back))
+        return Pong(sent, self.clock.now(), self.identity, self.term, len(self.clock_set))
 
     # -- what befalls it ---------------------------------------------------------------------------------------
 
@@ -261,9 +261,8 @@ class Server:
     def set_clock(self, by_s: float) -> None:
         """The clock is set. Forward, marks end before their time."""
         self.clock.set(by_s)
-        if by_s < 0:
-            self.set_back.append((self.clock.true_s, -by_s))
-        else:
+        self.clock_set.append((self.clock.true_s, by_s))
+        if by_s > 0:
             for name, value in list(self.data.items()):
                 if isinstance(value, frozenset):
                     self._lose_mark(name)
@@ -276,12 +275,11 @@ class Server:
         through = max(self.replicated, self.written - lose)
         for _ in range(self.written - through):
             self._put(*self._undo.pop())
-        behind_s = self.clock.now() - clock.now()
-        if behind_s > 0:
-            self.set_back.append((clock.true_s, behind_s))
+        ahead_s = clock.now() - self.clock.now()
+        self.clock_set.append((clock.true_s, ahead_s))
         self.clock = clock
         for name, members in before.items():
-            if behind_s < 0 or not members <= self.members(name):
+            if ahead_s > 0 or not members <= self.members(name):
                 self._lose_mark(name)
         last, self.written = self.written, self.written + 1
         # A number for the change of primaries itself keeps the undo list as long as the numbers.

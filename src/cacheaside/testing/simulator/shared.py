@@ -14,7 +14,7 @@ from cacheaside.stores.redis.names import changes_prefix, generation_name, write
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.stores.redis.servers import Servers
 from cacheaside.testing.simulator import mishaps
-from cacheaside.testing.simulator.clocks import ProcessClock, ServerClock
+from cacheaside.testing.simulator.clocks import ProcessClock, ServerClock, Times
 from cacheaside.testing.simulator.heard import SimulatedHeard
 from cacheaside.testing.simulator.listening import Listener
 from cacheaside.testing.simulator.paying import Payer
@@ -27,7 +27,7 @@ from cacheaside.testing.simulator.scheduler import Scheduler
 from cacheaside.testing.simulator.server import Pong, Server
 from cacheaside.testing.simulator.transport import DEADLINE_S, SimulatedTransport
 from cacheaside.testing.simulator.views import EVERYTHING, NAMESPACE, THINGS, thing_of
-from cacheaside.testing.simulator.watched import WatchedHearing
+from cacheaside.testing.simulator.watched import INTERLUDE_STEPS, WatchedHearing
 from cacheaside.types import TagId
 
 __all__ = ["Shared", "SharedProcess"]
@@ -38,12 +38,11 @@ PREFIX: Final = changes_prefix(NAMESPACE)
 class SharedProcess(Process):
     """A process with its way to the server."""
 
-    def join(self, server: Server, shared_marks: SharedMarks, random: Random) -> None:
+    def join(self, server: Server, times: Times, shared_marks: SharedMarks, random: Random) -> None:
         """Put its shared tier together, as `stores.redis.shared` does, and begin to listen."""
         scheduler, scenario = self.scheduler, self.scenario
         self.server = server
-        self._set_back_known = 0
-        self._set_back_first: int | None = None
+        self.times = times
         servers = Servers(trusting=scenario.on_failover == "trust")
         owed = Owed(EVERYTHING)
         self.l1.log.unsettled = owed.any_of
@@ -60,7 +59,7 @@ class SharedProcess(Process):
         transport = SimulatedTransport(server, scheduler, scenario)
         self.listener = Listener(self, server, servers, hearing, transport, scenario, PREFIX.encode())
         self.listener.on_knows = self._knows
-        self.listener.on_set_back = self._forget_everything
+        self.listener.on_set_back = self._set_back
         self.listener.on_new_identity = self._new_identity
         self.hearing = hearing
         tier = WatchedTier(
@@ -90,9 +89,13 @@ class SharedProcess(Process):
         if self.listener.when_tried(wake):
             await self.scheduler.parked(wake, DEADLINE_S)
 
+    def _set_back(self, by_s: float) -> None:
+        self._forget_everything()
+
     def _forget_everything(self) -> None:
         self.payer.owe((EVERYTHING,))
         self.hearing.hear((EVERYTHING,))
+        self.scheduler.interlude(INTERLUDE_STEPS)
 
     def _new_identity(self) -> None:
         if self.scenario.on_failover == "forget":
@@ -100,16 +103,10 @@ class SharedProcess(Process):
 
     def _knows(self, pong: Pong) -> None:
         self.promises.known[self.index] = max(self.promises.known[self.index], pong.term)
-        self._set_back_known = max(self._set_back_known, pong.set_back)
-        if self._set_back_first is None:
-            self._set_back_first = pong.set_back
+        self.times.knows(self.index, pong.times_set)
 
     def unnoticed_s(self, born: float) -> float:
-        set_back = self.server.set_back
-        if not set_back:
-            return 0.0
-        unnoticed = set_back[: self._set_back_first] + set_back[self._set_back_known :]
-        return sum([by_s for at, by_s in unnoticed if at > born])
+        return self.times.unnoticed_s(self.index, born) if self.server.clock_set else 0.0
 
     # What writers tell.
 
@@ -148,8 +145,9 @@ class Shared:
         ]
         shared_marks = SharedMarks(self.server, [process.marks for process in self.processes])
         self.server.on_mark_lost = lambda tag: self._mark_lost(tag, shared_marks)
+        times = Times(scheduler.clock, self.server.clock_set, scenario.processes)
         for process in self.processes:
-            process.join(self.server, shared_marks, random)
+            process.join(self.server, times, shared_marks, random)
         mishaps.begin(self, scheduler, scenario)
 
     def _drift(self) -> float:

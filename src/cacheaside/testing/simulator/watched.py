@@ -18,8 +18,9 @@ from cacheaside.testing.simulator.verdicts import Violation
 from cacheaside.testing.simulator.views import EVERYTHING
 from cacheaside.types import TagId
 
-__all__ = ["NO_LOCK", "WatchedFlights", "WatchedHearing", "WatchedL1"]
+__all__ = ["INTERLUDE_STEPS", "NO_LOCK", "WatchedFlights", "WatchedHearing", "WatchedL1"]
 
+INTERLUDE_STEPS: Final = 12
 BOARDS_MAX: Final = 2
 """Flights that one read may be on for one key: it starts over once at most."""
 
@@ -136,6 +137,8 @@ class WatchedHearing(Hearing):
         super().heard(tags)
         if tags is not None:
             self._watched_flights.heard(tags)
+        else:
+            self._scheduler.interlude(INTERLUDE_STEPS)
 
     def hear(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None:
         super().hear(tags, calls)
