@@ -176,12 +176,12 @@ class RedisTier:
 
     def _record(self, call: Call, one: Opened, current: dict[TagId, Generation | None]) -> Record | None:
         envelope = one.envelope
-        loaded_at = self.local_moment(call.key, envelope.loaded_at_us)
-        if loaded_at is None:
-            return None
         standing = standing_of(envelope.stamp, current)
         if self._owed.any_of(envelope.stamp.tags):
             standing = Standing.OUTDATED
+        loaded_at = self._local_moment(call.key, envelope.loaded_at_us, standing)
+        if loaded_at is None:
+            return None
         stamp = envelope.stamp
         generations = tuple(
             [
@@ -204,14 +204,16 @@ class RedisTier:
             self._counts.rejected[Rejected.CORRUPT] += 1
         return record
 
-    def local_moment(self, key: str, loaded_at_us: int) -> float | None:
+    def _local_moment(self, key: str, loaded_at_us: int, standing: Standing) -> float | None:
         """A moment of the server's clock on this process's, the earliest that it can have been; None when it is yet to
-        come, so that the clock must have been set back since."""
+        come, so that the clock must have been set back since. What is known to be out of date may be of before that:
+        to forget everything is to make it so, and a contract may allow it to be served."""
         base = self._servers.of(key).base
         if base is None:
             return None
         now = self._clock.now()
-        loaded_at = loaded_at_us / 1e6 - base.lag_s(now)
+        lag_s = base.lag_of_old_s(now) if standing is Standing.OUTDATED else base.lag_s(now)
+        loaded_at = loaded_at_us / 1e6 - lag_s
         if loaded_at > now:
             self._counts.from_the_future += 1
             return None
