@@ -261,7 +261,7 @@ class Connection(asyncio.BufferedProtocol):
         push_type = self._push_type
         before = self.answered
         try:
-            reader.feed(data)
+            reader.feed(data)  # type: ignore[arg-type]  # any buffer will do
             while (reply := gets()) is not _NOT_YET:
                 if type(reply) is push_type:
                     self._hear(reply)

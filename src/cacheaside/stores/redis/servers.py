@@ -42,12 +42,6 @@ class ServerState:
             return Sampled(Timebase(reading.received, 0.0, 0.0))
         return sampled(self.base, reading)
 
-    def read_clock(self, reading: Reading) -> float:
-        """Take in what its clock said; by how many seconds it was set back, beyond what is covered."""
-        taken = self.taken(reading)
-        self.base = taken.base
-        return taken.set_back_s
-
 
 class Servers:
     """The primaries, in the order of the fleet. Replaced as a whole, so that who reads needs no lock.

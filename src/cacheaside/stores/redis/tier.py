@@ -49,8 +49,8 @@ class RedisTier:
     """Implements `flow.ports.Tier`. Nothing waits for a server that is not up; nothing is sent twice by itself.
 
     ready: waits for the first attempt to reach the servers, for the deadline at most, and only when there was none.
-    everything: the tag of the namespace, whose generation `hearing` keeps. owed: tags whose change was not acknowledged,
-    which count as changing all the time.
+    everything: the tag of the namespace, whose generation `hearing` keeps. owed: tags whose change was not
+    acknowledged, which count as changing all the time.
     """
 
     def __init__(

@@ -51,7 +51,9 @@ def answered(
     age_s = scheduler.clock.time - waited_s - value.born
     if served in CACHED:
         _check_age(process, call, value, served, age_s)
-    if lookup is not None and lookup.age_s < age_s * (1.0 - process.inexact) - EPSILON_S - process.unnoticed_s(value.born):
+    if lookup is not None and lookup.age_s < age_s * (
+        1.0 - process.inexact
+    ) - EPSILON_S - process.unnoticed_s(value.born):
         raise Violation("G3", f"{call.key}: {value} is {age_s:g} s old, the Lookup says {lookup.age_s:g} s")
     if served is not Served.OUTDATED:
         vouched = served is not Served.GRACE or not terms.grace_s
@@ -101,9 +103,7 @@ def failed(
     """
     scheduler, terms = process.scheduler, call.terms
     if isinstance(error, SourceFailed):
-        own = error.key == call.key or (
-            call.endpoint.name == "outer" and error.name in ("row", "joined")
-        )
+        own = error.key == call.key or (call.endpoint.name == "outer" and error.name in ("row", "joined"))
         if not own:
             raise Violation("error", f"{call.key} got the error of {error.key}")
         _check_floor(process, call.key, error.parts, began, "error", near=not loaded, vouched=True)
