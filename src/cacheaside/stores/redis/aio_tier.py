@@ -17,7 +17,7 @@ from cacheaside.flow.ports import Position, TierAway
 from cacheaside.stores.redis.away import ConnectionAway
 from cacheaside.stores.redis.commands import KEYS_MAX, Fetched, Wanted
 from cacheaside.stores.redis.connection import Command, Connection
-from cacheaside.stores.redis.entry import plain_opened, plain_stamp
+from cacheaside.stores.redis.entry import MASK, plain_opened, plain_stamp
 from cacheaside.stores.redis.generations import GENERATION_BYTES
 from cacheaside.stores.redis.names import generation_prefix
 from cacheaside.stores.redis.replies import StoreReplyError, generations_in, values_in
@@ -27,7 +27,6 @@ from cacheaside.types import Generation, TagId
 
 __all__ = ["ELSE", "AioTier", "Else", "Quick"]
 
-_MASK: Final = (1 << 64) - 1
 _NOTHING: Final[deque[Any]] = deque()
 _SOMETHING: Final = object()
 
@@ -221,7 +220,7 @@ class AioTier(RedisTier):
         base, everything = self._servers.states[0].base, self._everything
         identity = self._servers.identity_of(everything)
         usable = base is not None and not self._owed and batch.known >> 64 == identity
-        said_by, known = plain_stamp(identity), (batch.known & _MASK).to_bytes(GENERATION_BYTES, "big")
+        said_by, known = plain_stamp(identity), (batch.known & MASK).to_bytes(GENERATION_BYTES, "big")
         now = self._clock.now()
         began_s = 0.0 if base is None else now + base.lag_s(now)
         age_s = 0.0
