@@ -13,7 +13,7 @@ from zlib import crc32
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.flow.call import Call, Record, Standing
-from cacheaside.flow.ports import Clock, Lease, Position, Stamped, TierAway
+from cacheaside.flow.ports import Clock, Lease, Position, Seen, Stamped, TierAway
 from cacheaside.stores.redis.commands import Commands, Exchange, Fetched, Wanted
 from cacheaside.stores.redis.counts import Counts
 from cacheaside.stores.redis.entry import (
@@ -32,7 +32,7 @@ from cacheaside.stores.redis.fleet import Transport
 from cacheaside.stores.redis.generations import GENERATION_BYTES, Identity, RandomBytes, new_generations
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.stores.redis.rejected import Rejected
-from cacheaside.stores.redis.replies import Command, StoreReplyError
+from cacheaside.stores.redis.replies import StoreReplyError
 from cacheaside.stores.redis.servers import Servers
 from cacheaside.types import Generation, TagId
 
@@ -42,6 +42,8 @@ R = TypeVar("R")
 
 _NOT_THE_PRIMARY: Final = frozenset(("READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"))
 RETRY_S: Final = 0.02
+FREE_MS: Final = 1000
+"""How long a key whose value could not be stored is loaded by whoever misses it, without a lease."""
 _LEASE_MARGIN_S: Final = 0.1
 """A lease that ends sooner than that is not deleted: by then it may be another's."""
 
@@ -119,14 +121,18 @@ class RedisTier:
         fetched = await self._say(self._commands.fetch(wanted))
         return await self._records(calls, wanted, fetched, known, since)
 
-    async def watch(self, call: Call) -> Record | None:
+    async def peek(self, call: Call, *, ask: bool) -> Seen:
         await self._be_ready()
         since = self._hearing.position()
         known = self._hearing.everything()
         wanted = Wanted(call.key, self._asked(call.tags, known))
-        lifetime_ms = math.ceil(call.endpoint.timeout_s * 1000)
-        fetched = await self._say(self._commands.watch(wanted, lifetime_ms))
-        return (await self._records((call,), [wanted], fetched, known, since))[0]
+        if ask:
+            lifetime_ms = math.ceil(call.endpoint.timeout_s * 1000)
+            leased, fetched = await self._say(self._commands.ask_and_peek(wanted, lifetime_ms))
+        else:
+            leased, fetched = await self._say(self._commands.peek(wanted))
+        (record,) = await self._records((call,), [wanted], [fetched], known, since)
+        return Seen(record, leased)
 
     def _asked(self, tags: Sequence[TagId], known: Generation | None) -> list[TagId]:
         """Those of `tags` whose generations are to be read: the namespace's only when it is not known."""
@@ -282,21 +288,22 @@ class RedisTier:
         since = self._hearing.position()
         known = self._hearing.everything()
         asked = self._asked(tags, known)
-        granted, record = True, None
+        seen = None
         if lease is None:
             generations, writers = await self._say(self._commands.stamp_then_writers(asked))
         else:
             owner, lifetime_ms = f"{self._process}-{lease.owner}", math.ceil(lease.lifetime_s * 1000)
             wanted = Wanted(lease.key, self._asked(lease.call.tags, known))
             exchange = self._commands.lease_and_stamp(wanted, owner, lifetime_ms, asked)
-            granted, ((generations, writers), stored) = await self._say(exchange)
-            (record,) = await self._records((lease.call,), [wanted], stored, known, since)
+            leased, fetched, generations, writers = await self._say(exchange)
+            (record,) = await self._records((lease.call,), [wanted], [fetched], known, since)
+            seen = Seen(record, leased)
         current: dict[TagId, Generation | None] = {self._everything: known}
         self._identify(asked, generations, current)
         if known is None and self._everything in current:
             self._hearing.know_everything(current[self._everything], since)
         own = tuple([self._own(tag, current[tag]) for tag in tags])
-        return Stamped(own, writers, granted, record)
+        return Stamped(own, writers, seen)
 
     def _own(self, tag: TagId, generation: Generation | None) -> Generation:
         """A tag whose change is owed has no generation that anything may be stored under: one that nothing equals."""
@@ -305,13 +312,16 @@ class RedisTier:
         return generation
 
     async def store(
-        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId], lease: Lease | None = None
+        self,
+        records: Sequence[tuple[Call, Record]],
+        recheck: Sequence[TagId],
+        lease: Lease | None = None,
+        *,
+        free: bool = False,
     ) -> tuple[Generation | None, ...]:
         await self._be_ready()
         entries = [entry for call, record in records if (entry := self._entry(call, record)) is not None]
-        then: tuple[Command, ...] = ()
-        if lease is not None:
-            then = self._returning(lease).commands
+        then = None if lease is None else self._returning(lease, free=free)
         since = self._hearing.position()
         known = self._hearing.everything()
         asked = self._asked(recheck, known)
@@ -324,11 +334,11 @@ class RedisTier:
         return tuple([None if self._owed.any_of((tag,)) else current[tag] for tag in recheck])
 
     async def hand_back(self, lease: Lease) -> None:
-        await self._say(self._returning(lease))
+        await self._say(self._returning(lease, free=False))
 
-    def _returning(self, lease: Lease) -> Exchange[None]:
+    def _returning(self, lease: Lease, *, free: bool) -> Exchange[None]:
         held = self._clock.now() + _LEASE_MARGIN_S < lease.until
-        return self._commands.hand_back(lease.key, held=held)
+        return self._commands.hand_back(lease.key, held=held, free_ms=FREE_MS if free else 0)
 
     def _entry(self, call: Call, record: Record) -> tuple[TagId, bytes, int] | None:
         base = self._servers.of(call.key).base
