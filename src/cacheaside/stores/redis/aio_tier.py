@@ -87,9 +87,18 @@ class _Batch:
 class AioTier(RedisTier):
     """As `RedisTier`. A caller that is cancelled leaves the others of its turn alone."""
 
-    def __init__(self, *parts: Any, namespace: str, direct: Direct, **options: Any) -> None:
+    def __init__(
+        self,
+        *parts: Any,
+        namespace: str,
+        direct: Direct,
+        attend: Callable[[asyncio.AbstractEventLoop], None],
+        **options: Any,
+    ) -> None:
+        """attend: told of each loop that begins to use the tier."""
         super().__init__(*parts, **options)
         self._direct = direct
+        self._attend = attend
         self._generation = generation_prefix(namespace)
         self._batches: dict[asyncio.AbstractEventLoop, _Batch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -139,6 +148,8 @@ class AioTier(RedisTier):
         loop = asyncio.get_running_loop()
         batch = self._batches.get(loop)
         if batch is None:
+            for other in [other for other in self._batches if other.is_closed()]:
+                del self._batches[other]  # closed between a turn and its end
             batch = _Batch(self, self._hearing.everything(), self._hearing.position())
             self._batches[loop] = batch
             batch.alone = getattr(loop, "_ready", _SOMETHING) == _NOTHING
@@ -163,6 +174,7 @@ class AioTier(RedisTier):
             self._away(batch, away)
             return
         # Not connected yet, on this loop, which may be waited for; or more than one command.
+        self._attend(loop)
         commands = [("MGET", *names[at : at + KEYS_MAX]) for at in range(0, len(names), KEYS_MAX)]
         task = loop.create_task(self._ask(batch, commands))
         self._tasks.add(task)
