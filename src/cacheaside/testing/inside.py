@@ -62,8 +62,9 @@ class Switches:
 
 
 def forget(host: Host) -> None:
-    """Drop what a cache holds, its marks of writers included. What is being loaded is not kept. What a shared tier holds
-    is invalidated, where the tier can be reached: for every process of the namespace, which costs them misses."""
+    """Drop what a cache holds, its marks of writers included. What is being loaded is not kept. What a shared tier
+    holds is invalidated, where the tier can be reached: for every process of the namespace, which costs them
+    misses."""
     host.async_crew.sweep()
     if host.shared is not None:
         with suppress(Unacknowledged):
