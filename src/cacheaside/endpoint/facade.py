@@ -21,8 +21,6 @@ from cacheaside.flow.ports import Failure
 from cacheaside.flow.read_many import read_many
 from cacheaside.lookup import Lookup
 from cacheaside.runtime.blocking import run_blocking
-from cacheaside.source.nest import scope
-from cacheaside.stores.redis.aio_tier import ELSE
 
 __all__ = ["AsyncFacade", "BlockingFacade"]
 
@@ -135,19 +133,6 @@ class AsyncFacade(_Facade):
         """What the generated hit path calls when it cannot answer."""
         return (await self.read(self._called(values))).value
 
-    async def absent(self, values: tuple[Any, ...]) -> Any:
-        """What the generated hit path calls when this process holds nothing. Where it is to hold nothing, most often
-        the shared tier has the value, and a read of few steps is enough to hand it on."""
-        host = self._host
-        if host.quick is not None and self.endpoint.quick_for_s and host.enabled and scope.get() is None:
-            key, tags = self.endpoint.key_and_tags(values)
-            asked = host.quick(self.endpoint, key, tags)
-            if asked is not None:
-                answer = await asked
-                if answer is not ELSE:
-                    return answer
-        return await self.slow(values)
-
     async def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return await self.read(self.call(args, kwargs))
 
@@ -205,8 +190,6 @@ class BlockingFacade(_Facade):
     def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
         return self.read(self._called(values)).value
-
-    absent = slow
 
     def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return self.read(self.call(args, kwargs))

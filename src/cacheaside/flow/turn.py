@@ -6,18 +6,22 @@ A lease saves loads, and nothing relies on it: who loads without one, or with on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from cacheaside.flow.call import Call, Record, Standing
 from cacheaside.flow.draft import Boarded
 from cacheaside.flow.flights import Landing
-from cacheaside.flow.ports import Found, Lease, Ports, Position, TierAway
+from cacheaside.flow.ports import Found, Lease, Leased, Ports, Position, TierAway
 from cacheaside.policy.freshness import Freshness, judge
 from cacheaside.policy.leasing import lease_s, patience_s
 from cacheaside.types import Generation, TagId
 
 __all__ = ["Turn", "take_turn"]
+
+YOUNGER_BY_S: Final = 0.1
+"""More than two processes can differ on when one load began."""
 
 
 class Turn(msgspec.Struct):
@@ -35,40 +39,45 @@ class Turn(msgspec.Struct):
 
 
 async def take_turn(boarded: Sequence[Boarded], tags: Sequence[TagId], ports: Ports) -> Turn:
-    """Stamp `tags`, and load; or, while another process loads the same key, wait for what it stores.
-
-    Whoever is told that the other is done, and finds nothing that may be served, loads at once and without a lease:
-    what cannot be stored must not be loaded by one process after the other.
-    """
+    """Stamp `tags`, and load; or, while another process loads the same key, wait for what it stores, and load if it
+    stores nothing that may be served."""
+    one = boarded[0]
     lease = _lease(boarded, ports)
+    younger_than = _held_since(one, ports)
     patient_until = 0.0
     if lease is not None:
-        patience = patience_s(lease.lifetime_s, boarded[0].call.endpoint.timeout_s)
+        patience = patience_s(lease.lifetime_s, one.call.endpoint.timeout_s)
         patient_until = ports.clock.now() + patience
     while True:
+        as_of = ports.flights.moment()
         turn = Turn(ports.clock.now(), ports.heard.position())
         if lease is not None:
             lease = lease._replace(until=turn.began + lease.lifetime_s)
         try:
             stamped = await ports.tier.stamp(tags, lease)
+            turn.stamp = dict(zip(tags, stamped.generations, strict=True))
+            turn.writers = stamped.writers
+            if lease is None or stamped.seen is None:
+                return turn
+            turn.landing = _landing(one.call, stamped.seen.record, younger_than, as_of, turn.since, ports)
+            if stamped.seen.leased is Leased.MINE:
+                turn.lease = lease
+                if turn.landing is not None:
+                    await ports.tier.hand_back(lease)
+                return turn
+            if turn.landing is None and stamped.seen.leased is Leased.ANOTHERS:
+                turn.landing = await _from_another(one.call, younger_than, patient_until, ports)
         except TierAway:
-            return turn
-        turn.stamp = dict(zip(tags, stamped.generations, strict=True))
-        turn.writers = stamped.writers
-        if lease is None or stamped.granted:
-            turn.lease = lease
-            return turn
-        left_s = patient_until - ports.clock.now()
-        if left_s <= 0:
-            return turn
-        try:
-            turn.landing, is_done = await _from_another(boarded[0].call, min(left_s, lease.lifetime_s), ports)
-        except TierAway:
+            if turn.landing is not None:
+                return turn
             return Turn(ports.clock.now(), ports.heard.position())
-        if turn.landing is not None:
+        if (
+            turn.landing is not None
+            or stamped.seen.leased is Leased.EVERYBODYS
+            or ports.clock.now() >= patient_until
+        ):
+            # Stamped before it waited: an older stamp is as safe, and one that has moved meanwhile is found out.
             return turn
-        if is_done:
-            lease = None
 
 
 def _lease(boarded: Sequence[Boarded], ports: Ports) -> Lease | None:
@@ -78,27 +87,49 @@ def _lease(boarded: Sequence[Boarded], ports: Ports) -> Lease | None:
     if not ports.shared or len(boarded) > 1 or one.flight.private or call.bypass or not terms.store:
         return None
     lifetime_s = lease_s(call.endpoint.tally.fill.mean_s, call.endpoint.timeout_s)
-    return Lease(call.key, str(one.flight.started), lifetime_s, 0.0)
+    return Lease(call, str(one.flight.started), lifetime_s, 0.0)
 
 
-async def _from_another(call: Call, within_s: float, ports: Ports) -> tuple[Landing | None, bool]:
-    """What another process has stored, as a landing; and whether that process is known to be done."""
-    as_of, since = ports.flights.moment(), ports.heard.position()
-    landing = _landing(call, await ports.tier.watch(call), as_of, since, ports)
-    if landing is not None:
-        return landing, True
-    is_done = await ports.heard.woken(call.key, within_s)
-    as_of, since = ports.flights.moment(), ports.heard.position()
-    return _landing(call, await ports.tier.fetch(call), as_of, since, ports), is_done
+def _held_since(one: Boarded, ports: Ports) -> float | None:
+    """For a refresh: when the load of what it is to replace began. What is stored is of use to it only if it is
+    younger: jitter makes an entry stale in one process while it is fresh in another."""
+    if not one.flight.pinned:
+        return None
+    found = ports.near.find(one.call)
+    return None if found is None else found.held.loaded_at + YOUNGER_BY_S
 
 
-def _landing(call: Call, record: Record | None, as_of: int, since: Position, ports: Ports) -> Landing | None:
+async def _from_another(
+    call: Call, younger_than: float | None, patient_until: float, ports: Ports
+) -> Landing | None:
+    """What another process has stored, as a landing. None when it is done, or gone, without that, or takes too long."""
+    waiting = ports.heard.waiting(call.key)
+    ask = True
+    try:
+        while True:
+            as_of, since = ports.flights.moment(), ports.heard.position()
+            seen = await ports.tier.peek(call, ask=ask)
+            landing = _landing(call, seen.record, younger_than, as_of, since, ports)
+            left_s = patient_until - ports.clock.now()
+            if landing is not None or seen.leased is not Leased.ANOTHERS or left_s <= 0:
+                return landing
+            ask = False
+            await waiting.woken(left_s)
+    finally:
+        waiting.close()
+
+
+def _landing(
+    call: Call, record: Record | None, younger_than: float | None, as_of: int, since: Position, ports: Ports
+) -> Landing | None:
     """`record` as the landing of a flight, if it is fresh.
 
     It answers those who came before it was fetched, as of which it was valid: (1) the record is fetched (2) a write is
     acknowledged (3) a reader joins the flight (4) the flight lands: that reader must look again.
     """
     if record is None or record.standing is not Standing.CURRENT:
+        return None
+    if younger_than is not None and record.loaded_at <= younger_than:
         return None
     if judge(Found.of(record).held, call.terms, ports.clock.now()) is not Freshness.FRESH:
         return None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from cacheaside.stores.redis.away import Away, ConnectionAway
 from cacheaside.stores.redis.connection_blocking import BlockingConnection, Target
 from cacheaside.stores.redis.deadline import Deadline
+from cacheaside.stores.redis.forked import mend_after_fork
 from cacheaside.stores.redis.server import Limits, Login, ServerAddress
 from cacheaside.stores.redis.standing import Standing
 
@@ -44,6 +45,7 @@ class Pool:
         self._chance = chance
         self._is_closed = False
         self._begin()
+        mend_after_fork(self)
 
     def _begin(self) -> None:
         self._changed = threading.Condition(threading.Lock())
@@ -70,7 +72,10 @@ class Pool:
                 return connection
             except ConnectionAway as away:
                 was_idle = connection.protocol is not None
-                told = self.broken(connection, away, blame=was_idle or had_s > self._limits.deadline_s / 2)
+                # One more connection that is not opened in time says little of a server that answers on the others: a
+                # thread among many that are busy gets few turns, and to open one takes several.
+                blame = was_idle or (away.reason is not Away.LATE and had_s > self._limits.deadline_s / 2)
+                told = self.broken(connection, away, blame=blame)
                 # An idle connection may have ended long ago, and the next be well.
                 if not (was_idle and away.reason is Away.LOST):
                     raise told from None
@@ -89,6 +94,7 @@ class Pool:
                 self._changed.notify()
                 return
             self._all.discard(connection)
+            self._changed.notify()  # of the room
         connection.close()
 
     def broken(

@@ -6,22 +6,33 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 from zlib import crc32
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.flow.call import Call, Record, Standing
-from cacheaside.flow.ports import Clock, Lease, Position, Stamped, TierAway
+from cacheaside.flow.ports import Clock, Lease, Position, Seen, Stamped, TierAway
 from cacheaside.stores.redis.commands import Commands, Exchange, Fetched, Wanted
 from cacheaside.stores.redis.counts import Counts
-from cacheaside.stores.redis.entry import Opened, identified, opened, record_from, stamp_of, standing_of
+from cacheaside.stores.redis.entry import (
+    MASK,
+    Opened,
+    identified,
+    opened,
+    plain_opened,
+    plain_stamp,
+    record_from,
+    stamp_of,
+    standing_of,
+)
 from cacheaside.stores.redis.envelope import Envelope, Wire, encode
 from cacheaside.stores.redis.fleet import Transport
-from cacheaside.stores.redis.generations import RandomBytes, new_generations
+from cacheaside.stores.redis.generations import GENERATION_BYTES, Identity, RandomBytes, new_generations
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.stores.redis.rejected import Rejected
-from cacheaside.stores.redis.replies import Command, StoreReplyError
+from cacheaside.stores.redis.replies import StoreReplyError
 from cacheaside.stores.redis.servers import Servers
 from cacheaside.types import Generation, TagId
 
@@ -30,6 +41,9 @@ __all__ = ["RedisTier"]
 R = TypeVar("R")
 
 _NOT_THE_PRIMARY: Final = frozenset(("READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"))
+RETRY_S: Final = 0.02
+FREE_MS: Final = 1000
+"""How long a key whose value could not be stored is loaded by whoever misses it, without a lease."""
 _LEASE_MARGIN_S: Final = 0.1
 """A lease that ends sooner than that is not deleted: by then it may be another's."""
 
@@ -38,7 +52,7 @@ class Found(NamedTuple):
     """What lay under the keys of calls, on its way to being judged."""
 
     calls: Sequence[Call]
-    entries: Sequence[Opened | None]
+    entries: Sequence[Opened | Record | None]
     current: dict[TagId, Generation | None]
     missing: list[TagId]
 
@@ -47,8 +61,8 @@ class RedisTier:
     """Implements `flow.ports.Tier`. Nothing waits for a server that is not up; nothing is sent twice by itself.
 
     ready: waits for the first attempt to reach the servers, for the deadline at most, and only when there was none.
-    everything: the tag of the namespace, whose generation `hearing` keeps. owed: tags whose change was not acknowledged,
-    which count as changing all the time.
+    everything: the tag of the namespace, whose generation `hearing` keeps. owed: tags whose change was not
+    acknowledged, which count as changing all the time.
     """
 
     def __init__(
@@ -65,6 +79,9 @@ class RedisTier:
         everything: TagId,
         ready: Callable[[], Awaitable[None]],
         doubt: Callable[[], None],
+        pause: Callable[[float], Awaitable[None]],
+        pace: Callable[[], float] = time.monotonic,
+        write_deadline_s: float = 0.5,
         wait_replicas: int = 0,
         wait_ms: int = 100,
         random_bytes: RandomBytes = os.urandom,
@@ -80,6 +97,9 @@ class RedisTier:
         self._everything = everything
         self._ready = ready
         self._doubt = doubt
+        self._pause = pause
+        self._pace = pace
+        self._write_deadline_s = write_deadline_s
         self._wait_replicas = wait_replicas
         self._wait_ms = wait_ms
         self._random_bytes = random_bytes
@@ -101,14 +121,18 @@ class RedisTier:
         fetched = await self._say(self._commands.fetch(wanted))
         return await self._records(calls, wanted, fetched, known, since)
 
-    async def watch(self, call: Call) -> Record | None:
+    async def peek(self, call: Call, *, ask: bool) -> Seen:
         await self._be_ready()
         since = self._hearing.position()
         known = self._hearing.everything()
         wanted = Wanted(call.key, self._asked(call.tags, known))
-        lifetime_ms = math.ceil(call.endpoint.timeout_s * 1000)
-        fetched = await self._say(self._commands.watch(wanted, lifetime_ms))
-        return (await self._records((call,), [wanted], fetched, known, since))[0]
+        if ask:
+            lifetime_ms = math.ceil(call.endpoint.timeout_s * 1000)
+            leased, fetched = await self._say(self._commands.ask_and_peek(wanted, lifetime_ms))
+        else:
+            leased, fetched = await self._say(self._commands.peek(wanted))
+        (record,) = await self._records((call,), [wanted], [fetched], known, since)
+        return Seen(record, leased)
 
     def _asked(self, tags: Sequence[TagId], known: Generation | None) -> list[TagId]:
         """Those of `tags` whose generations are to be read: the namespace's only when it is not known."""
@@ -142,10 +166,12 @@ class RedisTier:
         if known is None:
             self._hearing.know_everything(current.get(self._everything), since)
         entries = [
-            self._opened(call, one.entry) if one.entry is not None else None
+            None
+            if one.entry is None
+            else self._plain(call, one.entry, current) or self._opened(call, one.entry)
             for call, one in zip(calls, fetched, strict=True)
         ]
-        named = dict.fromkeys(tag for one in entries if one is not None for tag in one.named)
+        named = dict.fromkeys(tag for one in entries if isinstance(one, Opened) for tag in one.named)
         return Found(calls, entries, current, [tag for tag in named if tag not in current])
 
     async def _complete(self, found: Found) -> None:
@@ -155,9 +181,44 @@ class RedisTier:
 
     def _judged(self, found: Found) -> list[Record | None]:
         return [
-            None if one is None else self._record(call, one, found.current)
+            self._record(call, one, found.current) if isinstance(one, Opened) else one
             for call, one in zip(found.calls, found.entries, strict=True)
         ]
+
+    def _plain(self, call: Call, data: bytes, current: dict[TagId, Generation | None]) -> Record | None:
+        """The record of the most usual entry in a few steps; None for whatever else it may be."""
+        if self._wire.ring is not None or self._owed:
+            return None
+        tags = call.tags
+        generations = [current[tag] for tag in tags]
+        if None in generations:
+            return None
+        own: list[Generation] = generations  # type: ignore[assignment]
+        identity = own[0] >> 64
+        if any(one >> 64 != identity for one in own):
+            return None
+        ordered = own if len(tags) == 1 else [one for _, one in sorted(zip(tags, own, strict=True))]
+        stamp = plain_stamp(Identity(identity)) + b"".join(
+            [(one & MASK).to_bytes(GENERATION_BYTES, "big") for one in ordered]
+        )
+        found = plain_opened(data, call.key, stamp)
+        if found is None:
+            return None
+        encoded, loaded_at_us, load_s = found
+        loaded_at = self._local_moment(call.key, loaded_at_us, Standing.CURRENT)
+        if loaded_at is None:
+            return None
+        return record_from(
+            call,
+            encoded,
+            loaded_at,
+            load_s,
+            salt=_salt(call.key, loaded_at_us),
+            absent=False,
+            tags=tags,
+            generations=tuple(own),
+            standing=Standing.CURRENT,
+        )
 
     def _opened(self, call: Call, data: bytes) -> Opened | None:
         found = opened(data, call, self._wire)
@@ -168,12 +229,12 @@ class RedisTier:
 
     def _record(self, call: Call, one: Opened, current: dict[TagId, Generation | None]) -> Record | None:
         envelope = one.envelope
-        loaded_at = self.local_moment(call.key, envelope.loaded_at_us)
-        if loaded_at is None:
-            return None
         standing = standing_of(envelope.stamp, current)
         if self._owed.any_of(envelope.stamp.tags):
             standing = Standing.OUTDATED
+        loaded_at = self._local_moment(call.key, envelope.loaded_at_us, standing)
+        if loaded_at is None:
+            return None
         stamp = envelope.stamp
         generations = tuple(
             [
@@ -186,7 +247,7 @@ class RedisTier:
             envelope.value,
             loaded_at,
             envelope.load_s,
-            salt=crc32(call.key.encode()) * 31 + envelope.loaded_at_us,
+            salt=_salt(call.key, envelope.loaded_at_us),
             absent=envelope.absent,
             tags=stamp.tags,
             generations=generations,
@@ -196,14 +257,16 @@ class RedisTier:
             self._counts.rejected[Rejected.CORRUPT] += 1
         return record
 
-    def local_moment(self, key: str, loaded_at_us: int) -> float | None:
+    def _local_moment(self, key: str, loaded_at_us: int, standing: Standing) -> float | None:
         """A moment of the server's clock on this process's, the earliest that it can have been; None when it is yet to
-        come, so that the clock must have been set back since."""
+        come, so that the clock must have been set back since. What is known to be out of date may be of before that:
+        to forget everything is to make it so, and a contract may allow it to be served."""
         base = self._servers.of(key).base
         if base is None:
             return None
         now = self._clock.now()
-        loaded_at = loaded_at_us / 1e6 - base.lag_s(now)
+        lag_s = base.lag_of_old_s(now) if standing is Standing.OUTDATED else base.lag_s(now)
+        loaded_at = loaded_at_us / 1e6 - lag_s
         if loaded_at > now:
             self._counts.from_the_future += 1
             return None
@@ -225,18 +288,22 @@ class RedisTier:
         since = self._hearing.position()
         known = self._hearing.everything()
         asked = self._asked(tags, known)
+        seen = None
         if lease is None:
-            granted = True
             generations, writers = await self._say(self._commands.stamp_then_writers(asked))
         else:
             owner, lifetime_ms = f"{self._process}-{lease.owner}", math.ceil(lease.lifetime_s * 1000)
-            exchange = self._commands.lease_and_stamp(lease.key, owner, lifetime_ms, asked)
-            granted, (generations, writers) = await self._say(exchange)
+            wanted = Wanted(lease.key, self._asked(lease.call.tags, known))
+            exchange = self._commands.lease_and_stamp(wanted, owner, lifetime_ms, asked)
+            leased, fetched, generations, writers = await self._say(exchange)
+            (record,) = await self._records((lease.call,), [wanted], [fetched], known, since)
+            seen = Seen(record, leased)
         current: dict[TagId, Generation | None] = {self._everything: known}
         self._identify(asked, generations, current)
         if known is None and self._everything in current:
             self._hearing.know_everything(current[self._everything], since)
-        return Stamped(tuple([self._own(tag, current[tag]) for tag in tags]), writers, granted)
+        own = tuple([self._own(tag, current[tag]) for tag in tags])
+        return Stamped(own, writers, seen)
 
     def _own(self, tag: TagId, generation: Generation | None) -> Generation:
         """A tag whose change is owed has no generation that anything may be stored under: one that nothing equals."""
@@ -245,14 +312,16 @@ class RedisTier:
         return generation
 
     async def store(
-        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId], lease: Lease | None = None
+        self,
+        records: Sequence[tuple[Call, Record]],
+        recheck: Sequence[TagId],
+        lease: Lease | None = None,
+        *,
+        free: bool = False,
     ) -> tuple[Generation | None, ...]:
         await self._be_ready()
         entries = [entry for call, record in records if (entry := self._entry(call, record)) is not None]
-        then: tuple[Command, ...] = ()
-        if lease is not None:
-            held = self._clock.now() + _LEASE_MARGIN_S < lease.until
-            then = self._commands.hand_back(lease.key, held=held)
+        then = None if lease is None else self._returning(lease, free=free)
         since = self._hearing.position()
         known = self._hearing.everything()
         asked = self._asked(recheck, known)
@@ -263,6 +332,13 @@ class RedisTier:
         if known is None and self._everything in current:
             self._hearing.know_everything(current[self._everything], since)
         return tuple([None if self._owed.any_of((tag,)) else current[tag] for tag in recheck])
+
+    async def hand_back(self, lease: Lease) -> None:
+        await self._say(self._returning(lease, free=False))
+
+    def _returning(self, lease: Lease, *, free: bool) -> Exchange[None]:
+        held = self._clock.now() + _LEASE_MARGIN_S < lease.until
+        return self._commands.hand_back(lease.key, held=held, free_ms=FREE_MS if free else 0)
 
     def _entry(self, call: Call, record: Record) -> tuple[TagId, bytes, int] | None:
         base = self._servers.of(call.key).base
@@ -291,12 +367,14 @@ class RedisTier:
 
     async def bump(self, tags: Sequence[TagId]) -> None:
         await self._be_ready()
-        await self._say(self._confirmed(self._commands.bump(tags)))
+        await self._insist(lambda: self._confirmed(self._commands.bump(tags)))
 
     async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
         await self._be_ready()
         lifetime_ms = math.ceil(lifetime_s * 1000)
-        await self._say(self._confirmed(self._commands.enlist_then_bump(tags, writer, lifetime_ms)))
+        await self._insist(
+            lambda: self._confirmed(self._commands.enlist_then_bump(tags, writer, lifetime_ms))
+        )
 
     async def release(self, tags: Sequence[TagId], writer: str) -> None:
         await self._be_ready()
@@ -305,6 +383,21 @@ class RedisTier:
     async def remove(self, call: Call) -> None:
         await self._be_ready()
         await self._say(self._commands.remove(call.key))
+
+    async def _insist(self, exchange: Callable[[], Exchange[None]]) -> None:
+        """A read is better off without a tier that is late; a write is not. So while the servers are up it is tried
+        again, each time with generations that were never sent, before its caller is told."""
+        until = self._pace() + self._write_deadline_s
+        while True:
+            try:
+                await self._say(exchange())
+                return
+            except StoreReplyError:
+                raise
+            except TierAway:
+                if not self._servers.all_up or self._pace() + RETRY_S > until:
+                    raise
+            await self._pause(RETRY_S)
 
     def _confirmed(self, exchange: Exchange[Any]) -> Exchange[Any]:
         """With as many replicas' word for it as are asked for."""
@@ -338,3 +431,8 @@ class RedisTier:
         self._counts.refused += 1
         if error.code in _NOT_THE_PRIMARY:
             self._doubt()
+
+
+def _salt(key: str, loaded_at_us: int) -> int:
+    """What an entry's jitter is drawn from: the same in every process, another with each load."""
+    return crc32(key.encode()) * 31 + loaded_at_us
