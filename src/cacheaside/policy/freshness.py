@@ -100,7 +100,9 @@ def judge(held: Held | None, terms: Terms, now: float) -> Freshness:
         # Like grace, this is for values: a remembered error would outlive its own time.
         outdated = held.grace and age_s < terms.stale_after_invalidation_s
         return Freshness.OUTDATED if outdated else Freshness.INVALIDATED
-    if age_s < fresh_for_s(held, terms) and not held.uncertain:
+    if held.uncertain:
+        age_s = max(age_s, held.ttl_s)  # without grace that is too old
+    if age_s < fresh_for_s(held, terms):
         return Freshness.FRESH
     # Grace follows the ttl as declared: jitter moves the refresh forward, not the end of the window.
     if held.grace and age_s < held.ttl_s + terms.grace_s:
