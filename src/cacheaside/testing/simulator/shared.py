@@ -101,9 +101,10 @@ class SharedProcess(Process):
         if self.scenario.on_failover == "forget":
             self._forget_everything()
 
-    def _knows(self, pong: Pong) -> None:
+    def _knows(self, pong: Pong, sharp: bool) -> None:
         self.promises.known[self.index] = max(self.promises.known[self.index], pong.term)
-        self.times.knows(self.index, pong.times_set)
+        if sharp:
+            self.times.knows(self.index, pong.times_set)
 
     def unnoticed_s(self, born: float) -> float:
         return self.times.unnoticed_s(self.index, born) if self.server.clock_set else 0.0
