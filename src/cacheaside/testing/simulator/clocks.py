@@ -64,9 +64,9 @@ class Times:
         self._unseen: list[set[int]] = [set() for _ in range(processes)]
         self._settled: list[float] = []
 
-    def knows(self, process: int, times: int) -> None:
-        """A process has taken in what the clock said after it was set for the last of so many times. Of several at once
-        it has only seen the sum, and nothing of those before the first time."""
+    def knows(self, process: int, times: int) -> int:
+        """Of how many times a process knows, now that it has taken in what the clock said after so many. Of
+        several at once it has only seen the sum, and nothing of those before the first time."""
         known = self._known[process]
         if known is None or times > known + 1:
             self._unseen[process].update(range(known or 0, times))
@@ -74,14 +74,16 @@ class Times:
         everybody = min(known or 0 for known in self._known)
         while len(self._settled) < everybody:
             self._settled.append(self._clock.time)
+        return self._known[process] or 0
 
-    def unnoticed_s(self, process: int, born: float) -> float:
-        """By how much a process may take what was read from the source at `born` for younger than it is.
+    def unnoticed_s(self, process: int, born: float, known: int) -> float:
+        """By how much a read of a process that knew of `known` times may take what was read from the source at `born`
+        for younger than it is.
 
-        By what it has not noticed, or cannot. By what it has not seen, while it did not listen: of what was stored before. And by a
-        step back, of what others stored who had not noticed.
+        By what it has not noticed, or cannot. By what it has not seen, while it did not listen: of what was stored
+        before. And by a step back, of what others stored who had not noticed.
         """
-        known, unseen = self._known[process] or 0, self._unseen[process]
+        unseen = self._unseen[process]
         by_s = 0.0
         for number, (at, step_s) in enumerate(self._set):
             if number >= known or abs(step_s) <= BLUR_S:

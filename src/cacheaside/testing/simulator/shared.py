@@ -104,10 +104,10 @@ class SharedProcess(Process):
     def _knows(self, pong: Pong, sharp: bool) -> None:
         self.promises.known[self.index] = max(self.promises.known[self.index], pong.term)
         if sharp:
-            self.times.knows(self.index, pong.times_set)
+            self.times_set = self.times.knows(self.index, pong.times_set)
 
-    def unnoticed_s(self, born: float) -> float:
-        return self.times.unnoticed_s(self.index, born) if self.server.clock_set else 0.0
+    def unnoticed_s(self, born: float, times_set: int) -> float:
+        return self.times.unnoticed_s(self.index, born, times_set) if self.server.clock_set else 0.0
 
     # What writers tell.
 
