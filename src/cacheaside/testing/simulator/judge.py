@@ -93,11 +93,11 @@ def _check_floor(
 
 
 def failed(
-    process: Process, call: Call, began: Began, error: BaseException, loaded: bool, hard: bool
+    process: Process, call: Call, began: Began, error: BaseException, loaded: bool | None, hard: bool
 ) -> None:
     """A read may fail by its own load's error, by its own cancellation, and by nothing else.
 
-    loaded: whether it was on a flight. hard: whether, in this schedule, fills were stopped from outside or leaders may
+    loaded: whether it was on a flight; None where that is not known. hard: whether, in this schedule, fills were stopped from outside or leaders may
     die or hang.
     """
     scheduler, terms = process.scheduler, call.terms
@@ -110,7 +110,7 @@ def failed(
         _check_floor(process, call.key, error.parts, began, "error", near=not loaded, vouched=True)
         remembered_s = max((ttl for _, ttl in terms.error_ttls_s), default=0.0)
         age_s = scheduler.clock.time - error.born
-        if not loaded and age_s >= remembered_s * (1.0 + process.inexact) + EPSILON_S:
+        if loaded is False and age_s >= remembered_s * (1.0 + process.inexact) + EPSILON_S:
             raise Violation(
                 "G3", f"{call.key}: an error {age_s:g} s old is remembered for {remembered_s:g} s"
             )
