@@ -38,7 +38,8 @@ def hit_path(
 ) -> Callable[..., Any]:
     """The function that users call. `world` holds what it reads: entries, now, gate, scope, slow, absent, vary, take.
 
-    quick: call `absent` instead of `slow` where nothing is held under the raw key.
+    quick: nothing is ever held here. Most often the shared tier has the value, and few steps are enough to hand it on:
+    `ask` for it, by what `key` makes of the values; where it answers `else`, it takes a flow to answer.
 
     bound: made to be the `__call__` of a bound method, with the instance in `_bound.instance`.
     varied: how many values `vary()` gives, each of a class in `varied_plain`. take: the expression of the value
@@ -49,7 +50,6 @@ def hit_path(
     world["_missing"] = (KeyError, TypeError)  # by a name that no parameter can take
     values = _values_tuple(parameters)
     call = f"{'await ' if is_async else ''}_slow({values})"
-    absent = f"await _absent({values})"
     tests, slot = _tests(parameters, varied, world)
     header = _header(parameters, world, bound)
     if _takes_nothing(parameters):
@@ -58,7 +58,17 @@ def hit_path(
     if _takes_nothing(parameters):
         world["_none_taken"] = _none_taken(parameters, name)
         lines += ["    if _given or _named:", "        raise _none_taken()"]
-    if tests is None:
+    if quick:
+        lines += [
+            "    if _host.enabled and _scope() is None:",
+            f"        _f = _ask(_endpoint, *_key({values}))",
+            "        if _f is not None:",
+            "            _f = await _f",
+            "            if _f is not _else:",
+            "                return _f",
+            f"    return {call}",
+        ]
+    elif tests is None:
         lines += [f"    return {call}"]
     else:
         if varied:
@@ -74,7 +84,6 @@ def hit_path(
             f"    if {tests}_e.until > _t and _gate.until > _t and _scope() is None:",
             "        _e.hits += 1",
             f"        return {take}",
-            *(["    if _e is _nothing:", f"        return {absent}"] if quick else []),
             f"    return {call}",
         ]
     return _compile(lines, _identifier(name), world)

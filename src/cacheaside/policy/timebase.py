@@ -7,8 +7,9 @@ them, and time widens them again by what two clocks may drift apart (Marzullo's 
 Rule 1: a value never counts as younger than it is. Loads are stamped with the earliest moment they can have begun at
 by the server's clock, and ages are taken to the latest moment that it can be.
 Rule 2: a reading that contradicts the bounds means that the clock was set. Set forward, everything looks older, but
-what others stored by it before this process knew looked younger, and must not be held. Set back, what is stored looks younger than it is: small steps are covered for good by `slack_s`, for larger ones whatever
-is stored must be forgotten; `set_back_s` is for what is served all the same, though it is known to be out of date.
+what others stored by it before this process knew looked younger, and must not be held. Set back, what is stored looks
+younger than it is: small steps are covered for good by `slack_s`, for larger ones whatever is stored must be
+forgotten; `set_back_s` is for what is served all the same, though it is known to be out of date.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Timebase(msgspec.Struct, frozen=True):
 
 
 class Sampled(NamedTuple):
-    """A new timebase; by how much more than is covered the clock was set back, in seconds; whether it was set forward."""
+    """A new timebase; by how much more than is covered the clock was set back, in seconds; whether it was set
+    forward."""
 
     base: Timebase
     set_back_s: float = 0.0

@@ -7,6 +7,7 @@ Most reads that come here are hits of a plain entry, and each of a hundred in on
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
@@ -16,7 +17,7 @@ from cacheaside.flow.ports import Position, TierAway
 from cacheaside.stores.redis.away import ConnectionAway
 from cacheaside.stores.redis.commands import KEYS_MAX, Fetched, Wanted
 from cacheaside.stores.redis.connection import Command, Connection
-from cacheaside.stores.redis.entry import plain_opened
+from cacheaside.stores.redis.entry import MASK, plain_opened, plain_stamp
 from cacheaside.stores.redis.generations import GENERATION_BYTES
 from cacheaside.stores.redis.names import generation_prefix
 from cacheaside.stores.redis.replies import StoreReplyError, generations_in, values_in
@@ -26,7 +27,8 @@ from cacheaside.types import Generation, TagId
 
 __all__ = ["ELSE", "AioTier", "Else", "Quick"]
 
-_MASK: Final = (1 << 64) - 1
+_NOTHING: Final[deque[Any]] = deque()
+_SOMETHING: Final = object()
 
 
 class Else:
@@ -60,11 +62,12 @@ class _Batch:
     Implements `connection.Receiver`.
     """
 
-    __slots__ = ("calls", "command", "known", "names", "quick", "since", "tier")
+    __slots__ = ("alone", "calls", "command", "known", "names", "quick", "since", "tier")
 
     def __init__(self, tier: AioTier, known: Generation | None, since: Position) -> None:
         self.tier = tier
         self.command: Command = ()
+        self.alone = False
         self.calls: list[tuple[Call, list[TagId], int, asyncio.Future[Any]]] = []
         self.quick: list[tuple[Quick, TagId, int, asyncio.Future[Any], Sequence[TagId]]] = []
         self.names: list[str] = []
@@ -94,7 +97,7 @@ class AioTier(RedisTier):
     # -- asking ------------------------------------------------------------------------------------------------
 
     def fetch(self, call: Call) -> Awaitable[Record | None]:
-        if not self._servers.all_up or self._commands.cluster:
+        if not self._servers.one_up:
             return self._fetch_one(call)
         batch, loop = self._batch()
         future: asyncio.Future[Record | None] = loop.create_future()
@@ -103,12 +106,14 @@ class AioTier(RedisTier):
         batch.calls.append((call, tags, len(names), future))
         names.append(call.key)
         names += [f"{prefix}{tag}}}" for tag in tags]
+        if batch.alone:
+            self._send(loop)
         return future
 
     def value(self, endpoint: Quick, key: TagId, more: Sequence[TagId]) -> Awaitable[Any] | None:
         """The value that the tier holds under `key`, which depends on that, on the namespace and on the tags `more`, if
         it is valid and surely fresh; else `ELSE`. None: ask in the ordinary way."""
-        if not self._servers.all_up or self._commands.cluster:
+        if not self._servers.one_up:
             return None
         loop = asyncio.get_running_loop()
         batch = self._batches.get(loop)
@@ -123,15 +128,22 @@ class AioTier(RedisTier):
         names.append(f"{prefix}{key}}}")
         if more:
             names += [f"{prefix}{tag}}}" for tag in more]
+        if batch.alone:
+            self._send(loop)
         return future
 
     def _batch(self) -> tuple[_Batch, asyncio.AbstractEventLoop]:
+        """What is asked for in this turn. When nothing else is left to be run in it, what is asked goes out at once:
+        nobody can join, and a turn costs as much as all else in a read. Where a loop does not show what is left to be
+        run (asyncio's does, by a private name), it waits for the turn's end."""
         loop = asyncio.get_running_loop()
         batch = self._batches.get(loop)
         if batch is None:
             batch = _Batch(self, self._hearing.everything(), self._hearing.position())
             self._batches[loop] = batch
-            loop.call_soon(self._send, loop)
+            batch.alone = getattr(loop, "_ready", _SOMETHING) == _NOTHING
+            if not batch.alone:
+                loop.call_soon(self._send, loop)
         return batch, loop
 
     # -- once a turn -------------------------------------------------------------------------------------------
@@ -207,24 +219,23 @@ class AioTier(RedisTier):
         assert batch.known is not None
         base, everything = self._servers.states[0].base, self._everything
         identity = self._servers.identity_of(everything)
-        known = (batch.known & _MASK).to_bytes(GENERATION_BYTES, "big")
-        now = self._clock.now()
         usable = base is not None and not self._owed and batch.known >> 64 == identity
+        said_by, known = plain_stamp(identity), (batch.known & MASK).to_bytes(GENERATION_BYTES, "big")
+        now = self._clock.now()
         began_s = 0.0 if base is None else now + base.lag_s(now)
         age_s = 0.0
         for endpoint, key, at, future, more in batch.quick:
-            if future.done():
-                continue
             data, generation = values[at], values[at + 1]
             answer: Any = ELSE
             if data is not None and generation is not None and usable:
                 if more:
-                    stamp = _stamp(
-                        key, everything, more, [generation, known, *values[at + 2 : at + 2 + len(more)]]
-                    )
+                    others = values[at + 2 : at + 2 + len(more)]
+                    stamp = said_by + _in_order((key, everything, *more), (generation, known, *others))
+                elif key < everything:
+                    stamp = said_by + generation + known
                 else:
-                    stamp = generation + known if key < everything else known + generation
-                found = plain_opened(data, key, stamp, identity)
+                    stamp = said_by + known + generation
+                found = plain_opened(data, key, stamp)
                 if found is not None:
                     age_s = began_s - found[1] * 1e-6
                     if 0.0 <= age_s < endpoint.quick_for_s:
@@ -236,7 +247,8 @@ class AioTier(RedisTier):
                             tally = endpoint.tally
                             tally.fresh += 1
                             tally.shared_hits += 1
-            future.set_result(answer)
+            if not future.done():
+                future.set_result(answer)
         batch.quick[0][0].tally.age_at_serve.record(age_s)
 
     def _take_records(self, batch: _Batch, values: list[bytes | None]) -> None:
@@ -271,9 +283,7 @@ class AioTier(RedisTier):
                 future.set_result(record)
 
 
-def _stamp(
-    key: TagId, everything: TagId, more: Sequence[TagId], generations: Sequence[bytes | None]
-) -> bytes:
-    """The generations in the order of the tags' ids; without the one of a tag that has none, which no stamp equals."""
-    by_tag = sorted(zip((key, everything, *more), generations, strict=True))
+def _in_order(tags: Sequence[TagId], generations: Sequence[bytes | None]) -> bytes:
+    """The generations in the order of the tags' ids; without those that are missing, so that no stamp equals it."""
+    by_tag = sorted(zip(tags, generations, strict=True))
     return b"".join([generation for _, generation in by_tag if generation is not None])

@@ -1,8 +1,9 @@
 """What each operation of the tier says to a server, and what it makes of the replies.
 
 Plain commands only: MGET, SET, DEL, EXISTS, SADD, SREM, PEXPIRE, and WAIT where it is asked for. All of one exchange go
-out together, in their order. On a cluster each goes to the node of its first argument's slot, and only the order within a slot holds; that is
-enough, since what must be in order concerns one tag, whose generation and writers share a slot.
+out together, in their order. On a cluster each goes to the node of its first argument's slot, and only the order
+within a slot holds; that is enough, since what must be in order concerns one tag, whose generation and writers share
+a slot.
 """
 
 from __future__ import annotations

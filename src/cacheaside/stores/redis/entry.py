@@ -19,13 +19,27 @@ from cacheaside.stores.redis.rejected import Rejected
 from cacheaside.stores.redis.stamp import Stamp
 from cacheaside.types import Generation, TagId
 
-__all__ = ["Opened", "identified", "opened", "plain_opened", "record_from", "stamp_of", "standing_of"]
+__all__ = [
+    "Opened",
+    "identified",
+    "opened",
+    "plain_opened",
+    "plain_stamp",
+    "record_from",
+    "stamp_of",
+    "standing_of",
+]
 
-_PLAIN_HEAD: Final = Struct(">4sQeBBHBI")
-_STAMP_AT: Final = _PLAIN_HEAD.size
+# Of an entry of one server (`envelope`, `stamp`): how many tags, and of which kinds; what says which server, and what.
+_LOAD: Final = Struct(">Qe")
+_LOAD_AT: Final = 4
+_COUNTS_AT: Final = 14
+_STAMP_AT: Final = 18
+_SAID_BY_BYTES: Final = 5
 _PLAIN_START: Final = b"\xc1\xa5\x01\x00"
 _RESIDUE: Final = 0x2144DF1C
-_MASK: Final = (1 << 64) - 1
+MASK: Final = (1 << 64) - 1
+"""The part of a generation that is not the identity."""
 
 
 def identified(generation: int, identity: Identity) -> Generation:
@@ -37,7 +51,7 @@ def stamp_of(tags: Sequence[TagId], generations: Sequence[Generation]) -> Stamp:
     """A record's stamp as it stands on the wire."""
     return Stamp(
         tuple(tags),
-        tuple([Generation(one & _MASK) for one in generations]),
+        tuple([Generation(one & MASK) for one in generations]),
         tuple([Identity(one >> 64) for one in generations]),
     )
 
@@ -50,23 +64,28 @@ class Opened(NamedTuple):
     """The tags that the call does not declare."""
 
 
-def plain_opened(data: bytes, key: str, current: bytes, identity: Identity) -> tuple[bytes, int] | None:
-    """The value, and the start of its load in microseconds of the server's clock, of the most usual entry: there is a
-    row, unsigned, not compressed, with declared tags alone, all of them current, all said by `identity`. None for
-    whatever else it may be.
+def plain_stamp(identity: Identity) -> bytes:
+    """What comes before the generations in a plain entry: there is one server, and it is `identity`."""
+    return b"\x01" + identity.to_bytes(4, "big")
 
-    current: the generations that the declared tags have now, in the order of the tags' ids. The digest of those ids
-    is not looked at: a generation is given once, so what equals a tag's is that tag's.
+
+def plain_opened(data: bytes, key: str, stamp: bytes) -> tuple[bytes, int, float] | None:
+    """The value, the start of its load in microseconds of the server's clock, and how long that took, of the most usual
+    entry: there is a row, unsigned, not compressed, with declared tags alone, all of them current, all said by one
+    server. None for whatever else it may be.
+
+    stamp: `plain_stamp`, and the generations that the declared tags have now, in the order of the tags' ids. The digest
+    of those ids is not looked at: a generation is given once, so what equals a tag's is that tag's.
     """
-    values_at = _STAMP_AT + len(current)
-    if data[_STAMP_AT:values_at] != current or data[:4] != _PLAIN_START or len(data) < values_at + 4:
+    values_at = _STAMP_AT + len(stamp)
+    if data[_STAMP_AT:values_at] != stamp or data[:4] != _PLAIN_START:
         return None
-    _, loaded_at_us, _, unnamed, named, _, servers, said_by = _PLAIN_HEAD.unpack_from(data)
-    if unnamed * GENERATION_BYTES != len(current) or named or servers != 1 or said_by != identity:
+    if data[_COUNTS_AT] * GENERATION_BYTES + _SAID_BY_BYTES != len(stamp) or data[_COUNTS_AT + 1]:
         return None
-    if crc32(data, crc32(key.encode())) != _RESIDUE:
+    if crc32(data, crc32(key.encode())) != _RESIDUE or len(data) < values_at + 4:
         return None
-    return data[values_at:-4], loaded_at_us
+    loaded_at_us, load_s = _LOAD.unpack_from(data, _LOAD_AT)
+    return data[values_at:-4], loaded_at_us, load_s
 
 
 def opened(data: bytes, call: Call, wire: Wire = PLAIN) -> Opened | Rejected:
@@ -83,7 +102,7 @@ def standing_of(stamp: Stamp, current: dict[TagId, Generation | None]) -> Standi
     standing = Standing.CURRENT
     for tag, own, identity in zip(stamp.tags, stamp.generations, stamp.identities, strict=True):
         now = current.get(tag)
-        if now is None or now & _MASK != own:
+        if now is None or now & MASK != own:
             return Standing.OUTDATED
         if now >> 64 not in (identity, UNKNOWN_IDENTITY):
             standing = Standing.UNCERTAIN

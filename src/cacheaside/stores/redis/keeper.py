@@ -21,9 +21,9 @@ from typing import Any, Final
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.stores.redis.away import Away, ConnectionAway
+from cacheaside.stores.redis.beliefs import believe
 from cacheaside.stores.redis.ear import Beat, Ear, Start, open_ear
 from cacheaside.stores.redis.fleet import Fleet, Topology
-from cacheaside.stores.redis.generations import UNKNOWN_IDENTITY
 from cacheaside.stores.redis.names import changed_tag, changes_prefix, waiting_key
 from cacheaside.stores.redis.server import Limits, Login
 from cacheaside.stores.redis.servers import Servers, ServerState
@@ -378,8 +378,8 @@ class Keeper:
         self.on_start(start)
         if start.blind:
             log.warning(
-                "cache %s: %s does not tell of changes (CLIENT TRACKING over RESP3): this process holds nothing for longer "
-                "than max_unsynced",
+                "cache %s: %s does not tell of changes (CLIENT TRACKING over RESP3): this process holds nothing "
+                "for longer than max_unsynced",
                 self._namespace,
                 ear.name,
             )
@@ -406,23 +406,18 @@ class Keeper:
         if not beat.is_primary:
             ear.lose("it is a replica, and takes no writes", Away.REFUSED)
             return
-        identity = UNKNOWN_IDENTITY if beat.identity is None else beat.identity
-        is_new = state.identity not in (UNKNOWN_IDENTITY, identity)
-        set_back_s = state.read_clock(beat.reading)
-        if is_new:
-            # What was kept here was vouched for by another history.
-            self.hearing.heard(None)
-        state.identity = identity
-        was_up = state.is_up
-        if not was_up:
-            self.servers.say(state, is_up=True)
-        self.hearing.synced(ear.name, beat.reading.sent)
-        if set_back_s:
-            self.on_set_back(f"the clock of {ear.name} was set back by {set_back_s:.3g} s")
-        if is_new:
-            log.warning("cache %s: %s has another history than before", self._namespace, ear.name)
-            self.on_new_identity(ear.name)
-        if not was_up:
+        news = believe(
+            state,
+            beat.reading,
+            beat.identity,
+            self.servers,
+            self.hearing,
+            on_set_back=lambda by_s: self.on_set_back(
+                f"the clock of {ear.name} was set back by {by_s:.3g} s"
+            ),
+            on_new_identity=lambda: self._another_history(ear),
+        )
+        if news.is_up:
             if self._failures:
                 log.info("cache %s: the shared tier at %s is back", self._namespace, ear.name)
             self._failures, self._retry_at = 0, float("-inf")
@@ -430,6 +425,10 @@ class Keeper:
                 self.servers.why = None
             self._say_tried()
             self._wake()
+
+    def _another_history(self, ear: Ear) -> None:
+        log.warning("cache %s: %s has another history than before", self._namespace, ear.name)
+        self.on_new_identity(ear.name)
 
 
 def _run(reference: weakref.ref[Keeper], waker: Waker) -> None:

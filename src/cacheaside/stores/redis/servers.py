@@ -42,12 +42,6 @@ class ServerState:
             return Sampled(Timebase(reading.received, 0.0, 0.0))
         return sampled(self.base, reading)
 
-    def read_clock(self, reading: Reading) -> float:
-        """Take in what its clock said; by how many seconds it was set back, beyond what is covered."""
-        taken = self.taken(reading)
-        self.base = taken.base
-        return taken.set_back_s
-
 
 class Servers:
     """The primaries, in the order of the fleet. Replaced as a whole, so that who reads needs no lock.
@@ -61,6 +55,8 @@ class Servers:
         self.states: tuple[ServerState, ...] = ()
         self.all_up = False
         """Whether every primary is up."""
+        self.one_up = False
+        """Whether there is one primary, and it is up."""
         self.why: ConnectionAway | None = None
         """Why there is no fleet."""
         self.clock_is_moved = False
@@ -101,6 +97,7 @@ class Servers:
 
     def _settle(self) -> None:
         self.all_up = bool(self.states) and all(state.is_up for state in self.states)
+        self.one_up = self.all_up and self.fleet is not None and not self.fleet.is_cluster
 
     def identity_of(self, name: str) -> Identity:
         """Of the server that holds `name`. Raises `ConnectionAway` when it is not up."""

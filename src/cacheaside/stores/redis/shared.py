@@ -46,8 +46,8 @@ class Options:
     """How a cache uses its shared tier.
 
     max_unsynced_s: for how long L1 answers after the last proof that it has heard all (G2).
-    on_failover: what to do with entries that another history of the servers vouched for: "distrust" them (past their ttl,
-    within grace while they are refreshed), "forget" them all, or "trust" them until their ttl ends.
+    on_failover: what to do with entries that another history of the servers vouched for: "distrust" them (past their
+    ttl, within grace while they are refreshed), "forget" them all, or "trust" them until their ttl ends.
     wait_replicas: how many replicas must have an invalidation before it counts as acknowledged.
     """
 

@@ -16,10 +16,20 @@ from cacheaside.flow.call import Call, Record, Standing
 from cacheaside.flow.ports import Clock, Lease, Position, Stamped, TierAway
 from cacheaside.stores.redis.commands import Commands, Exchange, Fetched, Wanted
 from cacheaside.stores.redis.counts import Counts
-from cacheaside.stores.redis.entry import Opened, identified, opened, record_from, stamp_of, standing_of
+from cacheaside.stores.redis.entry import (
+    MASK,
+    Opened,
+    identified,
+    opened,
+    plain_opened,
+    plain_stamp,
+    record_from,
+    stamp_of,
+    standing_of,
+)
 from cacheaside.stores.redis.envelope import Envelope, Wire, encode
 from cacheaside.stores.redis.fleet import Transport
-from cacheaside.stores.redis.generations import RandomBytes, new_generations
+from cacheaside.stores.redis.generations import GENERATION_BYTES, Identity, RandomBytes, new_generations
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.stores.redis.rejected import Rejected
 from cacheaside.stores.redis.replies import Command, StoreReplyError
@@ -40,7 +50,7 @@ class Found(NamedTuple):
     """What lay under the keys of calls, on its way to being judged."""
 
     calls: Sequence[Call]
-    entries: Sequence[Opened | None]
+    entries: Sequence[Opened | Record | None]
     current: dict[TagId, Generation | None]
     missing: list[TagId]
 
@@ -49,8 +59,8 @@ class RedisTier:
     """Implements `flow.ports.Tier`. Nothing waits for a server that is not up; nothing is sent twice by itself.
 
     ready: waits for the first attempt to reach the servers, for the deadline at most, and only when there was none.
-    everything: the tag of the namespace, whose generation `hearing` keeps. owed: tags whose change was not acknowledged,
-    which count as changing all the time.
+    everything: the tag of the namespace, whose generation `hearing` keeps. owed: tags whose change was not
+    acknowledged, which count as changing all the time.
     """
 
     def __init__(
@@ -150,10 +160,12 @@ class RedisTier:
         if known is None:
             self._hearing.know_everything(current.get(self._everything), since)
         entries = [
-            self._opened(call, one.entry) if one.entry is not None else None
+            None
+            if one.entry is None
+            else self._plain(call, one.entry, current) or self._opened(call, one.entry)
             for call, one in zip(calls, fetched, strict=True)
         ]
-        named = dict.fromkeys(tag for one in entries if one is not None for tag in one.named)
+        named = dict.fromkeys(tag for one in entries if isinstance(one, Opened) for tag in one.named)
         return Found(calls, entries, current, [tag for tag in named if tag not in current])
 
     async def _complete(self, found: Found) -> None:
@@ -163,9 +175,44 @@ class RedisTier:
 
     def _judged(self, found: Found) -> list[Record | None]:
         return [
-            None if one is None else self._record(call, one, found.current)
+            self._record(call, one, found.current) if isinstance(one, Opened) else one
             for call, one in zip(found.calls, found.entries, strict=True)
         ]
+
+    def _plain(self, call: Call, data: bytes, current: dict[TagId, Generation | None]) -> Record | None:
+        """The record of the most usual entry in a few steps; None for whatever else it may be."""
+        if self._wire.ring is not None or self._owed:
+            return None
+        tags = call.tags
+        generations = [current[tag] for tag in tags]
+        if None in generations:
+            return None
+        own: list[Generation] = generations  # type: ignore[assignment]
+        identity = own[0] >> 64
+        if any(one >> 64 != identity for one in own):
+            return None
+        ordered = own if len(tags) == 1 else [one for _, one in sorted(zip(tags, own, strict=True))]
+        stamp = plain_stamp(Identity(identity)) + b"".join(
+            [(one & MASK).to_bytes(GENERATION_BYTES, "big") for one in ordered]
+        )
+        found = plain_opened(data, call.key, stamp)
+        if found is None:
+            return None
+        encoded, loaded_at_us, load_s = found
+        loaded_at = self._local_moment(call.key, loaded_at_us, Standing.CURRENT)
+        if loaded_at is None:
+            return None
+        return record_from(
+            call,
+            encoded,
+            loaded_at,
+            load_s,
+            salt=_salt(call.key, loaded_at_us),
+            absent=False,
+            tags=tags,
+            generations=tuple(own),
+            standing=Standing.CURRENT,
+        )
 
     def _opened(self, call: Call, data: bytes) -> Opened | None:
         found = opened(data, call, self._wire)
@@ -194,7 +241,7 @@ class RedisTier:
             envelope.value,
             loaded_at,
             envelope.load_s,
-            salt=crc32(call.key.encode()) * 31 + envelope.loaded_at_us,
+            salt=_salt(call.key, envelope.loaded_at_us),
             absent=envelope.absent,
             tags=stamp.tags,
             generations=generations,
@@ -374,3 +421,8 @@ class RedisTier:
         self._counts.refused += 1
         if error.code in _NOT_THE_PRIMARY:
             self._doubt()
+
+
+def _salt(key: str, loaded_at_us: int) -> int:
+    """What an entry's jitter is drawn from: the same in every process, another with each load."""
+    return crc32(key.encode()) * 31 + loaded_at_us

@@ -1,4 +1,5 @@
-"""An event loop that hears too: it reads what comes, and sends heartbeats, where the keeper's thread is kept from it."""
+"""An event loop that hears too: it reads what comes, and sends heartbeats, where the keeper's thread is kept from
+it."""
 
 from __future__ import annotations
 

@@ -102,9 +102,7 @@ def failed(
     """
     scheduler, terms = process.scheduler, call.terms
     if isinstance(error, SourceFailed):
-        own = error.key == call.key or (
-            call.endpoint.name == "outer" and error.name in ("row", "joined")
-        )
+        own = error.key == call.key or (call.endpoint.name == "outer" and error.name in ("row", "joined"))
         if not own:
             raise Violation("error", f"{call.key} got the error of {error.key}")
         _check_floor(process, call.key, error.parts, began, "error", near=not loaded, vouched=True)

@@ -161,11 +161,7 @@ class Listener:
         if self._ear is not None:
             if self._unanswered and scheduler.clock.time - self._unanswered[0] > self._silent_s:
                 self.cut(noticed=True)
-            elif (
-                self._ear.said
-                or scheduler.clock.time < self._stalled_until
-                or scheduler.chance(self._lag)
-            ):
+            elif self._ear.said or scheduler.clock.time < self._stalled_until or scheduler.chance(self._lag):
                 self._beat()
             else:
                 self._pong_at_once(self._ear)

@@ -28,7 +28,15 @@ class Promise:
     __slots__ = ("at", "by", "heard_by", "here_only", "namespace", "number", "versions", "void")
 
     def __init__(
-        self, versions: Versions, by: int, at: float, heard_by: float, number: int, *, namespace: bool, here_only: bool
+        self,
+        versions: Versions,
+        by: int,
+        at: float,
+        heard_by: float,
+        number: int,
+        *,
+        namespace: bool,
+        here_only: bool,
     ) -> None:
         self.versions = versions
         self.by = by

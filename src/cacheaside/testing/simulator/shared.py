@@ -116,9 +116,7 @@ class SharedProcess(Process):
 
     def number_of(self, tags: Sequence[TagId]) -> int:
         landed = self.server.landed
-        return max(
-            max(landed.get(generation_name(tag), 0), landed.get(writers_name(tag), 0)) for tag in tags
-        )
+        return max(max(landed.get(generation_name(tag), 0), landed.get(writers_name(tag), 0)) for tag in tags)
 
 
 class Shared:

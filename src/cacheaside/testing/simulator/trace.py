@@ -21,7 +21,18 @@ Say = Callable[[str], None]
 SHORT: Final = 400
 WRITER: Final = re.compile("[0-9a-f]{24}")
 PARTS: Final = {
-    "tier": ("stamp", "fetch", "fetch_many", "watch", "store", "remove", "bump", "mark", "release", "hand_back"),
+    "tier": (
+        "stamp",
+        "fetch",
+        "fetch_many",
+        "watch",
+        "store",
+        "remove",
+        "bump",
+        "mark",
+        "release",
+        "hand_back",
+    ),
     "l1": ("keep", "drop", "changed"),
     "flights": ("board", "alone", "close", "land"),
     "loads": ("load",),

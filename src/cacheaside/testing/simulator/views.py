@@ -49,7 +49,9 @@ NAMESPACE: Final = "sim"
 EVERYTHING: Final = TagId("sim:everything")
 TAGS_MAX: Final = 8
 
-_TAGS: Final = tuple(TagId(f"sim:{'row' if thing < ROWS else 'group'}:{thing}") for thing in range(len(THINGS)))
+_TAGS: Final = tuple(
+    TagId(f"sim:{'row' if thing < ROWS else 'group'}:{thing}") for thing in range(len(THINGS))
+)
 _SIZES: Final = tuple(64 * n for n in (1, 2, 3))
 _HEAD: Final = Struct(">dIbB")
 _PART: Final = Struct(">BH")
