@@ -54,12 +54,23 @@ class ServerClock:
 class Times:
     """How often the server's clock was set, and who knows of it: by how much an age may be told wrongly until then.
 
-    clock_set: when, in true time, and by how much.
+    clock_set: when, in true time, and by how much. failovers: which of those times another server took over, which may
+    have lost that everything was forgotten after an earlier one. tells: whether processes are told of that.
     """
 
-    def __init__(self, clock: Clock, clock_set: Sequence[tuple[float, float]], processes: int) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        clock_set: Sequence[tuple[float, float]],
+        failovers: Sequence[int],
+        processes: int,
+        *,
+        tells: bool,
+    ) -> None:
         self._clock = clock
         self._set = clock_set
+        self._failovers = failovers
+        self._tells = tells
         self._known: list[int | None] = [None] * processes
         self._unseen: list[set[int]] = [set() for _ in range(processes)]
         self._settled: list[float] = []
@@ -81,7 +92,7 @@ class Times:
         for younger than it is.
 
         By what it has not noticed, or cannot. By what it has not seen, while it did not listen: of what was stored
-        before. And by a step back, of what others stored who had not noticed.
+        before. And by a step back: of what others stored who had not noticed, and when that it was forgotten may be lost.
         """
         unseen = self._unseen[process]
         by_s = 0.0
@@ -90,6 +101,7 @@ class Times:
                 by_s += abs(step_s)
             elif step_s < 0:
                 settled = self._settled[number] if number < len(self._settled) else born
-                if (number in unseen and born <= at) or at <= born <= settled:
+                lost = any(over > number and (over >= known or not self._tells) for over in self._failovers)
+                if (number in unseen and born <= at) or at <= born <= settled or lost:
                     by_s -= step_s
         return by_s

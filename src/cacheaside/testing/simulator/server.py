@@ -76,6 +76,8 @@ class Server:
         """So many changes a replica is known to have (WAIT)."""
         self.clock_set: list[tuple[float, float]] = []
         """When its clock was set, in true time, and by how much; also when one with another clock took over."""
+        self.failovers: list[int] = []
+        """Which of those times another took over."""
         self.is_full = False
         self.replicas_answer = True
         self.ears: list[Ear] = []
@@ -273,6 +275,7 @@ class Server:
         for change in undone:
             self._put(*change)
         ahead_s = clock.now() - self.clock.now()
+        self.failovers.append(len(self.clock_set))
         self.clock_set.append((clock.true_s, ahead_s))
         self.clock = clock
         for name in [name for name, _, _ in undone]:

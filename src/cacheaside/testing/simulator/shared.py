@@ -144,7 +144,13 @@ class Shared:
         ]
         shared_marks = SharedMarks(self.server, [process.marks for process in self.processes])
         self.server.on_mark_lost = lambda tag: self._mark_lost(tag, shared_marks)
-        times = Times(scheduler.clock, self.server.clock_set, scenario.processes)
+        times = Times(
+            scheduler.clock,
+            self.server.clock_set,
+            self.server.failovers,
+            scenario.processes,
+            tells=scenario.tells_identity,
+        )
         for process in self.processes:
             process.join(self.server, times, shared_marks, random)
         mishaps.begin(self, scheduler, scenario)
