@@ -101,7 +101,9 @@ def judge(held: Held | None, terms: Terms, now: float) -> Freshness:
         # Like grace, this is for values: a remembered error would outlive its own time.
         outdated = held.grace and age_s < terms.stale_after_invalidation_s
         return Freshness.OUTDATED if outdated else Freshness.INVALIDATED
-    if age_s < fresh_for_s(held, terms) and not held.uncertain:
+    if held.uncertain:
+        age_s = max(age_s, held.ttl_s)  # without grace that is too old
+    if age_s < fresh_for_s(held, terms):
         return Freshness.FRESH
     if held.uncertain and not terms.grace_s:
         # Past its ttl at whatever age. What follows also serves what jitter alone has made stale, which is not past it.
