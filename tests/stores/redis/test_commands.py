@@ -221,6 +221,7 @@ BUILT: dict[str, Callable[[Commands], Exchange[Any]]] = {
     "fetch": lambda c: c.fetch([Wanted(KEY, TAGS)]),
     "store": lambda c: c.store([(KEY, b"entry", 5000)], TAGS),
     "bump": lambda c: c.bump(TAGS),
+    "unmake": lambda c: c.unmake(TAGS),
     "enlist": lambda c: c.enlist(TAGS, "w1", 3000),
     "enlist_then_bump": lambda c: c.enlist_then_bump(TAGS, "w1", 3000),
     "release": lambda c: c.release(TAGS, "w1"),
