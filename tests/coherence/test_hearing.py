@@ -298,6 +298,17 @@ class TestBlind:
                 world.listened(node, blind=node == "blind")
             assert world.hearing.is_blind
 
+    def test_what_a_blind_node_left_is_dropped_when_it_is_no_longer_expected(self) -> None:
+        """Its changes were told to nobody, and without it L1 is blind no more."""
+        world = World("blind", "well").listened("blind", blind=True).listened("well")
+        since = world.hearing.position()
+        world.near.dropped.clear()
+        world.hearing.expect(("well",))
+        assert world.near.dropped == ["all"]
+        assert not world.hearing.is_blind
+        assert not world.hearing.still((A,), since)
+        assert world.hearing.still((A,), world.hearing.position())
+
 
 class TestWaiters:
     """Who waits for a heartbeat, or for another process's load."""
