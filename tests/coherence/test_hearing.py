@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -12,29 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cacheaside.coherence.hearing import WAITERS_MAX, Hearing
-from cacheaside.coherence.log import ChangeLog
 from cacheaside.flow.flights import Flights
 from cacheaside.types import Generation, TagId
+from tests.coherence.near import Near
 
 A, B, ALL = TagId("s:tag~t:i1"), TagId("s:tag~t:i2"), TagId("s:tag~%2A:()")
 WINDOW_S = 2.0
-
-
-class Near:
-    """As L1, of which only the log is real: what it drops is written down."""
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.log = ChangeLog()
-        self.dropped: list[Any] = []
-
-    def changed(self, tags: Sequence[TagId], calls: Sequence[object] = ()) -> None:
-        self.log.record(tags)
-        self.dropped.append(tuple(tags))
-
-    def clear(self) -> None:
-        self.log.forget_all()
-        self.dropped.append("all")
 
 
 class Closing:

@@ -180,3 +180,15 @@ def test_a_moved_clock_is_never_set() -> None:
     world.servers.move_clock(True, 0.0)
     assert world.beat(1.0, 9e9) == News(is_up=False, has_another_history=False, set_back_s=0.0)
     assert world.state.base == Timebase(1.01, 0.0, 0.0)
+
+
+def test_a_history_that_may_lack_the_forgetting_is_forgotten_once_more() -> None:
+    """A server that was set back, and then went back to data of before everything was forgotten for it: entries of
+    before the step would look younger again. Where it was never set back by more than is covered, nothing is."""
+    world = World()
+    set_back_s = world.beat(1.0, AHEAD_S - 10).set_back_s
+    world.seen.clear()
+    assert world.beat(2.0, AHEAD_S - 10, NEW).set_back_s == pytest.approx(set_back_s)
+    assert [what for what, *_ in world.seen] == ["set back", "dropped", "new identity", "opened"]
+    world = World()
+    assert world.beat(2.0, AHEAD_S, NEW).set_back_s == 0.0
