@@ -190,18 +190,19 @@ class Keeper:
 
     # -- the thread --------------------------------------------------------------------------------------------
 
-    def turn(self, selector: selectors.BaseSelector, watched: dict[str, Ear]) -> bool:
-        """Wait for what comes next, and do it; False at the end."""
+    def prepared(self, selector: selectors.BaseSelector, watched: dict[str, Ear]) -> float:
+        """See to it that `selector` has what is to be waited for; for how long to wait at most."""
         self._sync_selector(selector, watched)
-        pause_s = self._due()
-        ready = [key.data for key, _ in selector.select(pause_s)]
+        return self._due()
+
+    def turn(self, ears: list[Ear]) -> bool:
+        """Do what is to be done after a wait, at the end of which something came for `ears`; False at the end."""
         waker = self._waker
         if waker is None:
             return False
         waker.drain()
         if self._closing:
             return False
-        ears = [ear for ear in ready if ear is not None]
         if ears and self._loops_are_watching():
             # Only a wake-up ends this early: what arrives is the loops' to read, for so long.
             waker.pause(LOOPS_FIRST_S)
@@ -445,10 +446,13 @@ def _run(reference: weakref.ref[Keeper], waker: Waker) -> None:
     with selectors.DefaultSelector() as selector:
         selector.register(waker, selectors.EVENT_READ, None)
         while keeper is not None and keeper._thread is this:  # noqa: SLF001
-            if not keeper.turn(selector, watched):
-                break
-            del keeper
+            pause_s = keeper.prepared(selector, watched)
+            # Not held while it waits, which is nearly always: a collector that looked then would find it in use.
+            keeper = None
+            ready = [key.data for key, _ in selector.select(pause_s)]
             keeper = reference()
+            if keeper is not None and not keeper.turn([ear for ear in ready if ear is not None]):
+                break
     waker.close()
     for ear in watched.values():
         ear.close()
