@@ -119,9 +119,9 @@ class Hearing:
         if tags is None:
             self._near.clear()
             return
+        # Flights stay open: what their fill sends is told too, and the first load of a key would be nobody's to join. A
+        # write that others have acknowledged is found by the fill when it looks at the generations again.
         self._near.changed(tags)
-        for flights in self._flights:
-            flights.close_touching(tags)
 
     def done(self, key: TagId) -> None:
         """Another process says that it is done loading `key`."""

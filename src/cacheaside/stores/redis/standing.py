@@ -20,7 +20,17 @@ class Standing:
     now: seconds. chance: from 0 to 1.
     """
 
-    __slots__ = ("_chance", "_endpoint", "_limits", "_now", "_retry_at", "failures", "last")
+    __slots__ = (
+        "_chance",
+        "_endpoint",
+        "_failed_at",
+        "_lately",
+        "_limits",
+        "_now",
+        "_retry_at",
+        "failures",
+        "last",
+    )
 
     def __init__(
         self, endpoint: str, limits: Limits, now: Callable[[], float], chance: Callable[[], float]
@@ -30,6 +40,8 @@ class Standing:
         self._now = now
         self._chance = chance
         self._retry_at = float("-inf")
+        self._failed_at = float("-inf")
+        self._lately = 0
         self.failures = 0
         """In a row, since it last answered a call."""
         self.last: ConnectionAway | None = None
@@ -44,10 +56,14 @@ class Standing:
         self.last = away
 
     def failed(self, away: ConnectionAway) -> None:
-        """It was refused, fell silent, or ended without an answer: one more failure, and a pause twice as long."""
+        """It was refused, fell silent, or ended without an answer: one more failure, and a pause twice as long. So it
+        is when it worked for a moment in between: a server may answer some commands and hang on others."""
+        now = self._now()
         self.last = away
         self.failures += 1
-        self._retry_at = self._now() + self._limits.pause_s(self.failures, self._chance())
+        self._lately = self._lately + 1 if now - self._failed_at < 2 * self._limits.backoff_max_s else 1
+        self._failed_at = now
+        self._retry_at = now + self._limits.pause_s(max(self.failures, self._lately), self._chance())
 
     def doubted(self, away: ConnectionAway) -> None:
         """The first attempt goes on after a caller's patience ended: nobody else is to wait for it."""

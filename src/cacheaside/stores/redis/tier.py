@@ -62,7 +62,7 @@ class RedisTier:
 
     ready: waits for the first attempt to reach the servers, for the deadline at most, and only when there was none.
     everything: the tag of the namespace, whose generation `hearing` keeps. owed: tags whose change was not
-    acknowledged, which count as changing all the time.
+    acknowledged, which count as changing all the time. forgets: what only another history vouches for is out of date.
     """
 
     def __init__(
@@ -77,13 +77,14 @@ class RedisTier:
         counts: Counts,
         *,
         everything: TagId,
+        forgets: bool,
         ready: Callable[[], Awaitable[None]],
         doubt: Callable[[], None],
         pause: Callable[[float], Awaitable[None]],
         pace: Callable[[], float] = time.monotonic,
         write_deadline_s: float = 0.5,
         wait_replicas: int = 0,
-        wait_ms: int = 100,
+        wait_ms: int = 30,
         random_bytes: RandomBytes = os.urandom,
     ) -> None:
         self._transport = transport
@@ -95,6 +96,7 @@ class RedisTier:
         self._owed = owed
         self._counts = counts
         self._everything = everything
+        self._forgets = forgets
         self._ready = ready
         self._doubt = doubt
         self._pause = pause
@@ -230,7 +232,7 @@ class RedisTier:
     def _record(self, call: Call, one: Opened, current: dict[TagId, Generation | None]) -> Record | None:
         envelope = one.envelope
         standing = standing_of(envelope.stamp, current)
-        if self._owed.any_of(envelope.stamp.tags):
+        if self._owed.any_of(envelope.stamp.tags) or (standing is Standing.UNCERTAIN and self._forgets):
             standing = Standing.OUTDATED
         loaded_at = self._local_moment(call.key, envelope.loaded_at_us, standing)
         if loaded_at is None:
@@ -367,7 +369,12 @@ class RedisTier:
 
     async def bump(self, tags: Sequence[TagId]) -> None:
         await self._be_ready()
-        await self._insist(lambda: self._confirmed(self._commands.bump(tags)))
+        try:
+            await self._insist(lambda: self._confirmed(self._commands.bump(tags)))
+        except StoreReplyError as error:
+            if error.code != "OOM":
+                raise
+            await self._insist(lambda: self._confirmed(self._commands.unmake(tags)))
 
     async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
         await self._be_ready()
@@ -390,7 +397,7 @@ class RedisTier:
         until = self._pace() + self._write_deadline_s
         while True:
             try:
-                await self._say(exchange())
+                await self._say(exchange(), writes=True)
                 return
             except StoreReplyError:
                 raise
@@ -413,9 +420,11 @@ class RedisTier:
             if self._servers.fleet is None:
                 self._servers.of(self._everything)
 
-    async def _say(self, exchange: Exchange[R]) -> R:
+    async def _say(self, exchange: Exchange[R], *, writes: bool = False) -> R:
+        """What the servers answer. writes: they are asked even while they are not listened to: a write needs no clock
+        and no identity, and who is told of it is not this process."""
         servers, commands = self._servers, exchange.commands
-        if not servers.all_up:
+        if not servers.all_up and not writes:
             for command in commands:
                 servers.of(str(command[1]))
         try:
