@@ -1,7 +1,7 @@
 """From what lies under a key to a record, judged by the generations that its tags have now. Pure.
 
-A generation, as flows see it, is 96 bits: the identity of the server that said so, then its 64. So one that a server
-says again after it went back to old data, under another identity, is another one.
+A generation, as flows see it, is 96 bits (docs/protocol.md, R28): the identity of the server that said so, then its
+64. So one that a server says again after it went back to old data, under another identity, is another one.
 """
 
 from __future__ import annotations
