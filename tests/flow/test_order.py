@@ -69,6 +69,7 @@ def test_a_fill_stamps_then_looks_for_writers_then_loads(world: World, value: An
         "heard.sync",
         "heard.still",
         "flights.close",
+        "heard.position",
         "tier.store",
         "near.keep",
     ]
@@ -79,7 +80,7 @@ def test_a_bracket_enlists_before_it_bumps_and_releases_last(world: World, numbe
     """Enlist, bump, hear; commit; bump, hear, release: a writer that dies anywhere in between leaves nothing stale."""
     tags = [numbers(1).id]
     world.run(write.begin(tags, "writer", world.ports))
-    assert world.log == ["tier.enlist", "tier.bump", "heard.hear"]
+    assert world.log == ["tier.mark", "tier.enlist", "tier.bump", "heard.hear"]
     world.run(write.finish(tags, "writer", world.ports))
     assert world.log == ["tier.bump", "heard.hear", "tier.release"]
 

@@ -65,7 +65,7 @@ class ChangeLog:
         if since < self._floor:
             return False
         last = self._last
-        for tag in tags:  # noqa: SIM110 - a plain loop: this runs twice a load, for two or three tags
+        for tag in tags:
             if last.get(tag, 0) > since:
                 return False
         return self.unsettled is None or not self.unsettled(tags)

@@ -86,6 +86,7 @@ def _assemble(function: Callable[..., Any], endpoint: Endpoint, host: Host, vari
         "_entries": endpoint.table.entries,
         "_scope": scope.get,
         "_slow": facade.slow,
+        "_absent": getattr(facade, "absent", None),
         "_vary": endpoint.declared.vary,
         "_varied_plain": PLAIN_ANY,
         "_take": endpoint.codec.copy if endpoint.codec.sharing is Sharing.COPY else endpoint.codec.decode_own,
@@ -97,6 +98,7 @@ def _assemble(function: Callable[..., Any], endpoint: Endpoint, host: Host, vari
         is_async=is_async,
         bound=has_self,
         varied=varied,
+        quick=is_async and host.quick is not None,
         take="_e.value" if endpoint.codec.sharing is Sharing.SHARED else "_take(_e.value)",
         world=world,
     )

@@ -34,8 +34,11 @@ def hit_path(
     varied: int,
     take: str,
     world: dict[str, Any],
+    quick: bool = False,
 ) -> Callable[..., Any]:
-    """The function that users call. `world` holds what it reads: entries, now, gate, scope, slow, vary, take.
+    """The function that users call. `world` holds what it reads: entries, now, gate, scope, slow, absent, vary, take.
+
+    quick: nothing is ever held here; call `absent`.
 
     bound: made to be the `__call__` of a bound method, with the instance in `_bound.instance`.
     varied: how many values `vary()` gives, each of a class in `varied_plain`. take: the expression of the value
@@ -54,7 +57,9 @@ def hit_path(
     if _takes_nothing(parameters):
         world["_none_taken"] = _none_taken(parameters, name)
         lines += ["    if _given or _named:", "        raise _none_taken()"]
-    if tests is None:
+    if quick:
+        lines += [f"    return await _absent({values})"]
+    elif tests is None:
         lines += [f"    return {call}"]
     else:
         if varied:

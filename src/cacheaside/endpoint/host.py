@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Literal
 
@@ -93,6 +93,8 @@ class Host:
         both = (self._async_flights, self._blocking_flights)
         self._tier = EmbeddedTier(self.l1, self.clock)
         self.shared: Shared | None = None
+        self.quick: Callable[..., Awaitable[Any] | None] | None = None
+        """Where this process holds nothing: how the shared tier is asked for a value, and no more than that."""
         tiers: tuple[Tier, Tier] = self._tier, self._tier
         heard: tuple[Heard, Heard] = (EmbeddedHeard(self.l1, self._tier, self.clock, both),) * 2
         if shared is not None:
@@ -108,6 +110,7 @@ class Host:
             )
             tiers = self.shared.tier, self.shared.blocking_tier
             heard = self.shared.heard, self.shared.blocking_heard
+            self.quick = None if entries_max else self.shared.tier.value
 
         def ports(colour: int, loads: Loads, flights: Flights, crew: Crew) -> Ports:
             return Ports(

@@ -105,3 +105,5 @@ class Record(msgspec.Struct, frozen=True):
     encoded: bytes = b""
     absent: bool = False
     standing: Standing = Standing.CURRENT
+    salt: int = 0
+    """What the jitter of an entry of a shared tier is drawn from."""

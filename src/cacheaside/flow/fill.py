@@ -75,8 +75,10 @@ def _count_loads(boarded: Sequence[Boarded]) -> None:
 
 
 async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
-    turn = await take_turn(boarded, _unique([one.call.tags for one in boarded]), ports)
+    likely = [one.call.tags + ports.near.remembered_tags(one.call) for one in boarded]
+    turn = await take_turn(boarded, _unique(likely), ports)
     if turn.landing is not None:
+        ports.flights.close([boarded[0].flight])
         ports.flights.land(boarded[0].flight, turn.landing)
         return
     _count_loads(boarded)
@@ -114,13 +116,18 @@ def _join(this: _Fill, loaded: Loaded) -> None:
 
 async def _stamp_late(this: _Fill, drafts: Sequence[Draft], ports: Ports) -> None:
     """Stamp the tags first seen in the values. They were not stamped before the load, so the log must show that
-    none of them changed since it began; changes acknowledged before the generations were read must be in it."""
+    none of them changed since it began; changes acknowledged before the generations were read must be in it.
+
+    Where it cannot show that, and to create a generation is a change too, the next load of the key stamps them before.
+    """
     stamp = this.stamp
     late = () if stamp is None else _unique([draft.late for draft in drafts])
     if stamp is None or not late:
         return
+    new = [tag for tag in late if tag not in stamp]
+    if not new:
+        return
     try:
-        new = [tag for tag in late if tag not in stamp]
         stamped = await ports.tier.stamp(new)
         stamp.update(zip(new, stamped.generations, strict=True))
         this.writers |= stamped.writers
@@ -128,8 +135,11 @@ async def _stamp_late(this: _Fill, drafts: Sequence[Draft], ports: Ports) -> Non
     except TierAway:
         this.stamp = None
         return
+    unstamped = set(new)
     for draft in drafts:
-        draft.held_still = ports.heard.still(draft.late, this.since)
+        draft.held_still = ports.heard.still([tag for tag in draft.late if tag in unstamped], this.since)
+        if not draft.held_still:
+            ports.near.remember_tags(draft.call, draft.late)
 
 
 async def _store_and_recheck(this: _Fill, drafts: Sequence[Draft], ports: Ports) -> frozenset[TagId] | None:
@@ -162,7 +172,7 @@ async def _store_and_recheck(this: _Fill, drafts: Sequence[Draft], ports: Ports)
 def _land(this: _Fill, draft: Draft, moved_tags: frozenset[TagId] | None, ports: Ports) -> None:
     call, stamp = draft.call, this.stamp
     moved = moved_tags is None or not draft.held_still or not moved_tags.isdisjoint(draft.tags)
-    not_stored = _keep(this, draft, moved, ports)
+    not_stored = _keep(this, draft, moved_tags, ports)
     if draft.error is None:
         _count(draft, not_stored, this.load_s)
     if draft.error is None and not_stored in _SUPERSEDING and call.terms.store:
@@ -186,8 +196,11 @@ _SUPERSEDING: Final = frozenset(
 )
 
 
-def _keep(this: _Fill, draft: Draft, moved: bool, ports: Ports) -> NotStored | None:
+def _keep(this: _Fill, draft: Draft, moved_tags: frozenset[TagId] | None, ports: Ports) -> NotStored | None:
     record = this.records.get(draft.call.key)
+    if moved_tags is None and this.vouched:
+        return verdict_on(draft, this.writers, moved=False) or NotStored.AWAY
+    moved = moved_tags is None or not moved_tags.isdisjoint(draft.tags)
     if record is None or moved:
         return verdict_on(draft, this.writers, moved=moved) or NotStored.MOVED
     if record.is_error and _is_servable(draft.call, ports):

@@ -92,14 +92,14 @@ class Found(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, record: Record) -> Found:
-        """A record as something found; unjittered."""
+        """A record as something found; jittered alike in every process."""
         standing = record.standing
         held = Held(
             record.loaded_at,
             record.ttl_s,
             record.grace,
             standing is Standing.OUTDATED,
-            0,
+            record.salt,
             standing is Standing.UNCERTAIN,
         )
         return cls(held, record.held, record.is_error)
@@ -125,6 +125,12 @@ class Near(Protocol):
     def drop(self, call: Call) -> None:
         """Remove what is held for `call`, value and all."""
 
+    def remember_tags(self, call: Call, tags: Sequence[TagId]) -> None:
+        """The value of `call` named `tags`, too late for it to be stored: the next load is to stamp them before."""
+
+    def remembered_tags(self, call: Call) -> tuple[TagId, ...]:
+        """Tags that the value of `call` is likely to name."""
+
     def delay_refresh(self, call: Call, failure: str) -> None:
         """A refresh failed: for a while the reads of this key do not start another."""
 
@@ -133,26 +139,33 @@ class Near(Protocol):
 
 
 class Lease(NamedTuple):
-    """The right to be the one that loads `key`, over all processes. For efficiency only: nothing relies on it.
+    """The right to be the one that loads for `call`, over all processes. For efficiency only: nothing relies on it.
 
     until: the moment, by this process's clock, when it ends at the earliest.
     """
 
-    key: TagId
+    call: Call
     owner: str
     lifetime_s: float
     until: float
+
+    @property
+    def key(self) -> TagId:
+        """What is leased."""
+        return self.call.key
 
 
 class Stamped(NamedTuple):
     """What a load begins under: the generation of each tag, and the tags that a writer is under way for.
 
-    granted: the lease that was asked for was given; True where none was.
+    granted: the lease that was asked for was given; True where none was. record: with a lease, what is stored under its
+    key: another process may have stored and given its lease back since this one looked.
     """
 
     generations: tuple[Generation, ...]
     writers: frozenset[TagId]
     granted: bool = True
+    record: Record | None = None
 
 
 class Tier(Protocol):
@@ -161,6 +174,9 @@ class Tier(Protocol):
     async def stamp(self, tags: Sequence[TagId], lease: Lease | None = None) -> Stamped:
         """The generation of each tag, created where missing; *then* whether a writer is under way; and `lease`, if it
         is free. In that order: before the generations are read, a look for writers shows nothing (`flow.fill`)."""
+
+    async def hand_back(self, lease: Lease) -> None:
+        """Give `lease` back, and tell who watches."""
 
     def fetch(self, call: Call) -> Awaitable[Record | None]:
         """What is stored under the call's key, judged by the generations that its tags have now: in one round trip,

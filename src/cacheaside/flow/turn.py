@@ -6,6 +6,7 @@ A lease saves loads, and nothing relies on it: who loads without one, or with on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -18,6 +19,9 @@ from cacheaside.policy.leasing import lease_s, patience_s
 from cacheaside.types import Generation, TagId
 
 __all__ = ["Turn", "take_turn"]
+
+YOUNGER_BY_S: Final = 0.1
+"""More than two processes can differ on when one load began."""
 
 
 class Turn(msgspec.Struct):
@@ -40,30 +44,38 @@ async def take_turn(boarded: Sequence[Boarded], tags: Sequence[TagId], ports: Po
     Whoever is told that the other is done, and finds nothing that may be served, loads at once and without a lease:
     what cannot be stored must not be loaded by one process after the other.
     """
+    one = boarded[0]
     lease = _lease(boarded, ports)
+    younger_than = _held_since(one, ports)
     patient_until = 0.0
     if lease is not None:
-        patience = patience_s(lease.lifetime_s, boarded[0].call.endpoint.timeout_s)
+        patience = patience_s(lease.lifetime_s, one.call.endpoint.timeout_s)
         patient_until = ports.clock.now() + patience
     while True:
+        as_of = ports.flights.moment()
         turn = Turn(ports.clock.now(), ports.heard.position())
         if lease is not None:
             lease = lease._replace(until=turn.began + lease.lifetime_s)
         try:
             stamped = await ports.tier.stamp(tags, lease)
+            turn.stamp = dict(zip(tags, stamped.generations, strict=True))
+            turn.writers = stamped.writers
+            if lease is None:
+                return turn
+            turn.landing = _landing(one.call, stamped.record, younger_than, as_of, turn.since, ports)
+            if stamped.granted:
+                if turn.landing is not None:
+                    await ports.tier.hand_back(lease)
+                turn.lease = lease
+                return turn
+            left_s = patient_until - ports.clock.now()
+            if turn.landing is not None or left_s <= 0:
+                return turn
+            within_s = min(left_s, lease.lifetime_s)
+            turn.landing, is_done = await _from_another(one.call, younger_than, within_s, ports)
         except TierAway:
-            return turn
-        turn.stamp = dict(zip(tags, stamped.generations, strict=True))
-        turn.writers = stamped.writers
-        if lease is None or stamped.granted:
-            turn.lease = lease
-            return turn
-        left_s = patient_until - ports.clock.now()
-        if left_s <= 0:
-            return turn
-        try:
-            turn.landing, is_done = await _from_another(boarded[0].call, min(left_s, lease.lifetime_s), ports)
-        except TierAway:
+            if turn.landing is not None:
+                return turn
             return Turn(ports.clock.now(), ports.heard.position())
         if turn.landing is not None:
             return turn
@@ -78,27 +90,42 @@ def _lease(boarded: Sequence[Boarded], ports: Ports) -> Lease | None:
     if not ports.shared or len(boarded) > 1 or one.flight.private or call.bypass or not terms.store:
         return None
     lifetime_s = lease_s(call.endpoint.tally.fill.mean_s, call.endpoint.timeout_s)
-    return Lease(call.key, str(one.flight.started), lifetime_s, 0.0)
+    return Lease(call, str(one.flight.started), lifetime_s, 0.0)
 
 
-async def _from_another(call: Call, within_s: float, ports: Ports) -> tuple[Landing | None, bool]:
+def _held_since(one: Boarded, ports: Ports) -> float | None:
+    """For a refresh: when the load of what it is to replace began. What is stored is of use to it only if it is
+    younger: jitter makes an entry stale in one process while it is fresh in another."""
+    if not one.flight.pinned:
+        return None
+    found = ports.near.find(one.call)
+    return None if found is None else found.held.loaded_at + YOUNGER_BY_S
+
+
+async def _from_another(
+    call: Call, younger_than: float | None, within_s: float, ports: Ports
+) -> tuple[Landing | None, bool]:
     """What another process has stored, as a landing; and whether that process is known to be done."""
     as_of, since = ports.flights.moment(), ports.heard.position()
-    landing = _landing(call, await ports.tier.watch(call), as_of, since, ports)
+    landing = _landing(call, await ports.tier.watch(call), younger_than, as_of, since, ports)
     if landing is not None:
         return landing, True
     is_done = await ports.heard.woken(call.key, within_s)
     as_of, since = ports.flights.moment(), ports.heard.position()
-    return _landing(call, await ports.tier.fetch(call), as_of, since, ports), is_done
+    return _landing(call, await ports.tier.fetch(call), younger_than, as_of, since, ports), is_done
 
 
-def _landing(call: Call, record: Record | None, as_of: int, since: Position, ports: Ports) -> Landing | None:
+def _landing(
+    call: Call, record: Record | None, younger_than: float | None, as_of: int, since: Position, ports: Ports
+) -> Landing | None:
     """`record` as the landing of a flight, if it is fresh.
 
     It answers those who came before it was fetched, as of which it was valid: (1) the record is fetched (2) a write is
     acknowledged (3) a reader joins the flight (4) the flight lands: that reader must look again.
     """
     if record is None or record.standing is not Standing.CURRENT:
+        return None
+    if younger_than is not None and record.loaded_at <= younger_than:
         return None
     if judge(Found.of(record).held, call.terms, ports.clock.now()) is not Freshness.FRESH:
         return None

@@ -15,6 +15,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
+from cacheaside.keys.atoms import ATOMS
 from cacheaside.keys.encode import encoded_list, encoded_text
 from cacheaside.keys.limits import KEY_MAX_CHARS
 from cacheaside.keys.text import escaped
@@ -61,6 +62,13 @@ def _tag_prefix(namespace: str, name: str) -> str:
 def key_under(prefix: str, parts: tuple[Any, ...]) -> str:
     """`prefix` and the encoded `parts`, hashed when that is too long to be written out."""
     key = prefix + (encoded_text(parts[0], 0) if len(parts) == 1 else encoded_list(parts, 0))
+    return key if len(key) <= KEY_MAX_CHARS else _hashed(prefix, key)
+
+
+def key_of_one(prefix: str, part: Any) -> str:
+    """As `key_under`, of one part."""
+    atom = ATOMS.get(type(part))
+    key = prefix + (encoded_text(part, 0) if atom is None else atom(part))
     return key if len(key) <= KEY_MAX_CHARS else _hashed(prefix, key)
 
 

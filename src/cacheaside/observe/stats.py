@@ -15,7 +15,7 @@ from cacheaside.lookup import Forward, NotStored
 from cacheaside.observe.text import table_of
 from cacheaside.tally import Tally
 
-__all__ = ["CacheStats", "Distribution", "EndpointStats", "endpoint_stats"]
+__all__ = ["CacheStats", "Distribution", "EndpointStats", "SharedStats", "endpoint_stats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,8 @@ class Distribution:
 class EndpointStats:
     """One endpoint since the process began. Every read is either a hit or a miss: `hits + misses_total == reads`.
 
-    hits: reads that the cache answered without waiting for the source, of which `grace` past their ttl, `outdated`
+    hits: reads that the cache answered without waiting for the source, of which `shared_hits` from the shared tier;
+    `grace` past their ttl, `outdated`
     after an invalidation, and `remembered_errors` with an exception that error_ttl keeps. misses: reads that went
     forward to the source, by reason (`Forward`); `collapsed` of them were answered by a load that another began.
     A key that `many` is given twice is read once; `refresh` is no read. Among threads, a hit at the very moment at
@@ -93,6 +94,7 @@ class EndpointStats:
     name: str
     entries: int
     hits: int
+    shared_hits: int
     grace: int
     outdated: int
     remembered_errors: int
@@ -167,17 +169,57 @@ class EndpointStats:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedStats:
+    """How this process and its shared tier get on.
+
+    up: every server of it answers; why_away says what one that does not was last heard to say. blind: a server does not
+    tell of changes, so L1 holds nothing for longer than max_unsynced. unsynced_s: seconds since this process last knew
+    that it had heard every change; None when it never did. owed: tags whose invalidation was not acknowledged, and is
+    tried again.
+    Counted since the process began: unanswered and refused exchanges; entries_refused: that a full server did not take;
+    entries_unstorable: too large, or with too many tags; entries_rejected: what lay under an entry's key and was none,
+    by reason; from_the_future: entries whose server's clock was set back since.
+    """
+
+    up: bool
+    why_away: str | None
+    blind: bool
+    unsynced_s: float | None
+    owed: int
+    unanswered: int
+    refused: int
+    entries_refused: int
+    entries_unstorable: int
+    entries_rejected: Mapping[str, int]
+    from_the_future: int
+
+    def __str__(self) -> str:
+        state = "up" if self.up else f"AWAY ({self.why_away or 'not connected yet'})"
+        heard = "never in touch" if self.unsynced_s is None else f"in touch {self.unsynced_s:.1f} s ago"
+        blind = ", BLIND: it does not tell of changes" if self.blind else ""
+        owed = f", {self.owed:,} invalidations OWED" if self.owed else ""
+        return f"shared tier: {state}, {heard}{blind}{owed}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class CacheStats:
-    """Every endpoint of a cache by its name, and its L1: entries held, and bytes of their encoded payload."""
+    """Every endpoint of a cache by its name, and its L1: entries held, and bytes of their encoded payload; and its
+    shared tier, where it has one."""
 
     namespace: str
     entries: int
     bytes_used: int
     endpoints: Mapping[str, EndpointStats]
+    shared: SharedStats | None = None
 
     def __str__(self) -> str:
         held = f"cache {self.namespace}: entries held {self.entries:,}, bytes {self.bytes_used:,}"
-        return f"{held}\n{table_of(self.endpoints.values())}"
+        shared = f"\n{self.shared}" if self.shared is not None else ""
+        return f"{held}{shared}\n{table_of(self.endpoints.values())}"
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON."""
@@ -185,6 +227,7 @@ class CacheStats:
             "namespace": self.namespace,
             "entries": self.entries,
             "bytes_used": self.bytes_used,
+            "shared": None if self.shared is None else self.shared.as_dict(),
             "endpoints": {name: one.as_dict() for name, one in self.endpoints.items()},
         }
 
@@ -195,6 +238,7 @@ def endpoint_stats(name: str, tally: Tally, *, entries: int, entry_hits: int) ->
         name=name,
         entries=entries,
         hits=entry_hits + tally.fresh + tally.grace + tally.outdated + tally.remembered_errors,
+        shared_hits=tally.shared_hits,
         grace=tally.grace,
         outdated=tally.outdated,
         remembered_errors=tally.remembered_errors,

@@ -14,7 +14,7 @@ import msgspec
 
 from cacheaside.contract import Terms
 
-__all__ = ["Freshness", "Held", "early_refresh_at", "fresh_for_s", "jittered_s", "judge"]
+__all__ = ["Freshness", "Held", "early_refresh_at", "fresh_for_s", "jittered_s", "judge", "surely_fresh_s"]
 
 
 class Freshness(Enum):
@@ -38,6 +38,7 @@ class Held(msgspec.Struct, frozen=True):
 
     ttl_s: the time it is fresh, before jitter: it depends on what it is (a value, an absent row, an error).
     grace: whether grace applies to it at all; an absent row and a remembered error have none.
+    salt: fixed for as long as the entry is held, and another one for the next: what jitter is drawn from.
     uncertain: a server that may have gone back to old data vouches for it, so no ttl makes it fresh.
     """
 
@@ -53,22 +54,28 @@ _GOLDEN: Final = 0x9E3779B97F4A7C15
 _MASK: Final = (1 << 64) - 1
 
 
-def _unit(salt: int, loaded_at: float, lane: int) -> float:
+def _unit(salt: int, lane: int) -> float:
     """A number in [0, 1) fixed by the entry itself, so that it need not be stored (splitmix64 finaliser)."""
-    z = (salt * 31 + int(loaded_at * 1e9) + (lane + 1) * _GOLDEN) & _MASK
+    z = (salt + (lane + 1) * _GOLDEN) & _MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
     return float((z ^ (z >> 31)) >> 11) / (1 << 53)
 
 
-def jittered_s(ttl_s: float, jitter: float, salt: int, loaded_at: float) -> float:
+def jittered_s(ttl_s: float, jitter: float, salt: int) -> float:
     """ttl_s less a share of up to `jitter`, fixed per entry: entries filled together do not expire together."""
-    return ttl_s * (1.0 - jitter * _unit(salt, loaded_at, 0)) if jitter else ttl_s
+    return ttl_s * (1.0 - jitter * _unit(salt, 0)) if jitter else ttl_s
 
 
 def fresh_for_s(held: Held, terms: Terms) -> float:
     """How long after the start of its load the entry counts as fresh."""
-    return jittered_s(held.ttl_s, terms.jitter, held.salt, held.loaded_at)
+    return jittered_s(held.ttl_s, terms.jitter, held.salt)
+
+
+def surely_fresh_s(terms: Terms) -> float:
+    """How long after the start of its load a value is fresh, whatever its jitter, with nothing else to be done; 0 when
+    that takes more than its age to tell."""
+    return 0.0 if terms.strong or terms.early_refresh else terms.ttl_s * (1.0 - terms.jitter)
 
 
 def early_refresh_at(held: Held, terms: Terms, load_s: float) -> float:
@@ -80,7 +87,7 @@ def early_refresh_at(held: Held, terms: Terms, load_s: float) -> float:
     """
     if not terms.early_refresh:
         return math.inf
-    lead_s = load_s * terms.early_refresh * -math.log(1.0 - _unit(held.salt, held.loaded_at, 1))
+    lead_s = load_s * terms.early_refresh * -math.log(1.0 - _unit(held.salt, 1))
     return held.loaded_at + max(0.0, fresh_for_s(held, terms) - lead_s)
 
 

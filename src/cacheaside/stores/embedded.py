@@ -40,6 +40,9 @@ class EmbeddedTier:
     async def stamp(self, tags: Sequence[TagId], lease: Lease | None = None) -> Stamped:
         return Stamped(self._generations(tags), await self.writers(tags))
 
+    async def hand_back(self, lease: Lease) -> None:
+        """Nobody else loads."""
+
     async def fetch(self, call: Call) -> Record | None:
         """The entry in L1, as a record stamped now: under the lock, what L1 holds is valid."""
         with self._l1.lock:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import socketserver
+import threading
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import hiredis
 import pytest
 
+from cacheaside.runtime.blocking import run_blocking
+from cacheaside.stores.redis.away import ConnectionAway
+from cacheaside.stores.redis.fleet import Fleet
 from cacheaside.stores.redis.server import Limits, ServerAddress
 from cacheaside.stores.redis.transport_aio import AioTransport
+from cacheaside.stores.redis.transport_blocking import BlockingTransport
 from cacheaside.testing.proxy import Proxy
 from cacheaside.testing.servers import Server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from cacheaside.stores.redis.pool import Pool
 
 PATIENT = Limits(deadline_s=10.0, connect_s=10.0)
 """For tests in which nothing is to be late, on a machine that may be busy."""
@@ -76,8 +85,6 @@ async def connected(
 
 
 async def ask_once(transport: AioTransport) -> bool:
-    from cacheaside.stores.redis.away import ConnectionAway
-
     try:
         return await transport.execute([("PING",)]) == [b"PONG"]
     except ConnectionAway:
@@ -88,12 +95,89 @@ async def ask_once(transport: AioTransport) -> bool:
 
 async def works(transport: AioTransport) -> bool:
     """Whether a call is answered now; the first after a pause is not, and has the server tried behind it."""
-    from cacheaside.stores.redis.away import ConnectionAway
-
     try:
         return await transport.execute([("PING",)]) == [b"PONG"]
     except ConnectionAway:
         return False
+
+
+# -- threads -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def threads_to(
+    address: ServerAddress | tuple[str, int], limits: Limits = PATIENT, **options: Any
+) -> Iterator[BlockingTransport]:
+    """A transport for threads to one server; it leaves no connection behind."""
+    transport = BlockingTransport(limits=limits, **options)
+    transport.use(Fleet((address if isinstance(address, ServerAddress) else ServerAddress(*address),)))
+    try:
+        yield transport
+    finally:
+        transport.close()
+
+
+def pool_of(transport: BlockingTransport) -> Pool:
+    """That of its only server."""
+    (pool,) = transport._pools.values()
+    return pool
+
+
+def say(transport: BlockingTransport, *words: str | bytes | int) -> Any:
+    """The reply to one command, from this thread."""
+    (reply,) = run_blocking(transport.execute([words]))
+    return reply
+
+
+def refusal(transport: BlockingTransport, *words: str | bytes | int) -> ConnectionAway:
+    """What the command fails with."""
+    with pytest.raises(ConnectionAway) as raised:
+        say(transport, *words)
+    return raised.value
+
+
+def says(transport: BlockingTransport) -> bool:
+    """Whether a call is answered now; the first after a pause is not, and has the server tried behind it."""
+    try:
+        return bool(say(transport, "PING") == b"PONG")
+    except ConnectionAway:
+        return False
+
+
+def wait_for(condition: Callable[[], object], within_s: float = 20.0) -> None:
+    """Return once `condition()` holds."""
+    pause = threading.Event()
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to hold"
+        pause.wait(0.001)
+
+
+@contextmanager
+def peer(answer: Callable[[list[bytes]], bytes]) -> Iterator[tuple[str, int]]:
+    """One that takes any login, and answers each command with the bytes that `answer` has for it; its address."""
+
+    class Talk(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            reader = hiredis.Reader()
+            while heard := self.request.recv(65_536):
+                reader.feed(heard)
+                while command := reader.gets():
+                    greeted = {b"HELLO": b"%0\r\n", b"PING": b"+PONG\r\n"}.get(command[0])
+                    self.request.sendall(greeted or answer(command))
+
+    class Listener(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        allow_reuse_address = True
+
+    with Listener(("127.0.0.1", 0), Talk) as listener:
+        thread = threading.Thread(target=listener.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield listener.server_address[:2]  # type: ignore[misc]
+        finally:
+            listener.shutdown()
+            thread.join()
 
 
 async def until(condition: Any, within_s: float = 20.0) -> None:

@@ -1,7 +1,8 @@
-"""Logging in: users, databases, names, both versions of the protocol, TLS and unix sockets."""
+"""Logging in, from loops and from threads: users, databases, names, both protocols, TLS and unix sockets."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from cacheaside.stores.redis.server import Login, ServerAddress
 from cacheaside.stores.redis.transport_aio import AioTransport
 from cacheaside.testing.proxy import Proxy
 from cacheaside.testing.servers import Server
-from tests.stores.redis.conftest import PATIENT, ask
+from tests.stores.redis.conftest import PATIENT, ask, pool_of, say, threads_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,33 +38,51 @@ def old() -> Iterator[Server]:
         yield started
 
 
-async def who_is(address: ServerAddress, login: Login) -> tuple[dict[str, str], int | None]:
+@pytest.fixture(params=["asyncio", "threads"])
+def way(request: pytest.FixtureRequest) -> str:
+    """Each rule holds for both ways of connecting."""
+    return str(request.param)
+
+
+async def who_is(way: str, address: ServerAddress, login: Login) -> tuple[dict[str, str], int | None]:
     """How the server describes a connection with this login, and the protocol's version."""
+    if way == "threads":
+        return await asyncio.to_thread(_seen_by_thread, address, login)
     transport = AioTransport(address, login, PATIENT)
     try:
-        described = (await ask(transport, "CLIENT", "INFO")).decode()
-        return dict(part.split("=", 1) for part in described.split()), transport.link().protocol
+        return _parsed(await ask(transport, "CLIENT", "INFO")), transport.link().protocol
     finally:
         await transport.aclose()
 
 
-async def test_the_default_users_password(guarded: Server) -> None:
+def _seen_by_thread(address: ServerAddress, login: Login) -> tuple[dict[str, str], int | None]:
+    with threads_to(address, login=login) as transport:
+        described = say(transport, "CLIENT", "INFO")
+        (connection,) = pool_of(transport)._idle
+        return _parsed(described), connection.protocol
+
+
+def _parsed(described: bytes) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in described.decode().split())
+
+
+async def test_the_default_users_password(way: str, guarded: Server) -> None:
     """A password alone logs in as the default user, in protocol 3, under the client's name."""
-    shown, protocol = await who_is(ServerAddress(*guarded.address), Login(password="s3cret"))
+    shown, protocol = await who_is(way, ServerAddress(*guarded.address), Login(password="s3cret"))
     assert (shown["user"], shown["name"], shown["db"], shown["resp"]) == ("default", "cacheaside", "0", "3")
     assert protocol == 3
 
 
-async def test_a_user_and_a_database(guarded: Server) -> None:
+async def test_a_user_and_a_database(way: str, guarded: Server) -> None:
     """A named user with few rights logs in, and works in the database that was asked for."""
     login = Login("app", "p4ss", database=3, client_name="shop")
-    shown, _ = await who_is(ServerAddress(*guarded.address), login)
+    shown, _ = await who_is(way, ServerAddress(*guarded.address), login)
     assert (shown["user"], shown["name"], shown["db"]) == ("app", "shop", "3")
 
 
-async def test_a_server_without_protocol_3(old: Server) -> None:
+async def test_a_server_without_protocol_3(way: str, old: Server) -> None:
     """Where HELLO is unknown, protocol 2 is spoken, with password, name and database all the same."""
-    shown, protocol = await who_is(ServerAddress(*old.address), Login(password="s3cret", database=1))
+    shown, protocol = await who_is(way, ServerAddress(*old.address), Login(password="s3cret", database=1))
     assert (shown["name"], shown["db"], shown["resp"]) == ("cacheaside", "1", "2")
     assert protocol == 2
 
@@ -71,20 +90,18 @@ async def test_a_server_without_protocol_3(old: Server) -> None:
 @pytest.mark.parametrize(
     "login", [Login("app", "wr0ng"), Login(password="wr0ng"), Login(), Login(password="s3cret", database=999)]
 )
-async def test_a_refused_login_says_so_without_the_password(guarded: Server, login: Login) -> None:
+async def test_a_refused_login_says_so_without_the_password(way: str, guarded: Server, login: Login) -> None:
     """A wrong password, none, or a database that is not there: the reason is the login, and no secret is told."""
-    transport = AioTransport(ServerAddress(*guarded.address), login, PATIENT)
     with pytest.raises(ConnectionAway) as raised:
-        await ask(transport, "PING")
-    await transport.aclose()
+        await who_is(way, ServerAddress(*guarded.address), login)
     assert raised.value.reason is Away.LOGIN
     assert "wr0ng" not in str(raised.value)
     assert str(guarded.port) in str(raised.value)
 
 
-async def test_a_unix_socket(server: Server) -> None:
+async def test_a_unix_socket(way: str, server: Server) -> None:
     """The path of a socket is dialled as a host and a port are."""
-    _, protocol = await who_is(ServerAddress(path=str(server.socket_path)), Login())
+    _, protocol = await who_is(way, ServerAddress(path=str(server.socket_path)), Login())
     assert protocol == 3
 
 
@@ -97,20 +114,20 @@ def encrypted(server: Server) -> Iterator[Proxy]:
         yield started
 
 
-async def test_tls(encrypted: Proxy) -> None:
+async def test_tls(way: str, encrypted: Proxy) -> None:
     """With a context that trusts the server's certificate the connection is encrypted."""
     trusting = ssl.create_default_context(cafile=TLS / "certificate.pem")
     address = ServerAddress(encrypted.host, encrypted.port, tls=trusting, tls_name="cache.test")
-    _, protocol = await who_is(address, Login())
+    _, protocol = await who_is(way, address, Login())
     assert protocol == 3
 
 
 @pytest.mark.parametrize(("trusted", "name"), [(False, "cache.test"), (True, "another.test")])
-async def test_a_certificate_that_does_not_fit(encrypted: Proxy, trusted: bool, name: str) -> None:
+async def test_a_certificate_that_does_not_fit(way: str, encrypted: Proxy, trusted: bool, name: str) -> None:
     """An unknown certificate, or one for another name, is refused, and nothing is sent to its holder."""
     context = ssl.create_default_context(cafile=TLS / "certificate.pem" if trusted else None)
     address = ServerAddress(encrypted.host, encrypted.port, tls=context, tls_name=name)
     with pytest.raises(ConnectionAway, match="certificate") as raised:
-        await who_is(address, Login())
+        await who_is(way, address, Login())
     assert raised.value.reason is Away.REFUSED
     assert encrypted.passed["to server"] == 0

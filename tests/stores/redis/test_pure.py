@@ -13,8 +13,8 @@ PURE = [
 ]  # fmt: skip
 ALLOWED = {
     "__future__", "binascii", "collections", "dataclasses", "enum", "functools", "hashlib", "hmac", "math", "re",
-    "struct", "typing", "zlib", "msgspec", "cacheaside.errors", "cacheaside.flow", "cacheaside.keys", "cacheaside.types",
-    "cacheaside.values",
+    "struct", "typing", "zlib", "msgspec", "cacheaside.errors", "cacheaside.flow", "cacheaside.keys",
+    "cacheaside.types", "cacheaside.values",
 }  # fmt: skip
 
 

@@ -189,6 +189,15 @@ class L1:
             if entry is not None:
                 self._remove(table, entry)
 
+    def remember_tags(self, call: Call, tags: Sequence[TagId]) -> None:
+        """See `flow.ports.Near`."""
+        with self.lock:
+            self.table_of(call).name_likely(call.slot, tuple(tags))
+
+    def remembered_tags(self, call: Call) -> tuple[TagId, ...]:
+        """See `flow.ports.Near`."""
+        return self.table_of(call).likely.get(call.slot, ())
+
     def delay_refresh(self, call: Call, failure: str) -> None:
         """A refresh failed: start no other for a while."""
         with self.lock:

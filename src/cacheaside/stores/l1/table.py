@@ -12,6 +12,7 @@ from cacheaside.lookup import Forward
 from cacheaside.policy.freshness import Held
 from cacheaside.stores.l1.entry import Entry
 from cacheaside.tally import Tally
+from cacheaside.types import TagId
 
 __all__ = ["Remembered", "Table"]
 
@@ -37,7 +38,18 @@ class Table:
     absent_is_slow: an absent row cannot be returned by the fast path, because values are copied for each caller.
     """
 
-    __slots__ = ("absent", "absent_is_slow", "entries", "gone", "hits", "name", "retries", "tally", "terms")
+    __slots__ = (
+        "absent",
+        "absent_is_slow",
+        "entries",
+        "gone",
+        "hits",
+        "likely",
+        "name",
+        "retries",
+        "tally",
+        "terms",
+    )
 
     def __init__(
         self, name: str, terms: Terms, tally: Tally, *, absent: bytes | None, absent_is_slow: bool
@@ -52,11 +64,13 @@ class Table:
         self.retries: dict[Hashable, tuple[float, str]] = {}
         self.gone: dict[Hashable, Forward] = {}
         """Why keys are no longer held, for those that went last: so that a miss can say what made it one."""
+        self.likely: dict[Hashable, tuple[TagId, ...]] = {}
+        """The tags that values named too late to be stored, of the last such keys."""
 
     def held(self, entry: Entry, terms: Terms) -> Held:
         """The entry as the policy judges it under `terms`."""
         value = entry.value
-        salt = hash(entry.key)
+        salt = hash(entry.key) * 31 + int(entry.loaded_at * 1e9)
         if type(value) is Remembered:
             return Held(entry.loaded_at, value.ttl_s, False, entry.until < 0, salt)
         if self.is_absent(value):
@@ -86,6 +100,14 @@ class Table:
         gone[slot] = why
         if len(gone) > GONE_MAX:
             del gone[next(iter(gone))]
+
+    def name_likely(self, slot: Hashable, tags: tuple[TagId, ...]) -> None:
+        """The value of `slot` names `tags`."""
+        likely = self.likely
+        likely.pop(slot, None)
+        likely[slot] = tags
+        if len(likely) > GONE_MAX:
+            del likely[next(iter(likely))]
 
     def delay(self, slot: Hashable, until: float, failure: str) -> None:
         """Start no refresh of `slot` before `until`."""

@@ -32,8 +32,8 @@ COMMANDS: Final = (
     "client|tracking", "subscribe", "unsubscribe",
     # Which server this is, whether it is the primary, its clock, and how far its replicas are.
     "info", "role", "time", "wait",
-    # Who has which slots.
-    "cluster|slots",
+    # Who has which slots, and whether the node that says so still hears from the others.
+    "cluster|slots", "cluster|info",
 )  # fmt: skip
 """What the library sends, as access lists write it."""
 

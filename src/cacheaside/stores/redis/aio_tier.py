@@ -1,11 +1,290 @@
-"""The shared tier on event loops."""
+"""The shared tier on event loops: the reads of one turn of the loop go out together, in one MGET.
+
+Most reads that come here are hits of a plain entry, and each of a hundred in one turn has a few microseconds. So
+`value` gives the value itself for those, without a record, and `flow.ports.Tier.fetch` is for all others.
+"""
 
 from __future__ import annotations
 
-from cacheaside.stores.redis.tier import RedisTier
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Protocol
 
-__all__ = ["AioTier"]
+from cacheaside.errors import ValueEncodingError
+from cacheaside.flow.call import Call, Record
+from cacheaside.flow.ports import Position, TierAway
+from cacheaside.stores.redis.away import ConnectionAway
+from cacheaside.stores.redis.commands import KEYS_MAX, Fetched, Wanted
+from cacheaside.stores.redis.connection import Command, Connection
+from cacheaside.stores.redis.entry import plain_opened, plain_stamp
+from cacheaside.stores.redis.generations import GENERATION_BYTES
+from cacheaside.stores.redis.names import generation_prefix
+from cacheaside.stores.redis.replies import StoreReplyError, generations_in, values_in
+from cacheaside.stores.redis.tier import Found, RedisTier
+from cacheaside.tally import Tally
+from cacheaside.types import Generation, TagId
+
+__all__ = ["ELSE", "AioTier", "Else", "Quick"]
+
+_MASK: Final = (1 << 64) - 1
+_NOTHING: Final[deque[Any]] = deque()
+_SOMETHING: Final = object()
+
+
+class Else:
+    """Instead of a value: it takes a flow to answer."""
+
+
+ELSE: Final = Else()
+
+
+class Quick(Protocol):
+    """An endpoint, as far as a plain hit needs it."""
+
+    tally: Tally
+    quick_for_s: float
+    """How long after the beginning of its load a value is surely fresh; 0 when it takes more to tell."""
+
+    decode: Callable[[bytes], Any]
+    """`ValueEncodingError` for bytes that are no value of this endpoint."""
+
+
+class Direct(Protocol):
+    """A transport that knows the running loop's own connection."""
+
+    def connection(self) -> Connection | None: ...
+
+
+class _Batch:
+    """What is asked for in one turn of a loop.
+
+    calls: for a record. quick: for a value. Each with the place of its key among `names`, and its future.
+    Implements `connection.Receiver`.
+    """
+
+    __slots__ = ("alone", "calls", "command", "known", "names", "quick", "since", "tier")
+
+    def __init__(self, tier: AioTier, known: Generation | None, since: Position) -> None:
+        self.tier = tier
+        self.command: Command = ()
+        self.alone = False
+        self.calls: list[tuple[Call, list[TagId], int, asyncio.Future[Any]]] = []
+        self.quick: list[tuple[Quick, TagId, int, asyncio.Future[Any], Sequence[TagId]]] = []
+        self.names: list[str] = []
+        self.known = known
+        self.since = since
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, result: list[Any], /) -> None:
+        self.tier.arrived(self, result)
+
+    def set_exception(self, exception: ConnectionAway, /) -> None:
+        self.tier.away(self, exception)
 
 
 class AioTier(RedisTier):
-    """As `RedisTier`."""
+    """As `RedisTier`. A caller that is cancelled leaves the others of its turn alone."""
+
+    def __init__(self, *parts: Any, namespace: str, direct: Direct, **options: Any) -> None:
+        super().__init__(*parts, **options)
+        self._direct = direct
+        self._generation = generation_prefix(namespace)
+        self._batches: dict[asyncio.AbstractEventLoop, _Batch] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- asking ------------------------------------------------------------------------------------------------
+
+    def fetch(self, call: Call) -> Awaitable[Record | None]:
+        if not self._servers.one_up:
+            return self._fetch_one(call)
+        batch, loop = self._batch()
+        future: asyncio.Future[Record | None] = loop.create_future()
+        tags = self._asked(call.tags, batch.known)
+        names, prefix = batch.names, self._generation
+        batch.calls.append((call, tags, len(names), future))
+        names.append(call.key)
+        names += [f"{prefix}{tag}}}" for tag in tags]
+        if batch.alone:
+            self._send(loop)
+        return future
+
+    def value(self, endpoint: Quick, key: TagId, more: Sequence[TagId]) -> Awaitable[Any] | None:
+        """The value that the tier holds under `key`, which depends on that, on the namespace and on the tags `more`, if
+        it is valid and surely fresh; else `ELSE`. None: ask in the ordinary way."""
+        if not self._servers.one_up:
+            return None
+        loop = asyncio.get_running_loop()
+        batch = self._batches.get(loop)
+        if batch is None:
+            batch, _ = self._batch()
+        if batch.known is None:
+            return None
+        future: asyncio.Future[Any] = loop.create_future()
+        names, prefix = batch.names, self._generation
+        batch.quick.append((endpoint, key, len(names), future, more))
+        names.append(key)
+        names.append(f"{prefix}{key}}}")
+        if more:
+            names += [f"{prefix}{tag}}}" for tag in more]
+        if batch.alone:
+            self._send(loop)
+        return future
+
+    def _batch(self) -> tuple[_Batch, asyncio.AbstractEventLoop]:
+        """What is asked for in this turn. When nothing else is left to be run in it, what is asked goes out at once:
+        nobody can join, and a turn costs as much as all else in a read. Where a loop does not show what is left to be
+        run (asyncio's does, by a private name), it waits for the turn's end."""
+        loop = asyncio.get_running_loop()
+        batch = self._batches.get(loop)
+        if batch is None:
+            batch = _Batch(self, self._hearing.everything(), self._hearing.position())
+            self._batches[loop] = batch
+            batch.alone = getattr(loop, "_ready", _SOMETHING) == _NOTHING
+            if not batch.alone:
+                loop.call_soon(self._send, loop)
+        return batch, loop
+
+    # -- once a turn -------------------------------------------------------------------------------------------
+
+    def _send(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch = self._batches.pop(loop)
+        names = batch.names
+        if not names:
+            return
+        try:
+            connection = self._direct.connection()
+            if connection is not None and len(names) <= KEYS_MAX:
+                batch.command = ("MGET", *names)
+                connection.send_now(batch.command, batch)
+                return
+        except ConnectionAway as away:
+            self._away(batch, away)
+            return
+        # Not connected yet, on this loop, which may be waited for; or more than one command.
+        commands = [("MGET", *names[at : at + KEYS_MAX]) for at in range(0, len(names), KEYS_MAX)]
+        task = loop.create_task(self._ask(batch, commands))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask(self, batch: _Batch, commands: Sequence[Any]) -> None:
+        try:
+            replies = await self._transport.execute(commands)
+        except TierAway as away:
+            self._away(batch, away)
+        else:
+            self._take(batch, commands, replies)
+
+    def arrived(self, batch: _Batch, replies: Sequence[Any]) -> None:
+        """The one command of `batch` was answered."""
+        self._take(batch, (batch.command,), replies)
+
+    def away(self, batch: _Batch, error: ConnectionAway) -> None:
+        """It was not."""
+        self._away(batch, error)
+
+    def _away(self, batch: _Batch, error: BaseException) -> None:
+        self._counts.away += 1
+        for _, _, _, future in batch.calls:
+            if not future.done():
+                future.set_exception(
+                    error.again(maybe_sent=error.maybe_sent)
+                    if isinstance(error, ConnectionAway)
+                    else TierAway(str(error))
+                )
+        for _, _, _, future, _ in batch.quick:
+            if not future.done():
+                future.set_result(ELSE)
+
+    # -- what came ---------------------------------------------------------------------------------------------
+
+    def _take(self, batch: _Batch, commands: Sequence[Any], replies: Sequence[Any]) -> None:
+        try:
+            values: list[bytes | None] = []
+            for command, reply in zip(commands, replies, strict=True):
+                values += values_in(command, reply)
+            if batch.quick:
+                self._take_values(batch, values)
+        except Exception as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
+            if isinstance(error, StoreReplyError):
+                self._refuse(error)
+            self._away(batch, error)
+            return
+        if batch.calls:
+            self._take_records(batch, values)
+
+    def _take_values(self, batch: _Batch, values: list[bytes | None]) -> None:
+        """Give each its value, or say that it takes more. One loop, and little in it: this is the hot path."""
+        assert batch.known is not None
+        base, everything = self._servers.states[0].base, self._everything
+        identity = self._servers.identity_of(everything)
+        usable = base is not None and not self._owed and batch.known >> 64 == identity
+        said_by, known = plain_stamp(identity), (batch.known & _MASK).to_bytes(GENERATION_BYTES, "big")
+        now = self._clock.now()
+        began_s = 0.0 if base is None else now + base.lag_s(now)
+        age_s = 0.0
+        for endpoint, key, at, future, more in batch.quick:
+            data, generation = values[at], values[at + 1]
+            answer: Any = ELSE
+            if data is not None and generation is not None and usable:
+                if more:
+                    others = values[at + 2 : at + 2 + len(more)]
+                    stamp = said_by + _in_order((key, everything, *more), (generation, known, *others))
+                elif key < everything:
+                    stamp = said_by + generation + known
+                else:
+                    stamp = said_by + known + generation
+                found = plain_opened(data, key, stamp)
+                if found is not None:
+                    age_s = began_s - found[1] * 1e-6
+                    if 0.0 <= age_s < endpoint.quick_for_s:
+                        try:
+                            answer = endpoint.decode(found[0])
+                        except ValueEncodingError:
+                            answer = ELSE
+                        else:
+                            tally = endpoint.tally
+                            tally.fresh += 1
+                            tally.shared_hits += 1
+            if not future.done():
+                future.set_result(answer)
+        batch.quick[0][0].tally.age_at_serve.record(age_s)
+
+    def _take_records(self, batch: _Batch, values: list[bytes | None]) -> None:
+        calls = [call for call, _, _, _ in batch.calls]
+        wanted = [Wanted(call.key, tags) for call, tags, _, _ in batch.calls]
+        fetched = [
+            Fetched(values[at], generations_in(values[at + 1 : at + 1 + len(tags)]))
+            for _, tags, at, _ in batch.calls
+        ]
+        try:
+            found = self._found(calls, wanted, fetched, batch.known, batch.since)
+            if not found.missing:
+                self._give(batch, self._judged(found))
+                return
+        except Exception as error:  # noqa: BLE001 - as above
+            self._away(batch, error)
+            return
+        task = asyncio.get_running_loop().create_task(self._ask_more(batch, found))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask_more(self, batch: _Batch, found: Found) -> None:
+        try:
+            await self._complete(found)
+            self._give(batch, self._judged(found))
+        except TierAway as away:
+            self._away(batch, away)
+
+    def _give(self, batch: _Batch, records: Sequence[Record | None]) -> None:
+        for (_, _, _, future), record in zip(batch.calls, records, strict=True):
+            if not future.done():
+                future.set_result(record)
+
+
+def _in_order(tags: Sequence[TagId], generations: Sequence[bytes | None]) -> bytes:
+    """The generations in the order of the tags' ids; without those that are missing, so that no stamp equals it."""
+    by_tag = sorted(zip(tags, generations, strict=True))
+    return b"".join([generation for _, generation in by_tag if generation is not None])

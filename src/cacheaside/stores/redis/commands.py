@@ -1,8 +1,9 @@
 """What each operation of the tier says to a server, and what it makes of the replies.
 
 Plain commands only: MGET, SET, DEL, EXISTS, SADD, SREM, PEXPIRE, and WAIT where it is asked for. All of one exchange go
-out together, in their order. On a cluster each goes to the node of its first argument's slot, and only the order within a slot holds; that is
-enough, since what must be in order concerns one tag, whose generation and writers share a slot.
+out together, in their order. On a cluster each goes to the node of its first argument's slot, and only the order
+within a slot holds; that is enough, since what must be in order concerns one tag, whose generation and writers share
+a slot.
 """
 
 from __future__ import annotations
@@ -151,10 +152,11 @@ class Commands:
         return Exchange((command,), read, resend=False)
 
     def lease_and_stamp(
-        self, key: TagId, owner: str, lifetime_ms: int, tags: Sequence[TagId]
-    ) -> Exchange[tuple[bool, tuple[tuple[Generation, ...], frozenset[TagId]]]]:
-        """Both in one round trip."""
-        return _in_turn(self.lease(key, owner, lifetime_ms), self.stamp_then_writers(tags))
+        self, wanted: Wanted, owner: str, lifetime_ms: int, tags: Sequence[TagId]
+    ) -> Exchange[tuple[bool, tuple[tuple[tuple[Generation, ...], frozenset[TagId]], list[Fetched]]]]:
+        """Lease, stamp, and see what is stored; in one round trip."""
+        stamping = _in_turn(self.stamp_then_writers(tags), self.fetch([wanted]))
+        return _in_turn(self.lease(wanted.key, owner, lifetime_ms), stamping)
 
     def watch(self, wanted: Wanted, lifetime_ms: int) -> Exchange[list[Fetched]]:
         """Say that somebody waits for the one that loads the key, *then* fetch (`flow.ports.Tier.watch`)."""
@@ -168,11 +170,12 @@ class Commands:
 
         return Exchange((saying, *fetching.commands), read, resend=True)
 
-    def hand_back(self, key: TagId, *, held: bool) -> tuple[Command, ...]:
+    def hand_back(self, key: TagId, *, held: bool) -> Exchange[None]:
         """Give the lease of `key` back, where it is still `held`, and tell who waits. To delete what is not there is
         announced to nobody."""
         own: tuple[Command, ...] = (("DEL", lease_name(key)),) if held else ()
-        return (*own, ("DEL", waiting_name(key)))
+        commands: tuple[Command, ...] = (*own, ("DEL", waiting_name(key)))
+        return Exchange(commands, _counts(commands), resend=False)
 
     def generations(self, tags: Sequence[TagId]) -> Exchange[tuple[Generation | None, ...]]:
         """The generation of each tag; None where missing."""

@@ -11,20 +11,31 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from cacheaside.stores.redis.away import Away, ConnectionAway, ErrorReply
 from cacheaside.stores.redis.server import Limits
 
-__all__ = ["Command", "Connection"]
+__all__ = ["Command", "Connection", "Receiver"]
 
 Command = tuple[str | bytes | int, ...]
 
 _NOT_YET: Final = object()
 _TURN_S: Final = 0.001
+_BUFFER_BYTES: Final = 256 * 1024
 
 
-class Connection(asyncio.Protocol):
+class Receiver(Protocol):
+    """Who takes an answer, as a future does. What it does must not raise."""
+
+    def done(self) -> bool: ...
+
+    def set_result(self, result: list[Any], /) -> None: ...
+
+    def set_exception(self, exception: ConnectionAway, /) -> None: ...
+
+
+class Connection(asyncio.BufferedProtocol):
     """An established connection, used on the loop that made it. Made by `handshake.open_connection`.
 
     A command is written once, or never: a connection that breaks answers its calls with `ConnectionAway`, which says
@@ -52,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._context = Context()  # callers' context variables are theirs
         self._transport: asyncio.Transport | None = None
+        self._incoming = memoryview(bytearray(_BUFFER_BYTES))
         self._closed = self._loop.create_future()
         self._limits = limits
         self._unanswered_max = limits.unanswered_commands_max
@@ -67,7 +79,7 @@ class Connection(asyncio.Protocol):
         self._stuck_bytes = 0  # written, but not yet taken by the kernel
         self._flush_due = False
 
-        self._calls: deque[tuple[asyncio.Future[list[Any]], int]] = deque()
+        self._calls: deque[tuple[asyncio.Future[list[Any]] | Receiver, int]] = deque()
         self._replies: list[Any] = []  # of the oldest call, so far
         self._unanswered = 0  # commands
         self._unfinished_bytes = 0
@@ -114,6 +126,27 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._flush, context=self._context)
         return future
 
+    def send_now(self, command: Command, receiver: Receiver) -> None:
+        """Write `command` at once, after what waits to be written; `receiver` is told on the spot when it is answered.
+
+        As `send` with a future, less three turns of the loop. Where little is under way, turns are most of the cost.
+        """
+        if self.gone is not None:
+            raise self.gone.again(maybe_sent=False)
+        packed = self._pack(command)
+        if (
+            self._stuck_bytes
+            or self._unanswered >= self._unanswered_max
+            or self._packed_bytes + len(packed) > self._unsent_bytes_max
+        ):
+            self._check_room(1, len(packed))
+        self._packed.append(packed)
+        self._packed_bytes += len(packed)
+        self._calls.append((receiver, 1))
+        self._unanswered += 1
+        self.issued += 1
+        self._flush()
+
     def abort(self, away: ConnectionAway | None = None) -> None:
         """Break it now: calls under way fail at once, and nothing that is still to be written goes out."""
         self._lose(away or self._away("this side closed the connection", Away.CLOSED))
@@ -156,7 +189,7 @@ class Connection(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._flush_due = False
-        if self.gone is not None or self._transport is None:
+        if self.gone is not None or self._transport is None or not self._packed:
             return
         now = self._now()
         content = self._packed[0] if len(self._packed) == 1 else b"".join(self._packed)
@@ -213,14 +246,22 @@ class Connection(asyncio.Protocol):
         if self.gone is not None:
             transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """One for all that comes. Without it, asyncio allocates 256 KiB for each reading of the socket, which takes as
+        long as the rest of a small answer."""
+        return self._incoming
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._understand(self._incoming[:nbytes])
+
+    def _understand(self, data: memoryview) -> None:
         reader, calls = self._reader, self._calls
         gets = reader.gets
         replies = self._replies
         push_type = self._push_type
         before = self.answered
         try:
-            reader.feed(data)
+            reader.feed(data)  # type: ignore[arg-type]  # any buffer will do
             while (reply := gets()) is not _NOT_YET:
                 if type(reply) is push_type:
                     self._hear(reply)

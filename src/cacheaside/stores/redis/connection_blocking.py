@@ -162,8 +162,9 @@ class BlockingConnection:
             left = memoryview(packed)[sent:]
 
     def replies(self) -> list[Any]:
-        """Those of the last call, once `collect` has them."""
-        return self._replies
+        """Those of the last call, once `collect` has them. Once: nothing of them is kept while it lies idle."""
+        replies, self._replies = self._replies, []
+        return replies
 
     def check_idle(self) -> None:
         """Raise `ConnectionAway` when it ended, or something came that nobody asked for, since the last call."""
@@ -215,6 +216,12 @@ class BlockingConnection:
         return self._away(f"no answer within deadline_s={self._limits.deadline_s:g}", Away.LATE)
 
     # -- the end -----------------------------------------------------------------------------------------------
+
+    def detach(self) -> socket.socket:
+        """Its socket, which is the caller's from now on. At rest: nothing is under way."""
+        with self._closing:
+            held, self._socket = self._held(), None
+            return held
 
     def interrupt(self) -> None:
         """End it under the thread that waits on it, which then gets a `ConnectionAway`, and closes it."""

@@ -14,8 +14,8 @@ class Counts:
     """Added to where things happen; under threads an increment may, rarely, be lost.
 
     away: exchanges without an answer. refused: those that a server answered with an error. stores_refused: entries that
-    a full server did not take. unstorable: entries that the wire does not take. from_the_future: entries of a clock that
-    was set back. rejected: what lay under an entry's key and was none, by why.
+    a full server did not take. unstorable: entries that the wire does not take. from_the_future: entries of a clock
+    that was set back. rejected: what lay under an entry's key and was none, by why.
     """
 
     away: int = 0

@@ -20,17 +20,28 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from cacheaside.policy.timebase import Reading
 from cacheaside.stores.redis.away import Away, ConnectionAway, ErrorReply
+from cacheaside.stores.redis.connection_blocking import BlockingConnection
+from cacheaside.stores.redis.deadline import Deadline
 from cacheaside.stores.redis.generations import Identity, identity_of
 from cacheaside.stores.redis.replies import Command
-from cacheaside.stores.redis.server import Login, ServerAddress
+from cacheaside.stores.redis.server import Limits, Login, ServerAddress
 
-__all__ = ["Beat", "Ear", "Told", "connect", "open_ear"]
+__all__ = ["Beat", "Ear", "Start", "Told", "open_ear"]
 
 _NOT_YET: Final = object()
 _CHUNK_BYTES: Final = 65_536
 UNFINISHED_BYTES_MAX: Final = 64 * 1024 * 1024
 _BEAT: Final[tuple[Command, ...]] = (("INFO", "replication"), ("TIME",))
-_FIELD: Final = re.compile(rb"^(role|master_replid):([^\r\n]*)", re.MULTILINE)
+_FIELD: Final = re.compile(rb"^(role|master_replid|redis_version):([^\r\n]*)", re.MULTILINE)
+_LENGTHENS_FROM: Final = 7
+"""The version of Redis from which PEXPIRE takes NX and GT; Valkey says 7.2 of itself."""
+
+
+class Start(NamedTuple):
+    """What a server can do. blind: it does not tell of changes. lengthens: it takes PEXPIRE NX and GT."""
+
+    blind: bool
+    lengthens: bool
 
 
 class Beat(NamedTuple):
@@ -44,6 +55,9 @@ class Beat(NamedTuple):
 class Told(Protocol):
     """Who is told what an ear hears, on whatever thread pumps it; must not block."""
 
+    def started(self, ear: Ear, start: Start) -> None:
+        """From now on it hears changes, unless it is blind."""
+
     def changed(self, ear: Ear, names: Sequence[bytes] | None) -> None:
         """The keys of these names changed; None: all may have."""
 
@@ -51,46 +65,76 @@ class Told(Protocol):
         """A heartbeat was answered."""
 
 
-class Ear:
-    """An open connection; made by `open_ear`. Its methods are called under one lock, the keeper's.
+def open_ear(
+    address: ServerAddress,
+    login: Login,
+    prefix: str,
+    limits: Limits,
+    now: Callable[[], float],
+    pace: Callable[[], float],
+) -> Ear:
+    """A connection, logged in, that is about to hear changes of keys that begin with `prefix`.
 
-    now: the clock that ages are told by. pace: the clock that waiting is told by, which a test does not move.
+    Blocks its thread, for `connect_s` at most. Raises `ConnectionAway`.
+    """
+    named = Login(login.username, login.password, login.database, f"{login.client_name}-ear")
+    # An answer may take longer here than for a read: nobody waits for it.
+    patient = Limits(deadline_s=limits.connect_s, connect_s=limits.connect_s)
+    connection = BlockingConnection(address, patient)
+    connection.open(named, Deadline.after(limits.connect_s, pace))
+    return Ear(address, connection.detach(), now, pace, prefix if connection.protocol == 3 else None)
+
+
+class Ear:
+    """An open connection. Its methods are called under one lock, the keeper's.
+
+    now: the clock that ages are told by. pace: the clock that waiting is told by, which a test does not move. prefix:
+    None where the server speaks RESP2, by which nothing can be heard.
     """
 
     def __init__(
         self,
         address: ServerAddress,
         held: socket.socket,
-        reader: Any,
         now: Callable[[], float],
         pace: Callable[[], float],
-        *,
-        blind: bool,
+        prefix: str | None,
     ) -> None:
         import hiredis
 
         self.address = address
-        self.is_blind = blind
+        self.name = str(address)
+        """What the node is called."""
         self.gone: ConnectionAway | None = None
         self._socket = held
-        self._reader = reader
+        self._reader = hiredis.Reader(replyError=ErrorReply, notEnoughData=_NOT_YET)
         self._now = now
         self._pace = pace
         self._pack: Callable[[Any], bytes] = hiredis.pack_command
         self._push_type = hiredis.PushNotification
         self._garbled = hiredis.ProtocolError
-        self._beats: deque[tuple[float, float]] = deque()
-        self._info: bytes | None = None
-        self._info_came = False
+        self._prefix = prefix
+        self._is_blind = prefix is None
+        self._is_subscribed = prefix is None
+        self._steps: deque[Callable[[Any, Told], None]] = deque()
+        """What takes the next answer, then the one after it, ..."""
+        self._sent: deque[tuple[float, float]] = deque()
+        """When each unanswered heartbeat was sent, by both clocks."""
+        self._said: dict[bytes, bytes] = {}
         self._unsent = b""
         self._unfinished_bytes = 0
         self.last_beat = float("-inf")
-        """When the last heartbeat was sent."""
+        """When the last heartbeat was sent, by the pace."""
+        self._begin()
 
-    @property
-    def name(self) -> str:
-        """What the node is called."""
-        return str(self.address)
+    def _begin(self) -> None:
+        held = self._socket
+        held.setblocking(False)
+        if self._prefix is not None:
+            self._ask(("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", self._prefix), self._take_tracking)
+            # Answered by a push message, or by an error.
+            self._unsent += self._pack(("SUBSCRIBE", self._prefix))
+        self._ask(("INFO", "server"), self._take_version)
 
     def fileno(self) -> int:
         """For selectors."""
@@ -104,17 +148,17 @@ class Ear:
 
     @property
     def unanswered_since(self) -> float | None:
-        """When the oldest unanswered heartbeat was sent."""
-        return self._beats[0][1] if self._beats else None
+        """When the oldest unanswered heartbeat was sent, by the pace."""
+        return self._sent[0][1] if self._sent else None
 
     def beat(self) -> None:
         """Send a heartbeat."""
-        if self.gone is not None:
-            return
-        self.last_beat = self._pace()
-        self._beats.append((self._now(), self.last_beat))
-        self._unsent += b"".join(map(self._pack, _BEAT))
-        self._send()
+        if self.gone is None:
+            self.last_beat = self._pace()
+            self._sent.append((self._now(), self.last_beat))
+            self._ask(_BEAT[0], self._take_info)
+            self._ask(_BEAT[1], self._take_time)
+            self._send()
 
     def pump(self, told: Told) -> None:
         """Take in what has come, and tell of it. Never blocks; what breaks the connection is in `gone`."""
@@ -125,10 +169,10 @@ class Ear:
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
                 return
             except OSError as error:
-                self._lose(f"the connection broke ({error})", Away.LOST)
+                self.lose(f"the connection broke ({error})", Away.LOST)
                 return
             if not data:
-                self._lose("the server closed the connection", Away.LOST)
+                self.lose("the server closed the connection", Away.LOST)
                 return
             self._feed(data, told)
             if len(data) < _CHUNK_BYTES and not isinstance(self._socket, ssl.SSLSocket):
@@ -136,19 +180,30 @@ class Ear:
 
     def lose(self, message: str, reason: Away) -> None:
         """Give the connection up."""
-        self._lose(message, reason)
+        if self.gone is None:
+            self.gone = ConnectionAway(message, endpoint=self.name, reason=reason)
 
-    def close(self, *, inherited: bool = False) -> None:
-        """Close it. inherited: in a child made by fork, where the connection is the parent's and goes on."""
-        self._lose("this side closed the connection", Away.CLOSED)
-        if not inherited:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)  # descriptors that loops watch are copies of this one
+    def close(self) -> None:
+        """Close it."""
+        self.lose("this side closed the connection", Away.CLOSED)
         with contextlib.suppress(OSError):
-            if inherited:
-                socket.close(self._socket.detach())  # without a farewell of TLS, which would end the parent's
-            else:
-                self._socket.close()
+            # Descriptors that loops watch are copies of this one. Not the method of an encrypted socket: that would go
+            # on in plain text.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+    def begin_as_child(self) -> None:
+        """In a child made by fork: let go of it; the connection is the parent's, and goes on there."""
+        self.lose("the parent's", Away.CLOSED)
+        if (descriptor := self._socket.detach()) >= 0:
+            socket.close(descriptor)
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _ask(self, command: Command, step: Callable[[Any, Told], None]) -> None:
+        self._unsent += self._pack(command)
+        self._steps.append(step)
 
     def _send(self) -> None:
         if not self._unsent:
@@ -158,55 +213,75 @@ class Ear:
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
             return
         except OSError as error:
-            self._lose(f"the connection broke ({error})", Away.LOST)
+            self.lose(f"the connection broke ({error})", Away.LOST)
             return
         self._unsent = self._unsent[sent:]
 
     def _feed(self, data: bytes, told: Told) -> None:
-        received = self._now()
         try:
             self._reader.feed(data)
             while (reply := self._reader.gets()) is not _NOT_YET:
                 self._unfinished_bytes = 0
-                self._take(reply, received, told)
+                self._take(reply, told)
                 if self.gone is not None:
                     return
         except self._garbled as error:
-            self._lose(f"what it sent is not the protocol ({error})", Away.GARBLED)
+            self.lose(f"what it sent is not the protocol ({error})", Away.GARBLED)
             return
         self._unfinished_bytes += len(data)
         if self._unfinished_bytes > UNFINISHED_BYTES_MAX:
-            self._lose(f"a message is larger than {UNFINISHED_BYTES_MAX} bytes", Away.GARBLED)
+            self.lose(f"a message is larger than {UNFINISHED_BYTES_MAX} bytes", Away.GARBLED)
 
-    def _take(self, reply: Any, received: float, told: Told) -> None:
+    def _take(self, reply: Any, told: Told) -> None:
         if type(reply) is self._push_type:
-            if reply and reply[0] == b"invalidate":
-                told.changed(self, reply[1])
-            elif reply and reply[0] == b"tracking-redir-broken":
-                self._lose("the server no longer tells of changes", Away.LOST)
-            return
-        if not self._beats:
-            self._lose("an answer to nothing", Away.GARBLED)
-        elif not self._info_came:
-            self._info = reply if isinstance(reply, bytes) else None
-            self._info_came = True
+            self._hear(reply, told)
+        elif not self._steps:
+            self.lose("an answer to nothing", Away.GARBLED)
+        elif not self._is_subscribed and self._steps[0] != self._take_tracking:
+            code = reply.code if isinstance(reply, ErrorReply) else type(reply).__name__
+            self.lose(f"the user may not subscribe to {self._prefix} ({code}): grant it", Away.LOGIN)
         else:
-            self._info_came = False
-            self._answered(reply, received, told)
+            self._steps.popleft()(reply, told)
 
-    def _answered(self, clock: Any, received: float, told: Told) -> None:
-        sent, _ = self._beats.popleft()
-        server_s = _seconds(clock)
+    def _hear(self, message: Any, told: Told) -> None:
+        kind = message[0] if message else None
+        if kind == b"invalidate":
+            told.changed(self, message[1])
+        elif kind == b"subscribe":
+            self._is_subscribed = True
+        elif kind == b"tracking-redir-broken":
+            self.lose("the server no longer tells of changes", Away.LOST)
+
+    def _take_tracking(self, reply: Any, told: Told) -> None:
+        self._is_blind = isinstance(reply, ErrorReply)
+
+    def _take_version(self, reply: Any, told: Told) -> None:
+        said = _fields(reply).get(b"redis_version", b"")
+        major = said.partition(b".")[0]
+        told.started(self, Start(self._is_blind, not major.isdigit() or int(major) >= _LENGTHENS_FROM))
+
+    def _take_info(self, reply: Any, told: Told) -> None:
+        self._said = _fields(reply)
+
+    def _take_time(self, reply: Any, told: Told) -> None:
+        received = self._now()
+        sent, _ = self._sent.popleft()
+        server_s = _seconds(reply)
         if server_s is None:
-            code = clock.code if isinstance(clock, ErrorReply) else type(clock).__name__
-            self._lose(f"it does not tell the time ({code}): grant the user TIME", Away.LOGIN)
+            code = reply.code if isinstance(reply, ErrorReply) else type(reply).__name__
+            self.lose(f"it does not tell the time ({code}): grant the user TIME", Away.LOGIN)
             return
-        identity, is_primary = _who(self._info)
+        replid = self._said.get(b"master_replid", b"").decode("ascii", "replace")
+        is_primary = self._said.get(b"role", b"master") == b"master"
+        identity = identity_of(replid) if replid else None
         told.beaten(self, Beat(Reading(sent, received, server_s), identity, is_primary))
 
-    def _lose(self, message: str, reason: Away) -> None:
-        if self.gone is None:
-            self.gone = ConnectionAway(message, endpoint=self.name, reason=reason)
+
+def _fields(info: Any) -> dict[bytes, bytes]:
+    """What INFO says; nothing when the user may not ask."""
+    if not isinstance(info, bytes):
+        return {}
+    return {name: value.strip() for name, value in _FIELD.findall(info)}
 
 
 def _seconds(reply: Any) -> float | None:
@@ -215,146 +290,3 @@ def _seconds(reply: Any) -> float | None:
         return int(seconds) + int(microseconds) / 1e6
     except (TypeError, ValueError):
         return None
-
-
-def _who(info: bytes | None) -> tuple[Identity | None, bool]:
-    """What INFO says: the identity, and whether it takes writes. One that does not say is taken for a primary."""
-    if info is None:
-        return None, True
-    said = {name: value.strip() for name, value in _FIELD.findall(info)}
-    replid = said.get(b"master_replid", b"").decode("ascii", "replace")
-    return (identity_of(replid) if replid else None), said.get(b"role", b"master") == b"master"
-
-
-def open_ear(
-    address: ServerAddress,
-    login: Login,
-    prefix: str,
-    within_s: float,
-    now: Callable[[], float],
-    pace: Callable[[], float],
-) -> Ear:
-    """A connection that hears changes of keys that begin with `prefix`; blind where the server does not track.
-
-    Blocks its thread, for `within_s` at most. Raises `ConnectionAway`.
-    """
-    import hiredis
-
-    until = pace() + within_s
-    reader = hiredis.Reader(replyError=ErrorReply, notEnoughData=_NOT_YET)
-    held = connect(address, within_s)
-    try:
-        talk = _Talk(address, held, reader, until, pace)
-        speaks_3 = talk.log_in(login)
-        blind = not speaks_3
-        if speaks_3:
-            answer = talk.ask("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix)
-            blind = isinstance(answer, ErrorReply)
-        if not blind:
-            answer = talk.ask("SUBSCRIBE", prefix)
-            if isinstance(answer, ErrorReply):
-                raise ConnectionAway(
-                    f"the user may not subscribe to the channel {prefix} ({answer.code}): grant it",
-                    endpoint=str(address),
-                    reason=Away.LOGIN,
-                )
-        held.setblocking(False)
-        return Ear(address, held, reader, now, pace, blind=blind)
-    except OSError as error:
-        held.close()
-        late = isinstance(error, TimeoutError)
-        raise ConnectionAway(
-            f"no connection within {within_s:g} s" if late else f"no connection ({error})",
-            endpoint=str(address),
-            reason=Away.LATE if late else Away.REFUSED,
-        ) from None
-    except BaseException:
-        held.close()
-        raise
-
-
-def connect(address: ServerAddress, within_s: float) -> socket.socket:
-    """A socket that is connected to `address`, over TLS where it says so; every step is given `within_s`."""
-    held: socket.socket
-    try:
-        if address.path is not None:
-            held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            held.settimeout(within_s)
-            held.connect(address.path)
-        else:
-            held = socket.create_connection((address.host, address.port), within_s)
-            held.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if address.tls is not None:
-            held = address.tls.wrap_socket(held, server_hostname=address.tls_name or address.host)
-    except OSError as error:
-        late = isinstance(error, TimeoutError)
-        raise ConnectionAway(
-            f"no connection within {within_s:g} s" if late else f"no connection ({error})",
-            endpoint=str(address),
-            reason=Away.LATE if late else Away.REFUSED,
-        ) from None
-    return held
-
-
-class _Talk:
-    """Questions and answers, one at a time, on a blocking socket."""
-
-    def __init__(
-        self,
-        address: ServerAddress,
-        held: socket.socket,
-        reader: Any,
-        until: float,
-        now: Callable[[], float],
-    ) -> None:
-        import hiredis
-
-        self._address = address
-        self._socket = held
-        self._reader = reader
-        self._until = until
-        self._now = now
-        self._pack: Callable[[Any], bytes] = hiredis.pack_command
-        self._garbled = hiredis.ProtocolError
-
-    def ask(self, *command: str | int) -> Any:
-        self._socket.settimeout(max(0.001, self._until - self._now()))
-        self._socket.sendall(self._pack(command))
-        try:
-            while (reply := self._reader.gets()) is _NOT_YET:
-                self._socket.settimeout(max(0.001, self._until - self._now()))
-                data = self._socket.recv(_CHUNK_BYTES)
-                if not data:
-                    raise ConnectionAway(
-                        "the server closed the connection", endpoint=str(self._address), reason=Away.LOST
-                    )
-                self._reader.feed(data)
-        except self._garbled as error:
-            raise ConnectionAway(
-                f"what it sent is not the protocol ({error})",
-                endpoint=str(self._address),
-                reason=Away.GARBLED,
-            ) from None
-        return reply
-
-    def log_in(self, login: Login) -> bool:
-        """Log in; whether the server speaks RESP3."""
-        credentials: tuple[str, ...] = ()
-        if login.password is not None:
-            credentials = ("AUTH", login.username or "default", login.password)
-        answer = self.ask("HELLO", 3, *credentials, "SETNAME", f"{login.client_name}-ear")
-        if not isinstance(answer, ErrorReply):
-            return True
-        knows_no_3 = (
-            answer.code == "NOPROTO"
-            or "unknown command" in str(answer).lower()
-            or (answer.code == "NOAUTH" and login.password is not None)
-        )
-        if knows_no_3 and login.password is not None:
-            named = (login.username,) if login.username is not None else ()
-            answer = self.ask("AUTH", *named, login.password)
-        if isinstance(answer, ErrorReply) and not (knows_no_3 and login.password is None):
-            raise ConnectionAway(
-                f"the login was refused ({answer})", endpoint=str(self._address), reason=Away.LOGIN
-            )
-        return False

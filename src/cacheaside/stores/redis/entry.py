@@ -7,7 +7,6 @@ says again after it went back to old data, under another identity, is another on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from struct import Struct
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -19,9 +18,21 @@ from cacheaside.stores.redis.rejected import Rejected
 from cacheaside.stores.redis.stamp import Stamp
 from cacheaside.types import Generation, TagId
 
-__all__ = ["Opened", "identified", "opened", "plain_opened", "record_from", "stamp_of", "standing_of"]
+__all__ = [
+    "Opened",
+    "identified",
+    "opened",
+    "plain_opened",
+    "plain_stamp",
+    "record_from",
+    "stamp_of",
+    "standing_of",
+]
 
-_PLAIN_HEAD: Final = Struct(">4sQeBBHBI")
+# Of an entry of one server (`envelope`, `stamp`): how many tags, and of which kinds; what says which server, and what.
+_COUNTS_AT: Final = 14
+_STAMP_AT: Final = 18
+_SAID_BY_BYTES: Final = 5
 _PLAIN_START: Final = b"\xc1\xa5\x01\x00"
 _RESIDUE: Final = 0x2144DF1C
 _MASK: Final = (1 << 64) - 1
@@ -49,30 +60,27 @@ class Opened(NamedTuple):
     """The tags that the call does not declare."""
 
 
-def plain_opened(
-    data: bytes, key: str, current: Sequence[bytes | None], identity: Identity
-) -> tuple[bytes, int, float] | None:
-    """The value, the start of its load and how long that took, of the most usual entry: unsigned, not compressed, with
-    declared tags alone, all of them current, all said by `identity`. None for whatever else it may be.
+def plain_stamp(identity: Identity) -> bytes:
+    """What comes before the generations in a plain entry: there is one server, and it is `identity`."""
+    return b"\x01" + identity.to_bytes(4, "big")
 
-    current: the generations that the declared tags have now, in the order of the tags' ids. The digest of those ids
-    is not looked at: a generation is given once, so what equals a tag's is that tag's.
+
+def plain_opened(data: bytes, key: str, stamp: bytes) -> tuple[bytes, int] | None:
+    """The value, and the start of its load in microseconds of the server's clock, of the most usual entry: there is a
+    row, unsigned, not compressed, with declared tags alone, all of them current, all said by one server. None for
+    whatever else it may be.
+
+    stamp: `plain_stamp`, and the generations that the declared tags have now, in the order of the tags' ids. The digest
+    of those ids is not looked at: a generation is given once, so what equals a tag's is that tag's.
     """
-    count = len(current)
-    values_at = 23 + GENERATION_BYTES * count
-    if len(data) < values_at + 4 or data[:4] != _PLAIN_START:
+    values_at = _STAMP_AT + len(stamp)
+    if data[_STAMP_AT:values_at] != stamp or data[:4] != _PLAIN_START:
         return None
-    _, loaded_at_us, load_s, unnamed, named, _, servers, said_by = _PLAIN_HEAD.unpack_from(data)
-    if unnamed != count or named or servers != 1 or said_by != identity:
+    if data[_COUNTS_AT] * GENERATION_BYTES + _SAID_BY_BYTES != len(stamp) or data[_COUNTS_AT + 1]:
         return None
-    try:
-        if data[23:values_at] != b"".join(current):  # type: ignore[arg-type]
-            return None
-    except TypeError:  # one is missing
+    if crc32(data, crc32(key.encode())) != _RESIDUE or len(data) < values_at + 4:
         return None
-    if crc32(data, crc32(key.encode())) != _RESIDUE or not 0.0 <= load_s <= 65_504.0:
-        return None
-    return data[values_at:-4], loaded_at_us, load_s
+    return data[values_at:-4], int.from_bytes(data[4:12], "big")
 
 
 def opened(data: bytes, call: Call, wire: Wire = PLAIN) -> Opened | Rejected:
@@ -102,12 +110,13 @@ def record_from(
     loaded_at: float,
     load_s: float,
     *,
+    salt: int,
     absent: bool,
     tags: tuple[TagId, ...],
     generations: tuple[Generation, ...],
     standing: Standing,
 ) -> Record | None:
-    """The record; None when the value is not one of its endpoint's."""
+    """The record; None when the value is not one of its endpoint's. salt: its own, and the same in every process."""
     try:
         held: Any = call.endpoint.held_from(encoded)
     except ValueEncodingError:
@@ -126,4 +135,5 @@ def record_from(
         encoded,
         absent,
         standing,
+        salt,
     )

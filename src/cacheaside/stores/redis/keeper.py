@@ -12,11 +12,8 @@ what arrives to the loops for `LOOPS_FIRST_S`, and then reads it itself.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 import selectors
-import socket
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -24,12 +21,14 @@ from typing import Any, Final
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.stores.redis.away import Away, ConnectionAway
-from cacheaside.stores.redis.ear import Beat, Ear, open_ear
+from cacheaside.stores.redis.beliefs import believe
+from cacheaside.stores.redis.ear import Beat, Ear, Start, open_ear
 from cacheaside.stores.redis.fleet import Fleet, Topology
-from cacheaside.stores.redis.generations import UNKNOWN_IDENTITY
 from cacheaside.stores.redis.names import changed_tag, changes_prefix, waiting_key
 from cacheaside.stores.redis.server import Limits, Login
 from cacheaside.stores.redis.servers import Servers, ServerState
+from cacheaside.stores.redis.waker import Waker
+from cacheaside.stores.redis.watch import LoopWatch
 
 __all__ = ["Keeper"]
 
@@ -80,6 +79,7 @@ class Keeper:
         self.on_fleet: Callable[[Fleet], None] = lambda fleet: None
         self.on_set_back: Callable[[str], None] = lambda why: None
         self.on_new_identity: Callable[[str], None] = lambda name: None
+        self.on_start: Callable[[Start], None] = lambda start: None
         self.on_turn: Callable[[], float | None] = lambda: None
         """Run by the thread at each turn, when all are up; says after how many seconds it wants another."""
         hearing.beat_soon = self.beat_soon
@@ -90,7 +90,7 @@ class Keeper:
         self._thread: threading.Thread | None = None
         self._closing = False
         self._ears: dict[str, Ear] = {}
-        self._watches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Watch] = (
+        self._watches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWatch] = (
             weakref.WeakKeyDictionary()
         )
         self._found: tuple[Fleet | None, list[Ear], ConnectionAway | None] | None = None
@@ -101,9 +101,7 @@ class Keeper:
         self._beats_wanted = False
         self._waiting: list[Callable[[], None]] = []
         self._tried = False
-        self._wake_out, self._wake_in = socket.socketpair()
-        self._wake_out.setblocking(False)
-        self._wake_in.setblocking(False)
+        self._waker: Waker | None = None
 
     # -- what users of the tier ask ----------------------------------------------------------------------------
 
@@ -114,8 +112,9 @@ class Keeper:
         with self._lock:
             if self._thread is None:
                 self._closing = False
+                waker = self._waker = Waker()
                 thread = threading.Thread(
-                    target=_run, args=(weakref.ref(self),), name="cacheaside-keeper", daemon=True
+                    target=_run, args=(weakref.ref(self), waker), name="cacheaside-keeper", daemon=True
                 )
                 self._thread = thread
                 try:
@@ -123,6 +122,7 @@ class Keeper:
                 except RuntimeError:  # the interpreter is shutting down, or there are too many threads
                     self._thread = None
                     self._tried = True
+                    waker.close()
 
     @property
     def has_tried(self) -> bool:
@@ -145,7 +145,7 @@ class Keeper:
         with self._lock:
             for other in [other for other in self._watches if other.is_closed()]:
                 self._watches.pop(other).end()
-            watch = self._watches[loop] = _Watch(self, loop)
+            watch = self._watches[loop] = LoopWatch(self, loop, self._beat_s)
             for ear in self._ears.values():
                 watch.add(ear)
 
@@ -178,13 +178,13 @@ class Keeper:
     def after_fork(self) -> None:
         """In the child: the thread stayed in the parent, and the connections are the parent's."""
         ears, watches = self._ears, list(self._watches.values())
-        self._wake_out.close()
-        self._wake_in.close()
+        if self._waker is not None:
+            self._waker.close()
         self._begin()
         for ear in ears.values():
-            ear.close(inherited=True)
+            ear.begin_as_child()
         for watch in watches:
-            watch.close_inherited()
+            watch.begin_as_child()
         self.servers.forget()
         self.hearing.restart()
 
@@ -195,13 +195,16 @@ class Keeper:
         self._sync_selector(selector, watched)
         pause_s = self._due()
         ready = [key.data for key, _ in selector.select(pause_s)]
-        self._drain_wakes()
+        waker = self._waker
+        if waker is None:
+            return False
+        waker.drain()
         if self._closing:
             return False
         ears = [ear for ear in ready if ear is not None]
         if ears and self._loops_are_watching():
             # Only a wake-up ends this early: what arrives is the loops' to read, for so long.
-            selector_pause(self._wake_out, LOOPS_FIRST_S)
+            waker.pause(LOOPS_FIRST_S)
             ears = [ear for ear in ears if ear.gone is None and ear.is_readable()]
         with self._lock:
             for ear in ears:
@@ -244,7 +247,7 @@ class Keeper:
         self._attempting = True
         have = {ear.address for ear in self._ears.values()}
         # On a thread of its own: while it waits for one server, the others are heard.
-        what = self._topology, self._login, self._prefix, have, self._limits.connect_s, self._now, self._pace
+        what = self._topology, self._login, self._prefix, have, self._limits, self._now, self._pace
         thread = threading.Thread(
             target=_find, args=(weakref.ref(self), *what), name="cacheaside-connect", daemon=True
         )
@@ -276,8 +279,6 @@ class Keeper:
                 self._forget_ear(self._ears[name])
         for ear in ears:
             self._ears[ear.name] = ear
-            # Its pushes are read from here on, and those that came already are: from the same socket.
-            self.hearing.listening(ear.name, blind=ear.is_blind)
             for watch in list(self._watches.values()):
                 watch.add(ear)
             ear.beat()
@@ -333,8 +334,7 @@ class Keeper:
             self._forget_ear(ear)
             state = self._state(ear)
             if state is not None:
-                state.is_up = False
-                state.why = ear.gone
+                self.servers.say(state, is_up=False, why=ear.gone)
             self._looks_again = True
             log.warning("cache %s: the shared tier is away: %s", self._namespace, ear.gone)
             if ear.gone.reason is not Away.LOST:
@@ -367,15 +367,22 @@ class Keeper:
             return any(loop.is_running() for loop in list(self._watches))
 
     def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full: it will wake; closed: there is nobody to wake
-            self._wake_in.send(b"\0")
-
-    def _drain_wakes(self) -> None:
-        with contextlib.suppress(OSError):
-            while self._wake_out.recv(4096):
-                pass
+        waker = self._waker
+        if waker is not None:
+            waker.wake()
 
     # -- what ears tell ----------------------------------------------------------------------------------------
+
+    def started(self, ear: Ear, start: Start) -> None:
+        self.hearing.listening(ear.name, blind=start.blind)
+        self.on_start(start)
+        if start.blind:
+            log.warning(
+                "cache %s: %s does not tell of changes (CLIENT TRACKING over RESP3): this process holds nothing "
+                "for longer than max_unsynced",
+                self._namespace,
+                ear.name,
+            )
 
     def changed(self, ear: Ear, names: Sequence[bytes] | None) -> None:
         if names is None:
@@ -399,21 +406,18 @@ class Keeper:
         if not beat.is_primary:
             ear.lose("it is a replica, and takes no writes", Away.REFUSED)
             return
-        identity = UNKNOWN_IDENTITY if beat.identity is None else beat.identity
-        is_new = state.identity not in (UNKNOWN_IDENTITY, identity)
-        set_back_s = state.read_clock(beat.reading)
-        if is_new:
-            # What was kept here was vouched for by another history.
-            self.hearing.heard(None)
-        state.identity = identity
-        was_up, state.is_up, state.why = state.is_up, True, None
-        self.hearing.synced(ear.name, beat.reading.sent)
-        if set_back_s:
-            self.on_set_back(f"the clock of {ear.name} was set back by {set_back_s:.3g} s")
-        if is_new:
-            log.warning("cache %s: %s has another history than before", self._namespace, ear.name)
-            self.on_new_identity(ear.name)
-        if not was_up:
+        news = believe(
+            state,
+            beat.reading,
+            beat.identity,
+            self.servers,
+            self.hearing,
+            on_set_back=lambda by_s: self.on_set_back(
+                f"the clock of {ear.name} was set back by {by_s:.3g} s"
+            ),
+            on_new_identity=lambda: self._another_history(ear),
+        )
+        if news.is_up:
             if self._failures:
                 log.info("cache %s: the shared tier at %s is back", self._namespace, ear.name)
             self._failures, self._retry_at = 0, float("-inf")
@@ -422,93 +426,12 @@ class Keeper:
             self._say_tried()
             self._wake()
 
-
-class _Watch:
-    """One loop that hears too. Each ear is watched by a descriptor of the loop's own, so that nobody closes one that
-    another still watches."""
-
-    def __init__(self, keeper: Keeper, loop: asyncio.AbstractEventLoop) -> None:
-        self._keeper = weakref.ref(keeper)
-        self._loop = weakref.ref(loop)
-        self._descriptors: dict[Ear, int] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._beat_s = keeper._beat_s  # noqa: SLF001 - its other half
-        self._call(self._tick)
-
-    def add(self, ear: Ear) -> None:
-        """Watch `ear`, from any thread."""
-        self._call(self._add, ear)
-
-    def _add(self, ear: Ear) -> None:
-        loop = self._loop()
-        if loop is None or ear.gone is not None or ear in self._descriptors:
-            return
-        with contextlib.suppress(OSError):
-            descriptor = self._descriptors[ear] = os.dup(ear.fileno())
-            loop.add_reader(descriptor, self._pump, ear)
-            self._pump(ear)
-
-    def _pump(self, ear: Ear) -> None:
-        keeper = self._keeper()
-        if keeper is None or ear.gone is not None:
-            self._remove(ear)
-        else:
-            keeper.pump(ear)
-
-    def _tick(self) -> None:
-        keeper, loop = self._keeper(), self._loop()
-        if keeper is None or loop is None:
-            self.end()
-            return
-        keeper.beat_if_due()
-        self._timer = loop.call_later(self._beat_s, self._tick)
-
-    def remove(self, ear: Ear) -> None:
-        """Watch `ear` no longer, from any thread."""
-        self._call(self._remove, ear)
-
-    def _remove(self, ear: Ear) -> None:
-        descriptor = self._descriptors.pop(ear, None)
-        if descriptor is None:
-            return
-        loop = self._loop()
-        if loop is not None and not loop.is_closed():
-            loop.remove_reader(descriptor)
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
-
-    def end(self) -> None:
-        """Watch nothing, from any thread."""
-        self._call(self._end)
-
-    def _end(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        for ear in list(self._descriptors):
-            self._remove(ear)
-
-    def close_inherited(self) -> None:
-        """In a child made by fork: the parent's loop goes on watching, in the parent."""
-        for descriptor in self._descriptors.values():
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-        self._descriptors.clear()
-
-    def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
-        loop = self._loop()
-        try:
-            if loop is None or loop.is_closed():
-                raise RuntimeError("closed")
-            loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:
-            for descriptor in self._descriptors.values():
-                with contextlib.suppress(OSError):
-                    os.close(descriptor)
-            self._descriptors.clear()
+    def _another_history(self, ear: Ear) -> None:
+        log.warning("cache %s: %s has another history than before", self._namespace, ear.name)
+        self.on_new_identity(ear.name)
 
 
-def _run(reference: weakref.ref[Keeper]) -> None:
+def _run(reference: weakref.ref[Keeper], waker: Waker) -> None:
     """The thread: holds its keeper only while it does something, so that a cache that nobody refers to can go."""
     keeper = reference()
     if keeper is None:
@@ -516,12 +439,13 @@ def _run(reference: weakref.ref[Keeper]) -> None:
     this = threading.current_thread()
     watched: dict[str, Ear] = {}
     with selectors.DefaultSelector() as selector:
-        selector.register(keeper._wake_out, selectors.EVENT_READ, None)  # noqa: SLF001
+        selector.register(waker, selectors.EVENT_READ, None)
         while keeper is not None and keeper._thread is this:  # noqa: SLF001
             if not keeper.turn(selector, watched):
                 break
             del keeper
             keeper = reference()
+    waker.close()
     for ear in watched.values():
         ear.close()
 
@@ -532,7 +456,7 @@ def _find(
     login: Login,
     prefix: str,
     have: set[Any],
-    within_s: float,
+    limits: Limits,
     now: Callable[[], float],
     pace: Callable[[], float],
 ) -> None:
@@ -541,13 +465,13 @@ def _find(
     ears: list[Ear] = []
     why: ConnectionAway | None = None
     try:
-        fleet = topology.find(within_s)
+        fleet = topology.find(limits.connect_s)
     except ConnectionAway as away:
         why = away
     for address in () if fleet is None else fleet.primaries:
         if address not in have:
             try:
-                ears.append(open_ear(address, login, prefix, within_s, now, pace))
+                ears.append(open_ear(address, login, prefix, limits, now, pace))
             except ConnectionAway as away:
                 why = away
     keeper = reference()
@@ -556,10 +480,3 @@ def _find(
             ear.close()
     else:
         keeper.found(fleet, ears, why)
-
-
-def selector_pause(waker: socket.socket, within_s: float) -> None:
-    """Wait for so long, or until woken."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(waker, selectors.EVENT_READ)
-        selector.select(within_s)

@@ -27,6 +27,7 @@ __all__ = [
     "changes_prefix",
     "everything_pattern",
     "generation_name",
+    "generation_prefix",
     "lease_name",
     "slot_of",
     "waiting_key",
@@ -46,6 +47,11 @@ def changes_prefix(namespace: str) -> str:
 def everything_pattern(namespace: str) -> str:
     """What matches every key of a namespace, for an access list or a scan."""
     return f"{escaped(namespace)}:*"
+
+
+def generation_prefix(namespace: str) -> str:
+    """What the id of a tag of this namespace follows in the name of its generation; a "}" comes after."""
+    return f"{changes_prefix(namespace)}{{"
 
 
 def generation_name(tag: TagId) -> str:

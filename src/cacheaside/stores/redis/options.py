@@ -47,7 +47,7 @@ def options_of(
     _check_replicas(wait_replicas, target)
     limits = Limits(deadline_s=deadline_s)
     return Options(
-        topology=_topology(target, limits),
+        topology=_topology(target),
         login=target.login,
         limits=limits,
         wire=_wire(secrets, compress_from),
@@ -80,7 +80,7 @@ def _wire(secrets: Any, compress_from: Size | None) -> Wire:
     return Wire(ring, from_bytes)
 
 
-def _topology(target: Target, limits: Limits) -> Topology:
+def _topology(target: Target) -> Topology:
     match target.kind:
         case Kind.SINGLE:
             return Single(target.addresses[0])

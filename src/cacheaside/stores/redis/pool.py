@@ -8,6 +8,7 @@ from collections.abc import Callable
 from cacheaside.stores.redis.away import Away, ConnectionAway
 from cacheaside.stores.redis.connection_blocking import BlockingConnection, Target
 from cacheaside.stores.redis.deadline import Deadline
+from cacheaside.stores.redis.forked import mend_after_fork
 from cacheaside.stores.redis.server import Limits, Login, ServerAddress
 from cacheaside.stores.redis.standing import Standing
 
@@ -44,6 +45,7 @@ class Pool:
         self._chance = chance
         self._is_closed = False
         self._begin()
+        mend_after_fork(self)
 
     def _begin(self) -> None:
         self._changed = threading.Condition(threading.Lock())
@@ -89,6 +91,7 @@ class Pool:
                 self._changed.notify()
                 return
             self._all.discard(connection)
+            self._changed.notify()  # of the room
         connection.close()
 
     def broken(

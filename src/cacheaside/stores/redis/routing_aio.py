@@ -68,6 +68,13 @@ class AioFleet:
             replies = await self._connect_and_ask(links, parts)
         return in_order(parts, replies, len(commands))
 
+    def connection(self) -> Connection | None:
+        """The running loop's connection, where one primary holds everything and there is one that works."""
+        route = self._route
+        if route is None or route[0].owners is not None:
+            return None
+        return route[1][0].link().connection
+
     def use(self, fleet: Fleet) -> None:
         """From now on these are the primaries. Calls under way to others fail, each on its own loop, soon."""
         with self._changing:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cacheaside.policy.timebase import Reading, Timebase, sampled
+from cacheaside.policy.timebase import Reading, Sampled, Timebase, sampled
 from cacheaside.stores.redis.away import Away, ConnectionAway
 from cacheaside.stores.redis.fleet import Fleet
 from cacheaside.stores.redis.generations import UNKNOWN_IDENTITY, Identity
@@ -17,7 +18,7 @@ __all__ = ["ServerState", "Servers"]
 class ServerState:
     """A primary as it was last heard of.
 
-    is_up: it is listened to, and its clock and identity are known. why: the reason when it is not.
+    is_up: it is listened to, and its clock and identity are known; told by `Servers.say`. why: the reason when not.
     """
 
     address: ServerAddress
@@ -32,17 +33,14 @@ class ServerState:
         """What it is called in logs, and by who listens."""
         return str(self.address)
 
-    def read_clock(self, reading: Reading) -> float:
-        """Take in what its clock said; by how many seconds it was set back, beyond what is covered.
+    def taken(self, reading: Reading) -> Sampled:
+        """What to believe of its clock after `reading`.
 
         Where a test moves this process's clock, the server's goes along with it.
         """
         if self.clock_is_moved:
-            self.base = Timebase(reading.received, 0.0, 0.0)
-            return 0.0
-        taken = sampled(self.base, reading)
-        self.base = taken.base
-        return taken.set_back_s
+            return Sampled(Timebase(reading.received, 0.0, 0.0))
+        return sampled(self.base, reading)
 
 
 class Servers:
@@ -55,6 +53,10 @@ class Servers:
         self._trusting = trusting
         self.fleet: Fleet | None = None
         self.states: tuple[ServerState, ...] = ()
+        self.all_up = False
+        """Whether every primary is up."""
+        self.one_up = False
+        """Whether there is one primary, and it is up."""
         self.why: ConnectionAway | None = None
         """Why there is no fleet."""
         self.clock_is_moved = False
@@ -62,22 +64,40 @@ class Servers:
     def use(self, fleet: Fleet) -> None:
         """These are the primaries now; what is known of those that were primaries before is kept."""
         known = {state.address: state for state in self.states}
-        self.states = tuple([known.get(address) or self._new(address) for address in fleet.primaries])
+        gone = [state for state in self.states if state.address not in fleet.primaries]
+        self.states = tuple([known.get(address) or self._new(address, gone) for address in fleet.primaries])
         self.fleet = fleet
+        self._settle()
 
-    def _new(self, address: ServerAddress) -> ServerState:
-        base = Timebase(0.0, 0.0, 0.0) if self.clock_is_moved else None
-        return ServerState(address, base=base, clock_is_moved=self.clock_is_moved)
+    def _new(self, address: ServerAddress, gone: Sequence[ServerState]) -> ServerState:
+        """A primary that was none before, in place of those that are `gone`: it goes on with what they held.
+
+        To this process that is one server, whose clock was set and whose history may be another: the first heartbeat is
+        compared with the clock that was furthest ahead, and with the identity that vouched until now.
+        """
+        state = ServerState(address, clock_is_moved=self.clock_is_moved)
+        if gone:
+            state.identity = gone[0].identity
+            bases = [one.base for one in gone if one.base is not None]
+            state.base = max(bases, key=lambda base: base.high_s, default=None)
+        if self.clock_is_moved:
+            state.base = Timebase(0.0, 0.0, 0.0)
+        return state
 
     @property
     def is_cluster(self) -> bool:
         """Whether keys of one command must share a slot."""
         return self.fleet is not None and self.fleet.is_cluster
 
-    @property
-    def all_up(self) -> bool:
-        """Whether every primary is up."""
-        return bool(self.states) and all(state.is_up for state in self.states)
+    def say(self, state: ServerState, *, is_up: bool, why: ConnectionAway | None = None) -> None:
+        """A server is up, or away because of `why`."""
+        state.is_up = is_up
+        state.why = why
+        self._settle()
+
+    def _settle(self) -> None:
+        self.all_up = bool(self.states) and all(state.is_up for state in self.states)
+        self.one_up = self.all_up and self.fleet is not None and not self.fleet.is_cluster
 
     def identity_of(self, name: str) -> Identity:
         """Of the server that holds `name`. Raises `ConnectionAway` when it is not up."""
@@ -109,3 +129,5 @@ class Servers:
         """In a child made by fork, or after closing: nothing is connected."""
         for state in self.states:
             state.is_up = False
+        self.fleet = None
+        self._settle()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import random
 import threading
@@ -15,9 +16,11 @@ from typing import Final, Literal
 from cacheaside.coherence.hearing import Hearing, HeldHere
 from cacheaside.flow.flights import Flights
 from cacheaside.flow.ports import Clock, TierAway
+from cacheaside.observe.stats import SharedStats
 from cacheaside.stores.redis.aio_tier import AioTier
 from cacheaside.stores.redis.commands import Commands
 from cacheaside.stores.redis.counts import Counts
+from cacheaside.stores.redis.ear import Start
 from cacheaside.stores.redis.envelope import PLAIN, Wire
 from cacheaside.stores.redis.fleet import Fleet, Topology
 from cacheaside.stores.redis.heard import AioHeard, BlockingHeard, waker
@@ -43,8 +46,8 @@ class Options:
     """How a cache uses its shared tier.
 
     max_unsynced_s: for how long L1 answers after the last proof that it has heard all (G2).
-    on_failover: what to do with entries that another history of the servers vouched for: "distrust" them (past their ttl,
-    within grace while they are refreshed), "forget" them all, or "trust" them until their ttl ends.
+    on_failover: what to do with entries that another history of the servers vouched for: "distrust" them (past their
+    ttl, within grace while they are refreshed), "forget" them all, or "trust" them until their ttl ends.
     wait_replicas: how many replicas must have an invalidation before it counts as acknowledged.
     """
 
@@ -101,6 +104,7 @@ class Shared:
             max_unsynced_s=options.max_unsynced_s,
         )
         self.keeper.on_fleet = self._use
+        self.keeper.on_start = self._start
         self.keeper.on_set_back = self._forget_everything
         self.keeper.on_new_identity = self._new_identity
         self.keeper.on_turn = self._pay
@@ -109,8 +113,11 @@ class Shared:
         self.tier = AioTier(
             self._aio,
             *what,
+            namespace=namespace,
+            direct=self._aio,
             everything=everything,
             ready=self._ready_aio,
+            pause=asyncio.sleep,
             doubt=self.keeper.doubt,
             wait_replicas=options.wait_replicas,
         )
@@ -119,6 +126,7 @@ class Shared:
             *what,
             everything=everything,
             ready=self._ready_blocking,
+            pause=_sleep,
             doubt=self.keeper.doubt,
             wait_replicas=options.wait_replicas,
         )
@@ -150,6 +158,9 @@ class Shared:
         self._aio.use(fleet)
         self._blocking.use(fleet)
 
+    def _start(self, start: Start) -> None:
+        self.commands.lengthen = start.lengthens
+
     def _forget_everything(self, why: str) -> None:
         log.warning("cache %s: everything is forgotten, because %s", self.namespace, why)
         self._owe((self._everything,))
@@ -177,6 +188,27 @@ class Shared:
         except TierAway:
             self._pay_at = time.monotonic() + _PAY_EVERY_S
 
+    # -- seeing ------------------------------------------------------------------------------------------------
+
+    def stats(self) -> SharedStats:
+        """How things stand."""
+        counts, servers = self.counts, self.servers
+        away = next((state.why for state in servers.states if not state.is_up), servers.why)
+        through = self.hearing.synced_through
+        return SharedStats(
+            up=servers.all_up,
+            why_away=None if servers.all_up or away is None else str(away),
+            blind=self.hearing.is_blind,
+            unsynced_s=None if math.isinf(through) else max(0.0, self._clock.now() - through),
+            owed=len(self.owed),
+            unanswered=counts.away,
+            refused=counts.refused,
+            entries_refused=counts.stores_refused,
+            entries_unstorable=counts.unstorable,
+            entries_rejected={why.value: number for why, number in counts.rejected.items()},
+            from_the_future=counts.from_the_future,
+        )
+
     # -- the life of it ----------------------------------------------------------------------------------------
 
     async def aclose(self) -> None:
@@ -194,3 +226,7 @@ class Shared:
         """The child begins with no connection, and hears nothing until it has some."""
         self.owed.forget()
         self.keeper.after_fork()
+
+
+async def _sleep(seconds: float) -> None:
+    time.sleep(seconds)  # noqa: ASYNC251 - it runs on a thread that may be blocked, and suspends nobody

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
+from zlib import crc32
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.flow.call import Call, Record, Standing
@@ -29,16 +31,26 @@ __all__ = ["RedisTier"]
 R = TypeVar("R")
 
 _NOT_THE_PRIMARY: Final = frozenset(("READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"))
+RETRY_S: Final = 0.02
 _LEASE_MARGIN_S: Final = 0.1
 """A lease that ends sooner than that is not deleted: by then it may be another's."""
+
+
+class Found(NamedTuple):
+    """What lay under the keys of calls, on its way to being judged."""
+
+    calls: Sequence[Call]
+    entries: Sequence[Opened | None]
+    current: dict[TagId, Generation | None]
+    missing: list[TagId]
 
 
 class RedisTier:
     """Implements `flow.ports.Tier`. Nothing waits for a server that is not up; nothing is sent twice by itself.
 
     ready: waits for the first attempt to reach the servers, for the deadline at most, and only when there was none.
-    everything: the tag of the namespace, whose generation `hearing` keeps. owed: tags whose change was not acknowledged,
-    which count as changing all the time.
+    everything: the tag of the namespace, whose generation `hearing` keeps. owed: tags whose change was not
+    acknowledged, which count as changing all the time.
     """
 
     def __init__(
@@ -55,6 +67,9 @@ class RedisTier:
         everything: TagId,
         ready: Callable[[], Awaitable[None]],
         doubt: Callable[[], None],
+        pause: Callable[[float], Awaitable[None]],
+        pace: Callable[[], float] = time.monotonic,
+        write_deadline_s: float = 0.5,
         wait_replicas: int = 0,
         wait_ms: int = 100,
         random_bytes: RandomBytes = os.urandom,
@@ -70,6 +85,9 @@ class RedisTier:
         self._everything = everything
         self._ready = ready
         self._doubt = doubt
+        self._pause = pause
+        self._pace = pace
+        self._write_deadline_s = write_deadline_s
         self._wait_replicas = wait_replicas
         self._wait_ms = wait_ms
         self._random_bytes = random_bytes
@@ -112,23 +130,41 @@ class RedisTier:
         known: Generation | None,
         since: Position,
     ) -> list[Record | None]:
+        found = self._found(calls, wanted, fetched, known, since)
+        if found.missing:
+            await self._complete(found)
+        return self._judged(found)
+
+    def _found(
+        self,
+        calls: Sequence[Call],
+        wanted: Sequence[Wanted],
+        fetched: Sequence[Fetched],
+        known: Generation | None,
+        since: Position,
+    ) -> Found:
+        """What was fetched, opened; and which generations are missing to judge it."""
         current: dict[TagId, Generation | None] = {self._everything: known}
-        for want, found in zip(wanted, fetched, strict=True):
-            self._identify(want.tags, found.generations, current)
+        for want, one in zip(wanted, fetched, strict=True):
+            self._identify(want.tags, one.generations, current)
         if known is None:
             self._hearing.know_everything(current.get(self._everything), since)
-        open_ = [
-            self._opened(call, found.entry) if found.entry is not None else None
-            for call, found in zip(calls, fetched, strict=True)
+        entries = [
+            self._opened(call, one.entry) if one.entry is not None else None
+            for call, one in zip(calls, fetched, strict=True)
         ]
-        named = dict.fromkeys(tag for one in open_ if one is not None for tag in one.named)
-        missing = [tag for tag in named if tag not in current]
-        if missing:
-            generations = await self._say(self._commands.generations(missing))
-            self._identify(missing, generations, current)
+        named = dict.fromkeys(tag for one in entries if one is not None for tag in one.named)
+        return Found(calls, entries, current, [tag for tag in named if tag not in current])
+
+    async def _complete(self, found: Found) -> None:
+        """Ask for the generations that are missing: of tags that entries name and calls do not."""
+        generations = await self._say(self._commands.generations(found.missing))
+        self._identify(found.missing, generations, found.current)
+
+    def _judged(self, found: Found) -> list[Record | None]:
         return [
-            None if one is None else self._record(call, one, current)
-            for call, one in zip(calls, open_, strict=True)
+            None if one is None else self._record(call, one, found.current)
+            for call, one in zip(found.calls, found.entries, strict=True)
         ]
 
     def _opened(self, call: Call, data: bytes) -> Opened | None:
@@ -140,12 +176,12 @@ class RedisTier:
 
     def _record(self, call: Call, one: Opened, current: dict[TagId, Generation | None]) -> Record | None:
         envelope = one.envelope
-        loaded_at = self.local_moment(call.key, envelope.loaded_at_us)
-        if loaded_at is None:
-            return None
         standing = standing_of(envelope.stamp, current)
         if self._owed.any_of(envelope.stamp.tags):
             standing = Standing.OUTDATED
+        loaded_at = self._local_moment(call.key, envelope.loaded_at_us, standing)
+        if loaded_at is None:
+            return None
         stamp = envelope.stamp
         generations = tuple(
             [
@@ -158,6 +194,7 @@ class RedisTier:
             envelope.value,
             loaded_at,
             envelope.load_s,
+            salt=crc32(call.key.encode()) * 31 + envelope.loaded_at_us,
             absent=envelope.absent,
             tags=stamp.tags,
             generations=generations,
@@ -167,14 +204,16 @@ class RedisTier:
             self._counts.rejected[Rejected.CORRUPT] += 1
         return record
 
-    def local_moment(self, key: str, loaded_at_us: int) -> float | None:
+    def _local_moment(self, key: str, loaded_at_us: int, standing: Standing) -> float | None:
         """A moment of the server's clock on this process's, the earliest that it can have been; None when it is yet to
-        come, so that the clock must have been set back since."""
+        come, so that the clock must have been set back since. What is known to be out of date may be of before that:
+        to forget everything is to make it so, and a contract may allow it to be served."""
         base = self._servers.of(key).base
         if base is None:
             return None
         now = self._clock.now()
-        loaded_at = loaded_at_us / 1e6 - base.lag_s(now)
+        lag_s = base.lag_of_old_s(now) if standing is Standing.OUTDATED else base.lag_s(now)
+        loaded_at = loaded_at_us / 1e6 - lag_s
         if loaded_at > now:
             self._counts.from_the_future += 1
             return None
@@ -196,18 +235,21 @@ class RedisTier:
         since = self._hearing.position()
         known = self._hearing.everything()
         asked = self._asked(tags, known)
+        granted, record = True, None
         if lease is None:
-            granted = True
             generations, writers = await self._say(self._commands.stamp_then_writers(asked))
         else:
             owner, lifetime_ms = f"{self._process}-{lease.owner}", math.ceil(lease.lifetime_s * 1000)
-            exchange = self._commands.lease_and_stamp(lease.key, owner, lifetime_ms, asked)
-            granted, (generations, writers) = await self._say(exchange)
+            wanted = Wanted(lease.key, self._asked(lease.call.tags, known))
+            exchange = self._commands.lease_and_stamp(wanted, owner, lifetime_ms, asked)
+            granted, ((generations, writers), stored) = await self._say(exchange)
+            (record,) = await self._records((lease.call,), [wanted], stored, known, since)
         current: dict[TagId, Generation | None] = {self._everything: known}
         self._identify(asked, generations, current)
         if known is None and self._everything in current:
             self._hearing.know_everything(current[self._everything], since)
-        return Stamped(tuple([self._own(tag, current[tag]) for tag in tags]), writers, granted)
+        own = tuple([self._own(tag, current[tag]) for tag in tags])
+        return Stamped(own, writers, granted, record)
 
     def _own(self, tag: TagId, generation: Generation | None) -> Generation:
         """A tag whose change is owed has no generation that anything may be stored under: one that nothing equals."""
@@ -222,8 +264,7 @@ class RedisTier:
         entries = [entry for call, record in records if (entry := self._entry(call, record)) is not None]
         then: tuple[Command, ...] = ()
         if lease is not None:
-            held = self._clock.now() + _LEASE_MARGIN_S < lease.until
-            then = self._commands.hand_back(lease.key, held=held)
+            then = self._returning(lease).commands
         since = self._hearing.position()
         known = self._hearing.everything()
         asked = self._asked(recheck, known)
@@ -234,6 +275,13 @@ class RedisTier:
         if known is None and self._everything in current:
             self._hearing.know_everything(current[self._everything], since)
         return tuple([None if self._owed.any_of((tag,)) else current[tag] for tag in recheck])
+
+    async def hand_back(self, lease: Lease) -> None:
+        await self._say(self._returning(lease))
+
+    def _returning(self, lease: Lease) -> Exchange[None]:
+        held = self._clock.now() + _LEASE_MARGIN_S < lease.until
+        return self._commands.hand_back(lease.key, held=held)
 
     def _entry(self, call: Call, record: Record) -> tuple[TagId, bytes, int] | None:
         base = self._servers.of(call.key).base
@@ -262,12 +310,14 @@ class RedisTier:
 
     async def bump(self, tags: Sequence[TagId]) -> None:
         await self._be_ready()
-        await self._say(self._confirmed(self._commands.bump(tags)))
+        await self._insist(lambda: self._confirmed(self._commands.bump(tags)))
 
     async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
         await self._be_ready()
         lifetime_ms = math.ceil(lifetime_s * 1000)
-        await self._say(self._confirmed(self._commands.enlist_then_bump(tags, writer, lifetime_ms)))
+        await self._insist(
+            lambda: self._confirmed(self._commands.enlist_then_bump(tags, writer, lifetime_ms))
+        )
 
     async def release(self, tags: Sequence[TagId], writer: str) -> None:
         await self._be_ready()
@@ -276,6 +326,21 @@ class RedisTier:
     async def remove(self, call: Call) -> None:
         await self._be_ready()
         await self._say(self._commands.remove(call.key))
+
+    async def _insist(self, exchange: Callable[[], Exchange[None]]) -> None:
+        """A read is better off without a tier that is late; a write is not. So while the servers are up it is tried
+        again, each time with generations that were never sent, before its caller is told."""
+        until = self._pace() + self._write_deadline_s
+        while True:
+            try:
+                await self._say(exchange())
+                return
+            except StoreReplyError:
+                raise
+            except TierAway:
+                if not self._servers.all_up or self._pace() + RETRY_S > until:
+                    raise
+            await self._pause(RETRY_S)
 
     def _confirmed(self, exchange: Exchange[Any]) -> Exchange[Any]:
         """With as many replicas' word for it as are asked for."""
@@ -299,10 +364,13 @@ class RedisTier:
         try:
             return exchange.read(await self._transport.execute(commands))
         except StoreReplyError as error:
-            self._counts.refused += 1
-            if error.code in _NOT_THE_PRIMARY:
-                self._doubt()
+            self._refuse(error)
             raise
         except TierAway:
             self._counts.away += 1
             raise
+
+    def _refuse(self, error: StoreReplyError) -> None:
+        self._counts.refused += 1
+        if error.code in _NOT_THE_PRIMARY:
+            self._doubt()

@@ -92,10 +92,8 @@ class BlockingTransport:
             pool.close()
 
     def begin_as_child(self) -> None:
-        """See `Forked`."""
+        """See `Forked`; the pools mend themselves."""
         self._changing = threading.Lock()
-        for pool in self._pools.values():
-            pool.begin_as_child()
 
     # -- one call ----------------------------------------------------------------------------------------------
 

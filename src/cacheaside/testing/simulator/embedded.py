@@ -43,10 +43,10 @@ class PointedTier(EmbeddedTier):
     async def stamp(self, tags: Sequence[TagId], lease: Lease | None = None) -> Stamped:
         if self._before:
             await self._wait()
-        generations = self._generations(tags)
+        stamped = await super().stamp(tags, lease)
         if self._after:
             await self._wait()
-        return Stamped(generations, await self.writers(tags))
+        return stamped
 
     async def writers(self, tags: Sequence[TagId]) -> frozenset[TagId]:
         if self._before:

@@ -2,56 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cacheaside.contract import Terms
 from cacheaside.errors import LoadTimeout, SourceError
 from cacheaside.flow.call import Call
-from cacheaside.lookup import Lookup, Served
-from cacheaside.testing.simulator.rows import SourceFailed, Value
-from cacheaside.testing.simulator.scheduler import Cancelled, Scheduler
+from cacheaside.lookup import Lookup, Served, Tier
+from cacheaside.testing.simulator.process import Process
+from cacheaside.testing.simulator.promises import Ticket
+from cacheaside.testing.simulator.rows import Parts, SourceFailed, Value
+from cacheaside.testing.simulator.scheduler import Cancelled
 from cacheaside.testing.simulator.verdicts import Violation
 from cacheaside.testing.simulator.views import first_thing
 
-__all__ = ["answered", "failed"]
+__all__ = ["Began", "answered", "begins", "failed"]
 
 CACHED: Final = (Served.FRESH, Served.GRACE, Served.OUTDATED)
 EPSILON_S: Final = 1e-9
-Floor = tuple[int, ...]
+
+
+class Began(NamedTuple):
+    """A read's beginning: what it may count on, and the step."""
+
+    ticket: Ticket
+    step: int
+
+
+def begins(process: Process) -> Began:
+    """A read of `process` begins now."""
+    return Began(process.promises.ticket(process.index), process.scheduler.steps)
 
 
 def answered(
-    scheduler: Scheduler,
-    call: Call,
-    terms: Terms,
-    floor: Floor,
-    began_step: int,
-    answer: Value | Lookup[Any],
-    waited_s: float = 0.0,
+    process: Process, call: Call, began: Began, answer: Value | Lookup[Any], waited_s: float = 0.0
 ) -> None:
-    """G1 and G3 for one answer. floor: what was promised when the read began. waited_s: for how long, at most, the
-    answer has lain there, because others were read with it."""
+    """G1, G2 and G3 for one answer. waited_s: for how long, at most, the answer has lain there, because others were
+    read with it."""
+    scheduler, terms = process.scheduler, call.terms
+    near = True
     if type(answer) is Value:
         value, served, lookup = answer, Served.FRESH, None
     else:
         assert isinstance(answer, Lookup)
         value, served, lookup = answer.value, answer.served, answer
+        near = lookup.tier is Tier.L1
     if value.parts[0][0] != first_thing(call):
         raise Violation("order", f"{call.key} got {value}, the answer of another key")
     age_s = scheduler.clock.time - waited_s - value.born
     if served in CACHED:
-        bound_s = _bound_s(value, terms, served)
-        if age_s >= bound_s + EPSILON_S:
-            raise Violation(
-                "G3", f"{call.key} served {served} {value}, {age_s:g} s old; the bound is {bound_s:g} s"
-            )
-    if lookup is not None and lookup.age_s < age_s - EPSILON_S:
+        _check_age(process, call, value, served, age_s)
+    if lookup is not None and lookup.age_s < age_s * (
+        1.0 - process.inexact
+    ) - EPSILON_S - process.unnoticed_s(value.born):
         raise Violation("G3", f"{call.key}: {value} is {age_s:g} s old, the Lookup says {lookup.age_s:g} s")
     if served is not Served.OUTDATED:
-        _check_floor(call.key, value.parts, floor, served)
-    alone = terms.strong and not call.bypass and "outer" not in call.key
-    if alone and value.born_step < began_step:
+        vouched = served is not Served.GRACE or not terms.grace_s
+        _check_floor(process, call.key, value.parts, began, served, near=near, vouched=vouched)
+    alone = terms.strong and not call.bypass and call.endpoint.name != "outer"
+    if alone and value.born_step < began.step:
         raise Violation("G1", f"strong {call.key}: {value} was read from the source before the read began")
+
+
+def _check_age(process: Process, call: Call, value: Value, served: Served, age_s: float) -> None:
+    bound_s = _bound_s(value, call.terms, served)
+    allowed_s = bound_s * (1.0 + process.inexact) + process.unnoticed_s(value.born)
+    if age_s >= allowed_s + EPSILON_S:
+        raise Violation(
+            "G3", f"{call.key} served {served} {value}, {age_s:g} s old; the bound is {bound_s:g} s"
+        )
 
 
 def _bound_s(value: Value, terms: Terms, served: Served) -> float:
@@ -63,40 +81,35 @@ def _bound_s(value: Value, terms: Terms, served: Served) -> float:
     return 0.0 if value.absent else ttl_s + terms.grace_s
 
 
-def _check_floor(key: str, parts: tuple[tuple[int, int], ...], floor: Floor, how: str) -> None:
+def _check_floor(
+    process: Process, key: str, parts: Parts, began: Began, how: str, *, near: bool, vouched: bool
+) -> None:
+    floor = process.promises.floor(began.ticket, near=near, vouched=vouched)
     for thing, version in parts:
         if version < floor[thing]:
-            raise Violation(
-                "G1",
-                f"{key} ({how}) is computed from version {version} of {thing}; version {floor[thing]} was acknowledged "
-                "before the read began",
-            )
+            what = f"version {version} of {thing}; version {floor[thing]} was acknowledged"
+            if near and process.shared:
+                raise Violation("G2", f"{key} ({how}) is computed from {what} too long before the read began")
+            raise Violation("G1", f"{key} ({how}) is computed from {what} before the read began")
 
 
 def failed(
-    scheduler: Scheduler,
-    call: Call,
-    terms: Terms,
-    floor: Floor,
-    error: BaseException,
-    loaded: bool,
-    hard: bool,
+    process: Process, call: Call, began: Began, error: BaseException, loaded: bool, hard: bool
 ) -> None:
     """A read may fail by its own load's error, by its own cancellation, and by nothing else.
 
     loaded: whether it was on a flight. hard: whether, in this schedule, fills were stopped from outside or leaders may
     die or hang.
     """
+    scheduler, terms = process.scheduler, call.terms
     if isinstance(error, SourceFailed):
-        own = error.key == call.key or (
-            call.key.startswith("outer") and error.key.startswith(("row", "joined"))
-        )
+        own = error.key == call.key or (call.endpoint.name == "outer" and error.name in ("row", "joined"))
         if not own:
             raise Violation("error", f"{call.key} got the error of {error.key}")
-        _check_floor(call.key, error.parts, floor, "error")
+        _check_floor(process, call.key, error.parts, began, "error", near=not loaded, vouched=True)
         remembered_s = max((ttl for _, ttl in terms.error_ttls_s), default=0.0)
         age_s = scheduler.clock.time - error.born
-        if not loaded and age_s >= remembered_s + EPSILON_S:
+        if not loaded and age_s >= remembered_s * (1.0 + process.inexact) + EPSILON_S:
             raise Violation(
                 "G3", f"{call.key}: an error {age_s:g} s old is remembered for {remembered_s:g} s"
             )

@@ -1,98 +1,257 @@
-"""What a process hears of the server's changes: in order, and late."""
+"""How a process hears of changes: what the keeper of the shared tier does with threads and sockets, done with callbacks.
+
+What the server says on the connection is heard in order, and late. The connection may be cut, with a notice or without
+one; then what is said on it is lost. Heartbeats say what was heard through when; after a new connection, and after a
+change of primaries, the same things are done in the same order as by `stores.redis.keeper`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
 
-from cacheaside.flow.call import Call
-from cacheaside.flow.ports import Position, TierAway
+from cacheaside.coherence.hearing import Hearing
+from cacheaside.stores.redis.away import Away, ConnectionAway
+from cacheaside.stores.redis.beliefs import believe
+from cacheaside.stores.redis.fleet import Fleet
+from cacheaside.stores.redis.names import changed_tag, waiting_key
+from cacheaside.stores.redis.servers import Servers, ServerState
+from cacheaside.policy.timebase import Reading
 from cacheaside.testing.simulator.process import Process
-from cacheaside.testing.simulator.scenario import MARK_LIFETIME_S
-from cacheaside.testing.simulator.scheduler import PARK, POINT
-from cacheaside.testing.simulator.server import Server
-from cacheaside.types import TagId
+from cacheaside.testing.simulator.scenario import Scenario
+from cacheaside.testing.simulator.scheduler import Scheduler
+from cacheaside.testing.simulator.server import Ear, Pong, Server
+from cacheaside.testing.simulator.transport import SimulatedTransport
 
-__all__ = ["RemoteHeard"]
+__all__ = ["Listener"]
 
-OPEN: Final = float("inf")
+CONNECT_STEPS: Final = 60
+PAUSE_S: Final = 0.25
+PING_STEPS: Final = 20
 
 
-class RemoteHeard:
-    """Implements `flow.ports.Heard`, and keeps the gate: L1 answers by itself only when all that was acknowledged to
-    others has been heard."""
+class Listener:
+    """One process's. on_set_back, on_new_identity: as the keeper's. on_knows: told, with the term, when the process
+    has taken in that another server is the primary."""
 
-    def __init__(self, process: Process, server: Server, unavailable: float) -> None:
+    def __init__(
+        self,
+        process: Process,
+        server: Server,
+        servers: Servers,
+        hearing: Hearing,
+        transport: SimulatedTransport,
+        scenario: Scenario,
+        prefix: bytes,
+    ) -> None:
         self._process = process
+        self._scheduler: Scheduler = process.scheduler
         self._server = server
-        self._unavailable = unavailable
-        self._heard = 0
-        self._owed = 0
-        self._times: list[tuple[float, int]] = []
-        """When each change was heard, with the log's number before it."""
-        self._calls = {call.key: call for call in process.calls.values()}
+        self._servers = servers
+        self._hearing = hearing
+        self._transport = transport
+        self._behind_steps = scenario.behind_steps
+        self._unavailable = scenario.unavailable
+        self._lag = scenario.lag
+        self._blind = scenario.blind
+        self._tells = scenario.tells_identity
+        self._beat_s = scenario.beat_s
+        self._silent_s = 2 * scenario.beat_s
+        self._prefix = prefix
+        self._ear: Ear | None = None
+        self._unanswered: deque[float] = deque()
+        self._pings: deque[tuple[Ear, float]] = deque()
+        self._pumping = False
+        self._stalled_until = 0.0
+        self._waiting: list[Callable[[], None]] = []
+        self.tried = False
+        self.on_set_back: Callable[[float], None] = _nothing_of
+        self.on_new_identity: Callable[[], None] = _nothing
+        self.on_knows: Callable[[Pong], None] = _nothing_of
+        hearing.beat_soon = self._beat
 
-    def position(self) -> Position:
-        return Position(self._process.l1.log.number, self._process.scheduler.clock.time)
+    # -- connecting --------------------------------------------------------------------------------------------
 
-    async def sync(self) -> None:
-        scheduler = self._process.scheduler
-        await POINT
+    def begin(self, *, connected: bool) -> None:
+        """Begin; connected: as one that has been for a while."""
+        if connected:
+            ear = self._server.track()
+            self._adopt(ear)
+            self._pong_at_once(ear)
+        else:
+            self._scheduler.after(self._scheduler.pick(CONNECT_STEPS), self._connect)
+        self._tick()
+
+    def when_tried(self, wake: Callable[[], None]) -> bool:
+        """Have `wake` called when the first attempt is over; False when it is."""
+        if self.tried:
+            return False
+        self._waiting.append(wake)
+        return True
+
+    def _connect(self) -> None:
+        scheduler = self._scheduler
         if scheduler.chance(self._unavailable):
-            raise TierAway
-        sent = len(self._server.feed)
-        await POINT
-        self._hear_to(sent)
+            self._failed()
+            return
+        # From here on the server keeps what changes for this connection.
+        ear = self._server.track()
+        scheduler.after(scheduler.pick(CONNECT_STEPS), lambda: self._adopt(ear))
 
-    def still(self, tags: Sequence[TagId], since: Position) -> bool:
-        """The feed does not tell of marks that expire, so it must have been quiet for one mark's lifetime longer."""
-        number = since.number
-        for heard_at, before in reversed(self._times):
-            if heard_at < since.at - MARK_LIFETIME_S:
-                break
-            number = min(number, before)
-        return self._process.l1.log.unchanged(tags, number)
+    def _adopt(self, ear: Ear) -> None:
+        servers, address = self._servers, self._server.address
+        if servers.fleet is None or servers.fleet.primaries != (address,):
+            fleet = Fleet((address,))
+            servers.use(fleet)
+            self._hearing.expect([state.name for state in servers.states])
+            self._transport.use(fleet)
+        self._ear = ear
+        self._unanswered.clear()
+        self._hearing.listening(self._state.name, blind=self._blind)
+        ear.on_said = self._pump_soon
+        if ear.said:
+            self._pump_soon()
+        self._beat()
 
-    def hear(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None:
-        process = self._process
-        self._changed(tags, calls)
-        process.marks.heard(tags, process.scheduler.current)
+    def _failed(self) -> None:
+        scheduler = self._scheduler
+        scheduler.at(scheduler.clock.time + PAUSE_S, self._connect)
+        self._say_tried()
 
-    def _changed(self, tags: Sequence[TagId], calls: Sequence[Call]) -> None:
-        process = self._process
-        self._times.append((process.scheduler.clock.time, process.l1.log.number))
-        process.l1.changed(tags, calls)
-        process.flights.close_touching(tags)
-        process.flights.heard(tags)
+    def _say_tried(self) -> None:
+        self.tried = True
+        waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
 
-    def owes(self, feed: int) -> None:
-        """So much of the feed has been acknowledged to another process."""
-        self._owed = max(self._owed, feed)
-        self._set_gate()
+    @property
+    def _state(self) -> ServerState:
+        return self._servers.states[0]
 
-    def _set_gate(self) -> None:
-        self._process.gate.until = OPEN if self._heard >= self._owed else 0.0
+    # -- losing ------------------------------------------------------------------------------------------------
 
-    def may_answer(self) -> bool:
-        """Whether L1 may answer by itself."""
-        return self._heard >= self._owed
+    def cut(self, *, noticed: bool) -> None:
+        """The connection is dead; the process notices now, or when its heartbeats stay unanswered."""
+        ear = self._ear
+        if ear is not None:
+            if ear in self._server.ears:
+                self._server.ears.remove(ear)
+            ear.said.clear()
+            if noticed:
+                self._lose()
 
-    def _hear_to(self, feed: int) -> None:
-        while self._heard < feed:
-            but, tags = self._server.feed[self._heard]
-            self._heard += 1
-            if but != self._process.index:
-                self._changed(tags, [self._calls[tag] for tag in tags if tag in self._calls])
-        self._set_gate()
+    def stall(self, for_s: float) -> None:
+        """Nothing is read for so long: the network is slow, or whoever should read is kept from it."""
+        self._stalled_until = self._scheduler.clock.time + for_s
 
-    async def listen(self) -> None:
-        """Hear one change after the other, each some time after it happened."""
-        scheduler = self._process.scheduler
-        while True:
-            wake = scheduler.wake()
-            self._server.listeners.append(wake)
-            if self._heard == len(self._server.feed):
-                await PARK
-            self._server.listeners.remove(wake)
-            await scheduler.later(scheduler.pick(self._process.scenario.behind_steps))
-            self._hear_to(min(self._heard + 1, len(self._server.feed)))
+    def _lose(self) -> None:
+        self._ear = None
+        state = self._state
+        self._hearing.lost(state.name)
+        why = ConnectionAway("cut", endpoint=state.name, reason=Away.LOST)
+        self._servers.say(state, is_up=False, why=why)
+        self._scheduler.after(self._scheduler.pick(CONNECT_STEPS), self._connect)
+
+    # -- heartbeats --------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        scheduler = self._scheduler
+        if self._ear is not None:
+            if self._unanswered and scheduler.clock.time - self._unanswered[0] > self._silent_s:
+                self.cut(noticed=True)
+            elif self._ear.said or scheduler.clock.time < self._stalled_until or scheduler.chance(self._lag):
+                self._beat()
+            else:
+                self._pong_at_once(self._ear)
+        scheduler.at(scheduler.clock.time + self._beat_s, self._tick)
+
+    def _pong_at_once(self, ear: Ear) -> None:
+        """A heartbeat that takes no time at all, as most do while nothing else happens."""
+        server = self._server
+        if ear not in server.ears:
+            self._beat()
+            return
+        server.tell()
+        if ear.said:
+            self._beat()
+            return
+        self._beaten(server.pong_now(self._process.clock.now()))
+
+    def _beat(self) -> None:
+        ear, scheduler = self._ear, self._scheduler
+        if ear is None:
+            return
+        self._unanswered.append(scheduler.clock.time)
+        self._pings.append((ear, self._process.clock.now()))
+        steps = scheduler.pick(PING_STEPS) if scheduler.chance(self._lag) else scheduler.pick(3)
+        scheduler.after(steps, self._ping_lands)
+
+    def _ping_lands(self) -> None:
+        # In the order in which they were sent, whatever each took: a connection keeps it.
+        ear, sent = self._pings.popleft()
+        self._server.pong(ear, sent)
+        if self._scheduler.chance(0.3):
+            self._server.expire()
+
+    # -- hearing -----------------------------------------------------------------------------------------------
+
+    def _pump_soon(self) -> None:
+        if not self._pumping:
+            self._pumping = True
+            self._scheduler.after(self._scheduler.pick(self._behind_steps), self._pump)
+
+    def _pump(self) -> None:
+        scheduler, ear = self._scheduler, self._ear
+        if scheduler.clock.time < self._stalled_until:
+            scheduler.at(self._stalled_until, self._pump)
+            return
+        self._pumping = False
+        if ear is None or not ear.said:
+            return
+        said = ear.said.popleft()
+        if ear.said:
+            self._pump_soon()
+        if type(said) is Pong:
+            if self._unanswered:
+                self._unanswered.popleft()
+            self._beaten(said)
+        else:
+            assert said is None or not isinstance(said, Pong)
+            self._changed(said)
+
+    def _changed(self, names: tuple[bytes, ...] | None) -> None:
+        if names is None:
+            self._hearing.heard(None)
+            return
+        tags = []
+        for name in names:
+            tag = changed_tag(name, self._prefix)
+            if tag is not None:
+                tags.append(tag)
+            elif (key := waiting_key(name, self._prefix)) is not None:
+                self._hearing.done(key)
+        if tags:
+            self._hearing.heard(tags)
+
+    def _beaten(self, pong: Pong) -> None:
+        reading = Reading(pong.sent, self._process.clock.now(), pong.server_s)
+        believe(
+            self._state,
+            reading,
+            pong.identity if self._tells else None,
+            self._servers,
+            self._hearing,
+            on_set_back=self.on_set_back,
+            on_new_identity=self.on_new_identity,
+        )
+        self.on_knows(pong)
+        self._say_tried()
+
+
+def _nothing() -> None:
+    return
+
+
+def _nothing_of(_: Any) -> None:
+    return

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal
 
 from cacheaside.flow import read as reading
 from cacheaside.flow.call import Call
-from cacheaside.flow.ports import Heard, Ports, Tier
+from cacheaside.flow.ports import Clock, Heard, Ports, Tier
+from cacheaside.policy.timebase import DRIFT
 from cacheaside.stores.l1.gate import Gate
 from cacheaside.testing.simulator.crew import LoopCrew, ThreadCrew
 from cacheaside.testing.simulator.loads import SimulatedLoads
 from cacheaside.testing.simulator.marks import Marks
+from cacheaside.testing.simulator.promises import Promises, Versions
 from cacheaside.testing.simulator.rows import Rows
 from cacheaside.testing.simulator.scenario import MARK_LIFETIME_S, Scenario
 from cacheaside.testing.simulator.scheduler import Scheduler
-from cacheaside.testing.simulator.views import KEYED, NAMES, ROWS, Reading, View, hit, things_behind
+from cacheaside.testing.simulator.views import (
+    EVERYTHING,
+    KEYED,
+    NAMES,
+    ROWS,
+    Reading,
+    View,
+    hit,
+    things_behind,
+)
 from cacheaside.testing.simulator.watched import WatchedFlights, WatchedL1
 from cacheaside.types import TagId
 
@@ -25,17 +36,34 @@ __all__ = ["Process"]
 class Process:
     """What one process holds. The world adds the tier and the log with `connect`."""
 
-    def __init__(self, index: int, scheduler: Scheduler, rows: Rows, scenario: Scenario) -> None:
+    def __init__(
+        self,
+        index: int,
+        scheduler: Scheduler,
+        rows: Rows,
+        promises: Promises,
+        scenario: Scenario,
+        clock: Clock,
+        *,
+        shared: bool,
+    ) -> None:
         self.index = index
         self.scheduler = scheduler
         self.rows = rows
+        self.promises = promises
         self.scenario = scenario
-        self.marks = Marks(scheduler.clock)
-        self.l1 = WatchedL1(scheduler.clock, scenario.l1_entries, scenario.l1_bytes, self.marks)
+        self.clock = clock
+        self.shared = shared
+        self.inexact = 2 * DRIFT if shared else 0.0
+        """By what part of a time it may be told wrongly: every clock drifts."""
+        self.marks = Marks(scheduler.clock, self.inexact)
+        self.gate = Gate(0.0) if shared else Gate()
+        self.l1 = WatchedL1(
+            clock, scenario.l1_entries, scenario.l1_bytes, self.marks, self.gate, shared=shared
+        )
         self.flights = WatchedFlights(scheduler)
         crew = ThreadCrew if scenario.threads else LoopCrew
         self.crew = crew(scheduler, self.flights)
-        self.gate = Gate()
         self.loads = SimulatedLoads(scheduler)
         self.loads.reading = Reading(
             scheduler, rows, scenario.slow, scenario.failing, scenario.delays_s, self._read_inside
@@ -69,28 +97,53 @@ class Process:
 
         world = {
             "_entries": view.table.entries,
-            "_now": scheduler.clock.now,
+            "_now": self.clock.now,
             "_gate": self.gate,
             "_scope": lambda: scheduler.current.nest,
             "_slow": slow,
+            "_absent": slow,
         }
         self.hits[name] = hit(self.index, name, world)
 
-    def connect(self, tier: Tier, heard: Heard, *, shared: bool) -> None:
+    def connect(self, tier: Tier, heard: Heard) -> None:
         """Complete the ports."""
         self.ports = Ports(
-            clock=self.scheduler.clock,
+            clock=self.clock,
             near=self.l1,
             heard=heard,
             tier=tier,
             loads=self.loads,
             flights=self.flights,
             crew=self.crew,
-            shared=shared,
+            shared=self.shared,
             mark_lifetime_s=MARK_LIFETIME_S,
         )
 
+    # What writers tell.
+
+    def acknowledged(self, versions: Versions, tags: Sequence[TagId]) -> None:
+        """The tier acknowledged that `tags` changed, after a commit made these versions."""
+        namespace = tags[0] == EVERYTHING
+        self.promises.make(versions, self.index, number=self.number_of(tags), namespace=namespace)
+
+    def unacknowledged(self, versions: Versions, tags: tuple[TagId, ...]) -> None:
+        """It did not say so, and goes on trying; where there is no tier that could fail to, it has."""
+        self.acknowledged(versions, tags)
+
+    def unnoticed_s(self, born: float) -> float:
+        """By how much a server's clock was set back since `born` without this process knowing."""
+        return 0.0
+
+    def number_of(self, tags: Sequence[TagId]) -> int:
+        """The number of the latest change of `tags`, where a server numbers them."""
+        return 0
+
     # What `Changing` asks of its host.
+
+    @property
+    def when_away(self) -> Literal["raise", "retry"]:
+        """What becomes of a write that the tier does not acknowledge."""
+        return "retry" if self.scenario.retries else "raise"
 
     @property
     def blocking_ports(self) -> Ports:

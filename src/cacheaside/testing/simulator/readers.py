@@ -52,7 +52,7 @@ async def epilogue(process: Process, people: list[Task], counts: Counts) -> None
     scheduler = process.scheduler
     for task in people:
         await scheduler.ended(task)
-    for pause_s in (0.0, MARK_LIFETIME_S):
+    for pause_s in (0.0, MARK_LIFETIME_S * (1.0 + process.inexact)):
         await scheduler.sleep(pause_s)
         for key in process.keys_read:
             await _once(process, key, 0.0, counts)
@@ -65,9 +65,9 @@ async def _once(process: Process, key: tuple[str, int], way: float, counts: Coun
         call = _changed(call, way)
     scheduler.current.boards = {}
     counts.reads += 1
-    floor, step = process.rows.floor_now(), scheduler.steps
+    began = judge.begins(process)
     if process.say is not None:
-        process.say(f"asks for {call.key}, {'strong' if call.terms.strong else call.terms}; promised {floor}")
+        process.say(f"asks for {call.key}, {'strong' if call.terms.strong else call.terms}")
     try:
         if way < 0.6:
             answer = await process.hits[key[0]](key[1])
@@ -76,13 +76,13 @@ async def _once(process: Process, key: tuple[str, int], way: float, counts: Coun
     except (Cancelled, Exception) as error:
         if process.say is not None:
             process.say(f"gets {error!r}")
-        _failed(process, call, floor, error, bool(scheduler.current.boards), counts)
+        _failed(process, call, began, error, bool(scheduler.current.boards), counts)
         if isinstance(error, Cancelled):
             raise
         return
     if process.say is not None:
         process.say(f"is answered {answer}")
-    judge.answered(scheduler, call, call.terms, floor, step, answer)
+    judge.answered(process, call, began, answer)
 
 
 def _changed(call: Call, way: float) -> Call:
@@ -103,22 +103,22 @@ async def _many(process: Process, keys: list[tuple[str, int]], batched: bool, co
     calls += calls[: scheduler.pick(2)]
     scheduler.current.boards = {}
     counts.reads += len(calls)
-    floor, step, began = process.rows.floor_now(), scheduler.steps, scheduler.clock.time
+    began = judge.begins(process)
     answers: Any = await read_many(calls, process.ports, batched=batched, keys_max=2, at_once=4)
     if len(answers) != len(calls):
         raise Violation("order", f"{len(calls)} keys, {len(answers)} answers")
     for call, answer in zip(calls, answers, strict=True):
         if isinstance(answer, Failure):
             # Each key may have been read by a task of its own, so its flights are not known here.
-            _failed(process, call, floor, answer.error, True, counts)
+            _failed(process, call, began, answer.error, True, counts)
         else:
-            waited_s = scheduler.clock.time - began
-            judge.answered(scheduler, call, call.terms, floor, step, answer, waited_s)
+            waited_s = scheduler.clock.time - began.ticket.at
+            judge.answered(process, call, began, answer, waited_s)
 
 
 def _failed(
-    process: Process, call: Call, floor: judge.Floor, error: BaseException, loaded: bool, counts: Counts
+    process: Process, call: Call, began: judge.Began, error: BaseException, loaded: bool, counts: Counts
 ) -> None:
     # A thread that loads cannot be stopped, so its followers may lose patience.
     hard = counts.hard or process.scenario.threads
-    judge.failed(process.scheduler, call, call.terms, floor, error, loaded, hard)
+    judge.failed(process, call, began, error, loaded, hard)

@@ -1,17 +1,10 @@
-"""The source of truth: things with versions, so that every value names what it was computed from.
-
-What an acknowledged write promises is kept here too: `floor` is, for each thing, the oldest version that a read which
-starts now may return.
-"""
+"""The source of truth: things with versions, so that every value names what it was computed from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-from cacheaside.testing.simulator.scheduler import Clock
-
-__all__ = ["ABSENT", "NOWHERE", "Rows", "SourceFailed", "Value"]
+__all__ = ["ABSENT", "NOWHERE", "Parts", "Rows", "SourceFailed", "Value"]
 
 ABSENT: Final = b"absent"
 NOWHERE: Final = -1
@@ -51,32 +44,21 @@ class Value:
 class SourceFailed(Exception):
     """A loader's own error, with what the source held when it happened."""
 
-    def __init__(self, key: str, parts: Parts, born: float, born_step: int) -> None:
+    def __init__(self, name: str, key: str, parts: Parts, born: float, born_step: int) -> None:
         super().__init__(f"{key} failed over {parts}")
+        self.name = name
         self.key = key
         self.parts = parts
         self.born = born
         self.born_step = born_step
 
 
-@dataclass(frozen=True, slots=True)
-class _Promise:
-    """From `time` on no read may return a version of `thing` older than `version`."""
-
-    time: float
-    thing: int
-    version: int
-
-
 class Rows:
     """Versioned things. `content` says what each holds: for a row, the group that it belongs to."""
 
-    def __init__(self, clock: Clock, contents: list[int]) -> None:
-        self._clock = clock
+    def __init__(self, contents: list[int]) -> None:
         self.versions = [1] * len(contents)
         self.content = contents
-        self.floor: tuple[int, ...] = (0,) * len(contents)
-        self._promises: list[_Promise] = []
 
     def commit(self, changes: dict[int, int]) -> dict[int, int]:
         """Give each thing its new content, in one instant; the new versions."""
@@ -84,23 +66,3 @@ class Rows:
             self.versions[thing] += 1
             self.content[thing] = content
         return {thing: self.versions[thing] for thing in changes}
-
-    def promise(self, versions: dict[int, int]) -> None:
-        """A write was acknowledged: who starts to read now gets these versions or newer ones."""
-        floor = list(self.floor)
-        for thing, version in versions.items():
-            floor[thing] = max(floor[thing], version)
-        self.floor = tuple(floor)
-
-    def promise_from(self, time: float, versions: dict[int, int]) -> None:
-        """The same, for who starts to read at `time` or later: the writer died, and its marks have expired by then."""
-        self._promises += [_Promise(time, thing, version) for thing, version in versions.items()]
-
-    def floor_now(self) -> tuple[int, ...]:
-        """What a read that starts now is promised."""
-        if self._promises:
-            now = self._clock.time
-            for due in [promise for promise in self._promises if promise.time <= now]:
-                self._promises.remove(due)
-                self.promise({due.thing: due.version})
-        return self.floor

@@ -50,6 +50,11 @@ class Scenario:
     dies inside. lag, behind_steps: how slowly messages and changes travel.
     threads: leaders load themselves, as in threads; else each load is a task, as on an event loop.
     before, after: where a thread may lose the processor at a port. hurry: how readily time goes on.
+
+    Of the shared world alone: drift, ahead_s: how much clocks may run apart, and how far apart they may be set. cuts,
+    stalls: of the connections on which changes are heard. flushes, fillings, failovers, clock_steps: what befalls the
+    server. lagging: how many changes a replica may lack. moves: a new primary has an address of its own. wait_replicas:
+    as the option. connected: whether processes hear from the beginning on. blind: the server tells of no changes.
     """
 
     world: WorldName
@@ -81,6 +86,26 @@ class Scenario:
     focus_at: float
     deaths: float
     processes: int
+    max_unsynced_s: float
+    beat_s: float
+    drift: float
+    ahead_s: float
+    generation_s: float
+    connected: bool
+    blind: bool
+    tells_identity: bool
+    on_failover: str
+    wait_replicas: int
+    retries: bool
+    cuts: int
+    stalls: int
+    flushes: int
+    fillings: int
+    marks_evicted: int
+    failovers: int
+    lagging: int
+    moves: bool
+    clock_steps: int
 
 
 def _terms(**options: object) -> Terms:
@@ -144,7 +169,27 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
         focus_at=random.random(),
         deaths=one(0.0, 0.0, 0.3, 0.6),
         evictions=one(0, 0, 2, 6),
-        processes=one(1, 2, 2),
+        processes=one(1, 2, 2, 3),
+        max_unsynced_s=one(2.0, 2.0, 1.0),
+        beat_s=one(0.5, 1.0),
+        drift=one(0.0, 0.5, 1.0),
+        ahead_s=one(0.0, 0.1, 1000.0),
+        generation_s=one(3600.0, 3600.0, 3600.0, 5.0),
+        connected=random.random() < 0.8,
+        blind=random.random() < 0.05,
+        tells_identity=random.random() < 0.95,
+        on_failover=one("distrust", "distrust", "distrust", "forget", "trust"),
+        wait_replicas=one(0, 0, 0, 1),
+        retries=random.random() < 0.3,
+        cuts=one(0, 0, 1, 2),
+        stalls=one(0, 0, 1, 2),
+        flushes=one(0, 0, 0, 0, 1),
+        fillings=one(0, 0, 0, 0, 1),
+        marks_evicted=one(0, 0, 0, 0, 1),
+        failovers=one(0, 0, 0, 1, 1, 2),
+        lagging=one(0, 2, 8),
+        moves=random.random() < 0.5,
+        clock_steps=one(0, 0, 0, 0, 1, 2),
     )
     return replace(drawn, **_given(sizes.given, drawn)) if sizes.given else drawn
 

@@ -15,11 +15,24 @@ from typing import TYPE_CHECKING, Any, Final
 from cacheaside.source.nest import OpenNest
 from cacheaside.types import TagId
 
-__all__ = ["PARK", "POINT", "STEADY", "Cancelled", "Clock", "Livelock", "Scheduler", "Task", "Wake"]
+__all__ = [
+    "PARK",
+    "POINT",
+    "START_S",
+    "STEADY",
+    "Cancelled",
+    "Clock",
+    "Livelock",
+    "Scheduler",
+    "Task",
+    "Wake",
+]
 
 START_S: Final = 1000.0
 STEPS_MAX: Final = 50_000
 """Steps of one schedule before it counts as going round in a circle."""
+LONGEST_S: Final = 600.0
+"""How long a schedule may take, in virtual time, before somebody in it counts as waiting for ever."""
 
 
 class Cancelled(BaseException):
@@ -119,6 +132,8 @@ class Scheduler:
         self.hurry = hurry
         self.ready: list[Task] = []
         self.tasks: list[Task] = []
+        self.under_way = 0
+        """How many tasks have neither ended nor died: a schedule is over when nobody is left, whatever timers are."""
         self.steps = 0
         nobody = _nobody()
         nobody.close()
@@ -134,6 +149,7 @@ class Scheduler:
         task = Task(coroutine, name, self.current.nest)
         self.tasks.append(task)
         self.ready.append(task)
+        self.under_way += 1
         return task
 
     def pick(self, number: int) -> int:
@@ -149,14 +165,23 @@ class Scheduler:
         self._serial += 1
         heappush(self._timers, (time, self._serial, call))
 
+    def after(self, steps: int, call: Callable[[], None]) -> None:
+        """Call `call` when others have made so many steps, or can make no more."""
+        self._serial += 1
+        heappush(self._alarms, (self.steps + steps, self._serial, call))
+        self._alarm = self._alarms[0][0]
+
     def wake(self) -> Wake:
         """What wakes the current task's next park."""
         return Wake(self.ready, self.current)
 
     async def sleep(self, duration_s: float) -> None:
         """Come back when that much time has passed."""
-        wake = Wake(self.ready, self.current)
-        self.at(self.clock.time + duration_s, wake)
+        await self.parked(Wake(self.ready, self.current), duration_s)
+
+    async def parked(self, wake: Wake, within_s: float) -> None:
+        """Come back when `wake` was called, or after so long; not when it was called already."""
+        self.at(self.clock.time + within_s, wake)
         try:
             await PARK
         finally:
@@ -167,11 +192,8 @@ class Scheduler:
         if steps <= 0:
             await (STEADY if steady else POINT)
             return
-        self._serial += 1
         wake = Wake(self.ready, self.current)
-        alarm: tuple[int, int, Callable[[], None]] = (self.steps + steps, self._serial, wake)
-        heappush(self._alarms, alarm)
-        self._alarm = self._alarms[0][0]
+        self.after(steps, wake)
         try:
             await (HELD if steady else PARK)
         finally:
@@ -227,53 +249,64 @@ class Scheduler:
 
     def kill(self, task: Task) -> None:
         """`task` takes no further step, nor cleans up: its thread or process is gone."""
+        if not task.done and not task.died:
+            self.under_way -= 1
         task.died = True
         task.step = _stay
         self._tell(task)
 
     def run(self) -> None:
-        """Step until nobody is left who could."""
+        """Step until nobody is left, or nobody who could be."""
         ready, random, hurry = self.ready, self.random, self.hurry
-        limit = self.steps_max
         while True:
+            if self.steps >= self._alarm:
+                if self.steps >= self.steps_max:
+                    raise Livelock(f"no end after {self.steps_max} steps")
+                self._ring()
             number = len(ready)
             index = int(random() * (number + hurry)) if number else number
-            if index >= number:
-                if not number and self._alarms:
-                    self._ring()
-                elif self._timers:
-                    self._advance()
-                elif not number:
+            if index < number:
+                self._step(index)
+                if not self.under_way:
                     return
-                continue
-            self.steps = steps = self.steps + 1
-            if steps >= self._alarm:
-                if steps > limit:
-                    raise Livelock(f"no end after {limit} steps")
+            elif not number and self._alarms:
                 self._ring()
-            task = self.current = ready[index]
-            if self.stepped is not None:
-                self.stepped(task)
-            try:
-                signal = task.step(None)
-            except StopIteration as end:
-                task.result = end.value
-                self._end(task, index)
-                continue
-            except (Cancelled, Exception) as error:  # noqa: BLE001 - kept for whoever joins
-                task.error = error
-                self._end(task, index)
-                continue
-            if signal is None:
-                task.held = False
-            elif signal == _STEADY:
-                task.held = True
-            else:
-                task.held = signal == _HELD
-                task.parked = True
-                last = ready.pop()
-                if last is not task:
-                    self._refill(index, last, task)
+            elif self._timers:
+                self._advance()
+            elif not number:
+                return
+
+    def interlude(self, steps_max: int) -> None:
+        """In the middle of what a timer or an alarm does others take a few steps, as they do beside a thread."""
+        for _ in range(self.pick(steps_max)):
+            if self.ready:
+                self._step(self.pick(len(self.ready)))
+
+    def _step(self, index: int) -> None:
+        self.steps += 1
+        task = self.current = self.ready[index]
+        if self.stepped is not None:
+            self.stepped(task)
+        try:
+            signal = task.step(None)
+        except StopIteration as end:
+            task.result = end.value
+            self._end(task, index)
+            return
+        except (Cancelled, Exception) as error:  # noqa: BLE001 - kept for whoever joins
+            task.error = error
+            self._end(task, index)
+            return
+        if signal is None:
+            task.held = False
+        elif signal == _STEADY:
+            task.held = True
+        else:
+            task.held = signal == _HELD
+            task.parked = True
+            last = self.ready.pop()
+            if last is not task:
+                self._refill(index, last, task)
 
     def _refill(self, index: int, last: Task, task: Task) -> None:
         # `task` may have made others ready during its step, but it stands where it stood.
@@ -282,6 +315,7 @@ class Scheduler:
 
     def _end(self, task: Task, index: int) -> None:
         task.done = True
+        self.under_way -= not task.died
         last = self.ready.pop()
         if last is not task:
             self._refill(index, last, task)
@@ -301,6 +335,8 @@ class Scheduler:
         time, _, call = heappop(self._timers)
         if time > self.clock.time:
             self.clock.time = time
+            if time > START_S + LONGEST_S:
+                raise Livelock(f"no end after {LONGEST_S:g} s")
         call()
 
     def close(self) -> None:

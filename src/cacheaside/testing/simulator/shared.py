@@ -1,47 +1,180 @@
-"""The world of several processes around one server."""
+"""The world of several processes around one server: the shipped tier, hearing and debts over a simulated network."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Final
 
-from cacheaside.testing.simulator.listening import RemoteHeard
+from cacheaside.policy.timebase import DRIFT
+from cacheaside.stores.redis.commands import Commands
+from cacheaside.stores.redis.counts import Counts
+from cacheaside.stores.redis.envelope import PLAIN
+from cacheaside.stores.redis.names import changes_prefix, generation_name, writers_name
+from cacheaside.stores.redis.owed import Owed
+from cacheaside.stores.redis.servers import Servers
+from cacheaside.testing.simulator import mishaps
+from cacheaside.testing.simulator.clocks import ProcessClock, ServerClock, Times
+from cacheaside.testing.simulator.heard import SimulatedHeard
+from cacheaside.testing.simulator.listening import Listener
+from cacheaside.testing.simulator.paying import Payer
 from cacheaside.testing.simulator.process import Process
-from cacheaside.testing.simulator.remote import RemoteTier
+from cacheaside.testing.simulator.promises import Promises, Versions
+from cacheaside.testing.simulator.remote import SharedMarks, WatchedTier
 from cacheaside.testing.simulator.rows import Rows
 from cacheaside.testing.simulator.scenario import Scenario
 from cacheaside.testing.simulator.scheduler import Scheduler
-from cacheaside.testing.simulator.server import Server
+from cacheaside.testing.simulator.server import Pong, Server
+from cacheaside.testing.simulator.transport import DEADLINE_S, SimulatedTransport
+from cacheaside.testing.simulator.views import EVERYTHING, NAMESPACE, THINGS, thing_of
+from cacheaside.testing.simulator.watched import INTERLUDE_STEPS, WatchedHearing
+from cacheaside.types import TagId
 
-__all__ = ["LISTENER", "shared"]
+__all__ = ["Shared", "SharedProcess"]
 
-EVICTED_STEPS: Final = 200
-LISTENER: Final = "listener"
-"""The name of the tasks that never end."""
-
-
-def shared(scheduler: Scheduler, rows: Rows, scenario: Scenario, random: Random) -> list[Process]:
-    """The processes, connected and listening."""
-    server = Server(random, scheduler.clock)
-    processes = [Process(index, scheduler, rows, scenario) for index in range(scenario.processes)]
-    heard = [RemoteHeard(process, server, scenario.unavailable) for process in processes]
-
-    def acknowledged(by: int, feed: int) -> None:
-        for index, one in enumerate(heard):
-            if index != by:
-                one.owes(feed)
-
-    for process, own in zip(processes, heard, strict=True):
-        tier = RemoteTier(process.index, server, scheduler, process.marks, scenario, acknowledged)
-        process.l1.may_answer = own.may_answer
-        process.connect(tier, own, shared=True)
-        server.promised.append(process.marks)
-        scheduler.spawn(own.listen(), LISTENER)
-    for _ in range(scenario.evictions):
-        scheduler.spawn(_evict(scheduler, server), "eviction")
-    return processes
+PREFIX: Final = changes_prefix(NAMESPACE)
 
 
-async def _evict(scheduler: Scheduler, server: Server) -> None:
-    await scheduler.later(scheduler.pick(EVICTED_STEPS))
-    server.evict(scheduler.pick(1000))
+class SharedProcess(Process):
+    """A process with its way to the server."""
+
+    def join(self, server: Server, times: Times, shared_marks: SharedMarks, random: Random) -> None:
+        """Put its shared tier together, as `stores.redis.shared` does, and begin to listen."""
+        scheduler, scenario = self.scheduler, self.scenario
+        self.server = server
+        self.times = times
+        servers = Servers(trusting=scenario.on_failover == "trust")
+        owed = Owed(EVERYTHING)
+        self.l1.log.unsettled = owed.any_of
+        hearing = WatchedHearing(
+            self.l1,
+            self.clock,
+            (self.flights,),
+            self.gate.open_until,
+            everything=EVERYTHING,
+            max_unsynced_s=scenario.max_unsynced_s,
+        )
+        hearing.watched_by(scheduler, self.flights, self.marks)
+        self.payer = Payer(self, owed, hearing)
+        transport = SimulatedTransport(server, scheduler, scenario)
+        self.listener = Listener(self, server, servers, hearing, transport, scenario, PREFIX.encode())
+        self.listener.on_knows = self._knows
+        self.listener.on_set_back = self._set_back
+        self.listener.on_new_identity = self._new_identity
+        self.hearing = hearing
+        tier = WatchedTier(
+            transport,
+            servers,
+            Commands(random.randbytes, int(scenario.generation_s * 1000)),
+            PLAIN,
+            self.clock,
+            hearing,
+            owed,
+            Counts(),
+            everything=EVERYTHING,
+            ready=self._ready,
+            pause=scheduler.sleep,
+            doubt=_no_doubt,
+            pace=self.clock.now,
+            wait_replicas=scenario.wait_replicas,
+            random_bytes=random.randbytes,
+        )
+        tier.watched_by(scheduler, self.marks, shared_marks)
+        self.payer.tier = tier
+        self.connect(tier, SimulatedHeard(hearing, self))
+        self.listener.begin(connected=scenario.connected)
+
+    async def _ready(self) -> None:
+        wake = self.scheduler.wake()
+        if self.listener.when_tried(wake):
+            await self.scheduler.parked(wake, DEADLINE_S)
+
+    def _set_back(self, by_s: float) -> None:
+        self._forget_everything()
+
+    def _forget_everything(self) -> None:
+        self.payer.owe((EVERYTHING,))
+        self.hearing.hear((EVERYTHING,))
+        self.scheduler.interlude(INTERLUDE_STEPS)
+
+    def _new_identity(self) -> None:
+        if self.scenario.on_failover == "forget":
+            self._forget_everything()
+
+    def _knows(self, pong: Pong) -> None:
+        self.promises.known[self.index] = max(self.promises.known[self.index], pong.term)
+        self.times.knows(self.index, pong.times_set)
+
+    def unnoticed_s(self, born: float) -> float:
+        return self.times.unnoticed_s(self.index, born) if self.server.clock_set else 0.0
+
+    # What writers tell.
+
+    def unacknowledged(self, versions: Versions, tags: tuple[TagId, ...]) -> None:
+        self.payer.wrote(versions, tags)
+
+    def number_of(self, tags: Sequence[TagId]) -> int:
+        landed = self.server.landed
+        return max(max(landed.get(generation_name(tag), 0), landed.get(writers_name(tag), 0)) for tag in tags)
+
+
+class Shared:
+    """The server, its processes, and what will befall them."""
+
+    def __init__(self, scheduler: Scheduler, rows: Rows, scenario: Scenario, random: Random) -> None:
+        self.scenario = scenario
+        self._scheduler = scheduler
+        self.promises = Promises(
+            scheduler.clock, len(THINGS), scenario.processes, scenario.max_unsynced_s * (1.0 + DRIFT)
+        )
+        self.promises.identity_counts = scenario.on_failover != "trust" and scenario.tells_identity
+        self.server = Server(self.a_clock(), PREFIX, random)
+        self.processes = [
+            SharedProcess(
+                index,
+                scheduler,
+                rows,
+                self.promises,
+                scenario,
+                ProcessClock(scheduler.clock, random.random() * 1000.0, self._drift()),
+                shared=True,
+            )
+            for index in range(scenario.processes)
+        ]
+        shared_marks = SharedMarks(self.server, [process.marks for process in self.processes])
+        self.server.on_mark_lost = lambda tag: self._mark_lost(tag, shared_marks)
+        times = Times(scheduler.clock, self.server.clock_set, scenario.processes)
+        for process in self.processes:
+            process.join(self.server, times, shared_marks, random)
+        mishaps.begin(self, scheduler, scenario)
+
+    def _drift(self) -> float:
+        return (self._scheduler.random() - 0.5) * DRIFT * self.scenario.drift
+
+    def a_clock(self) -> ServerClock:
+        """The clock of a server."""
+        ahead_s = (self._scheduler.random() - 0.5) * self.scenario.ahead_s
+        return ServerClock(self._scheduler.clock, ahead_s, self._drift())
+
+    def set_clock(self, by_s: float) -> None:
+        """The server's clock is set."""
+        self.server.set_clock(by_s)
+
+    def fail_over(self) -> None:
+        """A replica takes over."""
+        scheduler, scenario = self._scheduler, self.scenario
+        lose = scheduler.pick(scenario.lagging + 1)
+        lost = self.server.fail_over(lose, self.a_clock(), moves=scenario.moves)
+        self.promises.changes_lost(*lost)
+        for process in self.processes:
+            process.listener.cut(noticed=scheduler.chance(0.5))
+
+    def _mark_lost(self, tag: TagId, shared_marks: SharedMarks) -> None:
+        shared_marks.lost(tag)
+        thing = thing_of(tag)
+        if thing is not None:
+            self.promises.mark_lost(thing)
+
+
+def _no_doubt() -> None:
+    return

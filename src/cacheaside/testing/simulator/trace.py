@@ -21,7 +21,18 @@ Say = Callable[[str], None]
 SHORT: Final = 400
 WRITER: Final = re.compile("[0-9a-f]{24}")
 PARTS: Final = {
-    "tier": ("stamp", "writers", "fetch", "generations", "store", "remove", "bump", "enlist", "release"),
+    "tier": (
+        "stamp",
+        "fetch",
+        "fetch_many",
+        "watch",
+        "store",
+        "remove",
+        "bump",
+        "mark",
+        "release",
+        "hand_back",
+    ),
     "l1": ("keep", "drop", "changed"),
     "flights": ("board", "alone", "close", "land"),
     "loads": ("load",),
@@ -46,8 +57,8 @@ def attach(world: World, say: Say) -> None:
         last[:] = [task]
 
     scheduler.stepped = stepped
-    for name in ("commit", "promise", "promise_from"):
-        _wrap(world.rows, name, f"source.{name}", scheduler, say)
+    _wrap(world.rows, "commit", "source.commit", scheduler, say)
+    _wrap(world.promises, "make", "promised", scheduler, say)
     for process in world.processes:
         which = f"{process.index}:" if len(world.processes) > 1 else ""
         process.say = lambda text: say(f"{' ' * 18}{text}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any, Final
 
 from cacheaside.contract import Terms
@@ -26,6 +27,7 @@ __all__ = [
     "GROUPS",
     "KEYED",
     "NAMES",
+    "NAMESPACE",
     "ROWS",
     "THINGS",
     "Reading",
@@ -33,6 +35,7 @@ __all__ = [
     "first_thing",
     "hit",
     "tag_of",
+    "thing_of",
     "things_behind",
 ]
 
@@ -42,11 +45,16 @@ KEYED: Final = 4
 THINGS: Final = (2, 3, NOWHERE, NOWHERE, NOWHERE)
 """What each thing holds at first: rows 0 and 1 belong to groups 2 and 3."""
 NAMES: Final = ("row", "joined", "pair", "keyed", "outer")
-EVERYTHING: Final = TagId("everything")
+NAMESPACE: Final = "sim"
+EVERYTHING: Final = TagId("sim:everything")
 TAGS_MAX: Final = 8
 
-_TAGS: Final = tuple(TagId(f"{'row' if thing < ROWS else 'group'}:{thing}") for thing in range(len(THINGS)))
-_SIZES: Final = tuple(b"." * (64 * n) for n in (1, 2, 3))
+_TAGS: Final = tuple(
+    TagId(f"sim:{'row' if thing < ROWS else 'group'}:{thing}") for thing in range(len(THINGS))
+)
+_SIZES: Final = tuple(64 * n for n in (1, 2, 3))
+_HEAD: Final = Struct(">dIbB")
+_PART: Final = Struct(">BH")
 
 
 def _view(thing: int) -> object: ...
@@ -58,6 +66,11 @@ _PARAMETERS: Final = parameters_of(_view, where="view", has_source=False, ignore
 def tag_of(thing: int) -> TagId:
     """The tag of a row or a group."""
     return _TAGS[thing]
+
+
+def thing_of(tag: TagId) -> int | None:
+    """What a tag stands for, where it is a row's or a group's."""
+    return _TAGS.index(tag) if tag in _TAGS else None
 
 
 @dataclass(slots=True)
@@ -101,12 +114,21 @@ class View:
 
     def call(self, thing: int) -> Call:
         """The read of one thing."""
-        key = TagId(f"{self.name}({thing})")
+        key = TagId(f"sim:{self.name}({thing})")
         return Call(self, thing, key, (key, EVERYTHING, *_tags(self.name, thing)), (thing,), self.terms)
 
     def pack(self, value: Value) -> Packed:
-        """As it is; its size changes with its version."""
-        return Packed(value, _SIZES[value.parts[0][1] % 3], value.absent)
+        """As it is, and in bytes; its size changes with its version."""
+        packed = [_HEAD.pack(value.born, value.born_step, value.content, len(value.parts))]
+        packed += [_PART.pack(*part) for part in value.parts]
+        return Packed(value, b"".join(packed).ljust(_SIZES[value.parts[0][1] % 3], b"."), value.absent)
+
+    def held_from(self, encoded: bytes) -> Value:
+        """The value again."""
+        born, born_step, content, count = _HEAD.unpack_from(encoded)
+        ends = range(_HEAD.size, _HEAD.size + count * _PART.size, _PART.size)
+        parts = tuple([_PART.unpack_from(encoded, at) for at in ends])
+        return Value(parts, born, born_step, content)
 
     def unpack(self, held: Any) -> Any:
         """Values are immutable."""
@@ -137,7 +159,7 @@ class View:
         if scheduler.chance(reading.failing):
             # Only a value can name its group, so an error of `joined` depends on the row alone.
             parts = value.parts[:1] if self.name == "joined" else value.parts
-            raise SourceFailed(call.key, parts, value.born, value.born_step)
+            raise SourceFailed(self.name, call.key, parts, value.born, value.born_step)
         await POINT
         return value
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
+from cacheaside.coherence.hearing import Hearing
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.flights import Flight, Flights
-from cacheaside.flow.ports import Clock, Found, Position
+from cacheaside.flow.ports import Clock, Position
 from cacheaside.lookup import NotStored
+from cacheaside.stores.l1.gate import Gate
 from cacheaside.stores.l1.store import L1
 from cacheaside.testing.simulator.marks import Marks
 from cacheaside.testing.simulator.scheduler import Scheduler
@@ -16,8 +18,9 @@ from cacheaside.testing.simulator.verdicts import Violation
 from cacheaside.testing.simulator.views import EVERYTHING
 from cacheaside.types import TagId
 
-__all__ = ["NO_LOCK", "WatchedFlights", "WatchedL1"]
+__all__ = ["INTERLUDE_STEPS", "NO_LOCK", "WatchedFlights", "WatchedHearing", "WatchedL1"]
 
+INTERLUDE_STEPS: Final = 12
 BOARDS_MAX: Final = 2
 """Flights that one read may be on for one key: it starts over once at most."""
 
@@ -36,17 +39,20 @@ NO_LOCK: Final = NoLock()
 
 
 class WatchedL1(L1):
-    """L1 that says when something is kept that must not be. `may_answer`: whether it may answer by itself now."""
+    """L1 that says when something is kept that must not be."""
 
-    def __init__(self, clock: Clock, entries_max: int, bytes_max: int, marks: Marks) -> None:
-        super().__init__(clock, entries_max=entries_max, bytes_max=bytes_max, everything=EVERYTHING)
+    def __init__(
+        self, clock: Clock, entries_max: int, bytes_max: int, marks: Marks, gate: Gate, *, shared: bool
+    ) -> None:
+        super().__init__(
+            clock,
+            entries_max=entries_max,
+            bytes_max=bytes_max,
+            everything=EVERYTHING,
+            gate=gate,
+            shared=shared,
+        )
         self._marks = marks
-        self.may_answer: Callable[[], bool] | None = None
-
-    def find(self, call: Call) -> Found | None:
-        if self.may_answer is not None and not self.may_answer():
-            return None
-        return super().find(call)
 
     def keep(self, call: Call, record: Record, since: Position) -> NotStored | None:
         entries = self.table_of(call).entries
@@ -116,3 +122,25 @@ class WatchedFlights(Flights):
         """Note that a change of `tags` was heard: who comes now must not join a load that began before."""
         for tag in tags:
             self._heard[tag] = self._scheduler.steps
+
+
+class WatchedHearing(Hearing):
+    """Hearing that tells the checkers what was heard."""
+
+    def watched_by(self, scheduler: Scheduler, flights: WatchedFlights, marks: Marks) -> None:
+        """Have these told."""
+        self._scheduler = scheduler
+        self._watched_flights = flights
+        self._watched_marks = marks
+
+    def heard(self, tags: Sequence[TagId] | None) -> None:
+        super().heard(tags)
+        if tags is not None:
+            self._watched_flights.heard(tags)
+        else:
+            self._scheduler.interlude(INTERLUDE_STEPS)
+
+    def hear(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None:
+        super().hear(tags, calls)
+        self._watched_flights.heard(tags)
+        self._watched_marks.heard(tags, self._scheduler.current)

@@ -9,11 +9,12 @@ from cacheaside.testing.simulator import gremlins
 from cacheaside.testing.simulator.books import check_books
 from cacheaside.testing.simulator.embedded import PointedTier, WatchedHeard
 from cacheaside.testing.simulator.process import Process
+from cacheaside.testing.simulator.promises import Promises
 from cacheaside.testing.simulator.readers import Counts, epilogue, reader
 from cacheaside.testing.simulator.rows import Rows
 from cacheaside.testing.simulator.scenario import Scenario, Sizes, WorldName, draw
 from cacheaside.testing.simulator.scheduler import STEPS_MAX, Cancelled, Livelock, Scheduler, Task
-from cacheaside.testing.simulator.shared import LISTENER, shared
+from cacheaside.testing.simulator.shared import Shared
 from cacheaside.testing.simulator.verdicts import Violation
 from cacheaside.testing.simulator.views import THINGS
 from cacheaside.testing.simulator.writers import writer
@@ -30,12 +31,14 @@ class World:
         random = Random(seed)
         self.scenario = draw(name, random, sizes)
         self.scheduler = Scheduler(random, self.scenario.hurry, _steps_max(self.scenario))
-        self.rows = Rows(self.scheduler.clock, list(THINGS))
+        self.rows = Rows(list(THINGS))
         self.counts = counts
         if name == "embedded":
             self.processes = _embedded(self.scheduler, self.rows, self.scenario)
+            self.promises = self.processes[0].promises
         else:
-            self.processes = shared(self.scheduler, self.rows, self.scenario, random)
+            self.shared = Shared(self.scheduler, self.rows, self.scenario, random)
+            self.processes, self.promises = self.shared.processes, self.shared.promises
         self._people()
 
     def _people(self) -> None:
@@ -72,7 +75,7 @@ class World:
 
     def _ended(self) -> None:
         for task in self.scheduler.tasks:
-            if not task.done and not task.died and task.name != LISTENER:
+            if not task.done and not task.died:
                 raise Violation("stuck", f"{task.name} waits for ever")
             if task.error is not None:
                 _ended_well(task, task.error)
@@ -101,10 +104,11 @@ def _ended_well(task: Task, error: BaseException) -> None:
 
 
 def _embedded(scheduler: Scheduler, rows: Rows, scenario: Scenario) -> list[Process]:
-    process = Process(0, scheduler, rows, scenario)
+    promises = Promises(scheduler.clock, len(THINGS))
+    process = Process(0, scheduler, rows, promises, scenario, scheduler.clock, shared=False)
     tier = PointedTier(process.l1, scheduler, process.marks, scenario)
     heard = WatchedHeard(process.l1, tier, scheduler.clock, process.flights, process.marks, scheduler)
-    process.connect(tier, heard, shared=False)
+    process.connect(tier, heard)
     return [process]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from cacheaside.endpoint.changing import Changing
+from cacheaside.errors import Unacknowledged
 from cacheaside.flow import write as writing
-from cacheaside.flow.ports import TierAway
 from cacheaside.testing.simulator.process import Process
 from cacheaside.testing.simulator.readers import Counts
 from cacheaside.testing.simulator.rows import NOWHERE
@@ -65,24 +65,28 @@ def _content(process: Process) -> int:
 
 
 async def _after_commit(process: Process, changes: Changes, tags: tuple[TagId, ...]) -> None:
+    scheduler = process.scheduler
     await POINT
     versions = process.rows.commit(changes)
     for _ in range(RETRIES_MAX):
         await POINT
         try:
             await _surely(process, writing.invalidate(tags, process.ports))
-        except TierAway:
+        except Unacknowledged:
+            process.unacknowledged(versions, tags)
+            if scheduler.chance(0.5):
+                return
             continue
-        process.rows.promise(versions)
+        process.acknowledged(versions, tags)
         return
 
 
 async def _key(process: Process) -> None:
     """Change what only a key stands for, and invalidate or purge that key."""
-    call = process.calls["keyed", KEYED]
+    scheduler, call = process.scheduler, process.calls["keyed", KEYED]
     await POINT
     versions = process.rows.commit({KEYED: NOWHERE})
-    purges = process.scheduler.chance(0.3)
+    purges = scheduler.chance(0.3)
     for _ in range(RETRIES_MAX):
         await POINT
         try:
@@ -90,9 +94,12 @@ async def _key(process: Process) -> None:
                 await _surely(process, writing.purge(call, process.ports))
             else:
                 await _surely(process, writing.invalidate((call.key,), process.ports, (call,)))
-        except TierAway:
+        except Unacknowledged:
+            process.unacknowledged(versions, (call.key,))
+            if scheduler.chance(0.5):
+                return
             continue
-        process.rows.promise(versions)
+        process.acknowledged(versions, (call.key,))
         return
 
 
@@ -108,16 +115,19 @@ async def _bracket(process: Process, changes: Changes) -> None:
 
     Whatever becomes of the writer, once its marks have expired nobody may read what is older than its commit.
     """
-    scheduler, rows = process.scheduler, process.rows
+    scheduler, rows, promises = process.scheduler, process.rows, process.promises
     tags = tuple(tag_of(thing) for thing in changes)
     began = scheduler.clock.time
     versions: Changes = {}
 
     def commit() -> None:
         versions.update(rows.commit(changes))
-        if scheduler.clock.time < began + MARK_LIFETIME_S:
-            rows.promise_from(entered + MARK_LIFETIME_S, dict(versions))
+        stands = scheduler.clock.time < began + MARK_LIFETIME_S * (1.0 - process.inexact)
+        if stands and is_marked and not promises.lost_since(began, versions):
+            due = entered + MARK_LIFETIME_S * (1.0 + process.inexact)
+            promises.make(dict(versions), process.index, at=due, number=process.number_of(tags))
 
+    committed = False
     fate = scheduler.random()
     dies = scheduler.chance(process.scenario.deaths)
     try:
@@ -125,6 +135,7 @@ async def _bracket(process: Process, changes: Changes) -> None:
             if len(tags) > 1:
                 await change.add(*tags[1:])  # type: ignore[arg-type]
             entered = scheduler.clock.time
+            is_marked = not process.shared or change._write.marked.issuperset(tags)  # noqa: SLF001 - nobody else asks
             await POINT
             if scheduler.chance(0.35):
                 await scheduler.sleep(0.5 * (1 + scheduler.pick(8)))
@@ -136,9 +147,18 @@ async def _bracket(process: Process, changes: Changes) -> None:
                     scheduler.at(scheduler.clock.time + 0.5 * scheduler.pick(8), commit)
                 raise ConnectionLost
             commit()
+            committed = True
             if dies:
                 scheduler.kill(scheduler.current)
             await POINT
-    except (ConnectionLost, TierAway):
+    except ConnectionLost:
         return
-    rows.promise(versions)
+    except Unacknowledged:
+        if committed:
+            process.unacknowledged(versions, tags)
+        return
+    if process.when_away == "raise":
+        process.acknowledged(versions, tags)
+    else:
+        # The writer is not told which, and tags that are owed count as changing until they are paid.
+        process.unacknowledged(versions, tags)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from cacheaside.errors import DeclarationError
 from cacheaside.stores.redis.away import Away, ConnectionAway
 from cacheaside.stores.redis.deadline import Deadline
 from cacheaside.stores.redis.fleet import Fleet
@@ -36,6 +37,8 @@ class ClusterTopology:
         login: Login | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        if not seeds:
+            raise DeclarationError("seeds must name at least one node of the cluster")
         self._seeds = tuple(seeds)
         self._known: tuple[ServerAddress, ...] = ()
         self._login = login or Login()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from cacheaside.errors import DeclarationError
 from cacheaside.stores.redis.away import Away, ConnectionAway
 from cacheaside.stores.redis.deadline import Deadline
 from cacheaside.stores.redis.fleet import Fleet
@@ -34,6 +35,8 @@ class SentinelTopology:
         tls_name: str | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        if not sentinels:
+            raise DeclarationError("sentinels must name at least one Sentinel")
         self._sentinels = tuple(sentinels)
         self._service = service
         self._sentinel_login = sentinel_login or Login()

@@ -1,0 +1,70 @@
+"""What an answered heartbeat changes in what this process believes of a server. Plain: the keeper and the simulator
+both do it here.
+
+The order matters, since flows on other threads go on between any two of these steps:
+
+- *The clock is believed last to have been set back.* (1) its new offset is believed (2) a flow fetches an entry that
+was
+  stored before, which looks younger by the step, and serves it (3) everything is forgotten: too late for that reader.
+- *That it was set forward is believed before what was held is dropped.* (1) it is set forward by 2 s; another process
+knows,
+  loads and stores (2) this one, which does not, fetches that 3 s later, sees it as 1 s old, and L1 keeps it. Dropped
+  first, the same could be fetched once more.
+- *The new identity is believed before what was vouched for by the old one is dropped.* (1) it is dropped (2) a flow
+fetches
+  an entry, which the old identity still vouches for, and L1 keeps it (3) the new identity is believed: L1 goes on
+  answering with what the server may have gone back to.
+- *All that, before the heartbeat counts.* It lets L1 answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from cacheaside.coherence.hearing import Hearing
+from cacheaside.policy.timebase import Reading
+from cacheaside.stores.redis.generations import UNKNOWN_IDENTITY, Identity
+from cacheaside.stores.redis.servers import Servers, ServerState
+
+__all__ = ["News", "believe"]
+
+
+class News(NamedTuple):
+    """What a heartbeat told that was not known. set_back_s: by how much the clock was, beyond what is covered."""
+
+    is_up: bool
+    has_another_history: bool
+    set_back_s: float
+
+
+def believe(
+    state: ServerState,
+    reading: Reading,
+    identity: Identity | None,
+    servers: Servers,
+    hearing: Hearing,
+    *,
+    on_set_back: Callable[[float], None],
+    on_new_identity: Callable[[], None],
+) -> News:
+    """Take in that `state` answered a heartbeat.
+
+    identity: None when it does not tell. on_set_back, on_new_identity: have everything forgotten, where that is wanted.
+    """
+    identity = UNKNOWN_IDENTITY if identity is None else identity
+    taken = state.taken(reading)
+    if taken.set_back_s:
+        on_set_back(taken.set_back_s)
+    state.base = taken.base
+    has_another_history = state.identity not in (UNKNOWN_IDENTITY, identity)
+    state.identity = identity
+    if has_another_history or taken.set_forward:
+        hearing.heard(None)
+    if has_another_history:
+        on_new_identity()
+    is_news = not state.is_up
+    if is_news:
+        servers.say(state, is_up=True)
+    hearing.synced(state.name, reading.sent)
+    return News(is_news, has_another_history, taken.set_back_s)
