@@ -48,37 +48,35 @@ def explained(report: Report) -> list[str]:
 
 def _behind(report: Report) -> str:
     parts = report.verdicts
+    own = sum(part.behind_own_process for part in parts)
     behind = sum(part.behind_others for part in parts)
     oldest_ms = max(part.oldest_behind_others_ms for part in parts)
-    said = f"{behind:,} answers, by {oldest_ms:,.1f} ms at most" if behind else "none"
+    said = f"{behind:,}, by {oldest_ms:,.1f} ms at most" if behind else "0"
     return (
-        f"Behind a change that another process had made: {said} ({report.max_unsynced_s:g} s is promised)."
-        " Behind a change of their own process: none may be."
+        f"Answers behind a change that their own process had made: {own:,} (promised: 0); that another had made: {said}"
+        f" (promised: {report.max_unsynced_s:g} s at most, from L1 only)."
     )
 
 
 def _outage(tier: str, outage: OutageReport, report: Report) -> str:
     how = "killed" if outage.emptied else "frozen"
-    told = "never" if outage.told_after_s is None else f"{outage.told_after_s:.2f} s after it was back"
-    hits = (
-        "were not seen to recover"
-        if outage.hits_after_s is None
-        else f"were as before {outage.hits_after_s:.2f} s after it was back"
-    )
+    told = "never told" if outage.told_after_s is None else f"all told {outage.told_after_s:.2f} s after it"
+    hits = "not seen" if outage.hits_after_s is None else f"after {outage.hits_after_s:.2f} s"
     return (
-        f"{tier} {how} for {outage.seconds:.1f} s: L1 answered for the first {outage.l1_for_s:.2f} s"
-        f" ({report.max_unsynced_s:g} s is the limit), then the database did. {outage.changes:,} changes went on;"
-        f" the last of what they owed was told {told}. Hits {hits}."
+        f"{tier} {how} for {outage.seconds:.1f} s: L1 answered for the first {outage.l1_for_s:.2f} s (limit:"
+        f" {report.max_unsynced_s:g} s), then the database. {outage.changes:,} changes were made, and"
+        f" {outage.owed:,} of them owed to the others until its return; {told}. Hits as before: {hits}."
     )
 
 
 def _window(tier: str, report: Report) -> str:
     missed = sum(part.before_owed_changes for part in report.verdicts)
     oldest_ms = max(part.oldest_before_owed_ms for part in report.verdicts)
-    said = f"{missed:,} answers did, {oldest_ms / 1e3:.1f} s old at most" if missed else "none did"
+    said = f"{missed:,} answers did, {oldest_ms / 1e3:.1f} s behind at most" if missed else "none did"
     return (
-        f"Until such a change got through, another process could answer with what {tier} still held: nothing after a"
-        f" kill, the values of before after a freeze; {said}."
+        f"The others hear of a change that was made while {tier} was away only when it is back. Until then one may"
+        f" answer from its L1, for {report.max_unsynced_s:g} s, and after a freeze, but not after a kill, with what"
+        f" {tier} kept: {said}."
     )
 
 

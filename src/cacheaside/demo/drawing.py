@@ -37,7 +37,9 @@ def drawn_stages(stages: Iterable[StageFigures], *, current: str | None = None) 
     for name in COLUMNS:
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for row in rows(stages):
-        table.add_row(*row, style="bold" if row[0] == current else None)
+        *figures, errors, too_old = row
+        faults = [Text(said, style="" if said == "0" else "bold red") for said in (errors, too_old)]
+        table.add_row(*figures, *faults, style="bold" if row[0] == current else None)
     return table
 
 

@@ -75,8 +75,8 @@ def embedded_tier() -> Iterator[Embedded]:
             embedded = Embedded(server.start())
         except (ServerMissing, ServerFailed, OSError) as error:
             raise TierUnavailable(
-                f"The demo's processes have no server to share over: {error}. `python3 dev.py demo` installs one;"
-                " `--no-l2` needs none, and runs the service as one process."
+                f"No server for the demo's processes to share over: {error}. `python3 dev.py demo` installs one;"
+                " --no-l2 runs the service as one process, without."
             ) from error
         yield embedded
     finally:

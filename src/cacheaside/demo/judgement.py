@@ -20,12 +20,14 @@ from cacheaside.demo.promises import Excuse, Promises
 __all__ = ["Findings", "check"]
 
 _EXAMPLES: Final = 5
+_COUNTS: Final = ("checked", "versions", "stale", "beyond", "own", "behind", "owed", "in_commit", "alone")
 
 
 @dataclass(slots=True)
 class Findings:
     """The verdict over many responses: `stale` by rule 2, of them `beyond`, and the others by what allowed them.
 
+    own: of those beyond, by a process that had made the change itself.
     behind, behind_s: L1 of another process had not heard of the change; how long ago it was acknowledged, at most.
     owed, owed_s: the tier had not acknowledged it; how long ago it was done, at most.
     in_commit: showed a version that was superseded by a change still under way: allowed, and not stale.
@@ -37,6 +39,7 @@ class Findings:
     versions: int = 0
     stale: int = 0
     beyond: int = 0
+    own: int = 0
     behind: int = 0
     behind_s: float = 0.0
     owed: int = 0
@@ -54,7 +57,7 @@ class Findings:
 
     def add(self, other: Findings) -> None:
         """Take in the findings over other responses."""
-        for name in ("checked", "versions", "stale", "beyond", "behind", "owed", "in_commit", "alone"):
+        for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.impossible += other.impossible
         self.behind_s = max(self.behind_s, other.behind_s)
@@ -124,6 +127,7 @@ def _note_stale(
     findings.oldest_s = max(findings.oldest_s, *(_age_s(one, w.commit) for w in missed))
     if too_late:
         findings.beyond += 1
+        findings.own += any(w.commit.process == one.process for w in too_late)
         first = min(too_late, key=lambda w: w.commit.committed_at)
         findings.note(f"{one.endpoint}: {_whence(one)}, not yet {_words(first)}, {_when(one, first.commit)}")
         return
@@ -206,4 +210,8 @@ _SOURCES: Final = {
 def _when(one: Served, commit: Commit) -> str:
     if commit.done_at is None:
         return f"committed {one.started_at - commit.committed_at:.1f} s before the request, and never done"
-    return f"done {_age_s(one, commit) * 1e3:.1f} ms before the request by process {commit.process}"
+    told = "not acknowledged"
+    if commit.acknowledged_at is not None:
+        after_s = commit.acknowledged_at - one.started_at
+        told = f"acknowledged {abs(after_s) * 1e3:.1f} ms {'after it began' if after_s > 0 else 'before it'}"
+    return f"done by process {commit.process} {_age_s(one, commit) * 1e3:.1f} ms before the request, {told}"

@@ -43,7 +43,13 @@ class _Load:
     """The readers and the writers, who work in turns."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, demand: Demand, readers: int, rate: float, clock: ReplayClock, parent: Parent
+        self,
+        http: aiohttp.ClientSession,
+        demand: Demand,
+        readers: int,
+        rate: float,
+        clock: ReplayClock,
+        parent: Parent,
     ) -> None:
         self._http = http
         self._demand = demand

@@ -28,6 +28,7 @@ class Staleness(Struct, frozen=True):
     row_versions_checked: int
     stale_serves: int
     beyond_contract: int
+    behind_own_process: int
     behind_others: int
     oldest_behind_others_ms: float
     before_owed_changes: int
@@ -101,6 +102,8 @@ class Report(Struct, frozen=True):
 
     seed: int
     connections: int
+    rate: float
+    distance_ms: float
     speed: float
     flights: int
     processes: int
@@ -220,6 +223,7 @@ def staleness(findings: Findings) -> Staleness:
         row_versions_checked=findings.versions,
         stale_serves=findings.stale,
         beyond_contract=findings.beyond,
+        behind_own_process=findings.own,
         behind_others=findings.behind,
         oldest_behind_others_ms=findings.behind_s * 1e3,
         before_owed_changes=findings.owed,

@@ -122,6 +122,7 @@ async def _serve(options: argparse.Namespace) -> None:
     parent = Parent()
     if options.without_cache:
         cache.disable(share_loads=False)
+    database.distance_s = options.distance / 1e3
     database.open(options.database)
     service = _Service(options, parent)
     try:
@@ -138,6 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--database", type=Path, required=True)
     parser.add_argument("--process", type=int, required=True)
+    parser.add_argument("--distance", type=float, required=True)
     parser.add_argument("--speed", type=float, required=True)
     parser.add_argument("--without-cache", action="store_true")
     parser.add_argument("--without-invalidation", action="store_true")

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, Self
 
@@ -28,12 +27,13 @@ from cacheaside.demo.messages import (
     ServicePulse,
     TurnEnded,
 )
+from cacheaside.demo.options import Settings
 from cacheaside.demo.promises import Allowance, Promises
 from cacheaside.demo.records import Watch, whole_history
 from cacheaside.demo.stages import Stage, Turn, seconds_of
 from cacheaside.demo.verdict import SideReport, judged
 
-__all__ = ["Settings", "Side", "Stages"]
+__all__ = ["Side", "Stages"]
 
 _WATCHED_PER_PULSE_MAX: Final = 200
 
@@ -48,25 +48,6 @@ _ALLOWANCES: Final = {
     "board": _allowance(catalog.BOARD),
     "plane": _allowance(catalog.STATUS),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a run is made: `seconds` of load in all, in a replay `speed` times as fast as the day was.
-
-    processes: of the service, on each side. invalidation, deaf: without the one, and with the other, answers are older
-    than promised; deaf: the first process hears nothing of the others.
-    """
-
-    seconds: float
-    connections: int
-    rate: float
-    processes: int
-    seed: int
-    speed: float
-    max_unsynced_s: float
-    invalidation: bool = True
-    deaf: bool = False
 
 
 class Stages(Protocol):
@@ -221,6 +202,7 @@ def _service(
         f"--database={database}",
         f"--process={number}",
         f"--speed={settings.speed}",
+        f"--distance={settings.distance_ms}",
         *([] if cache else ["--without-cache"]),
         *([] if settings.invalidation else ["--without-invalidation"]),
     ]

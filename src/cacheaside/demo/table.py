@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from cacheaside.demo.report import EndpointReport, Phase
 
 __all__ = ["ENDPOINT_COLUMNS", "Line", "comparison", "endpoint_lines"]
 
-NOTHING = "–"
+NOTHING: Final = "–"
+_THE_SAME: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,8 @@ def _ms(value: float) -> str:
 
 
 def _factor(one: float, other: float, more: str, less: str) -> str:
-    """How `one` compares to `other`: "1.5x more", or the other way round "1.5x less"."""
-    if not one or not other:
+    """How `one` compares to `other`: "1.5x more", or the other way round "1.5x less"; nothing where it is the same."""
+    if not one or not other or abs(one / other - 1) < _THE_SAME:
         return ""
     return f"{one / other:.1f}x {more}" if one >= other else f"{other / one:.1f}x {less}"
 

@@ -14,7 +14,8 @@ from typing import Protocol
 from cacheaside.demo.children import ChildFailed
 from cacheaside.demo.embedded import Embedded
 from cacheaside.demo.gathered import Gathered
-from cacheaside.demo.side import Settings, Side, Stages
+from cacheaside.demo.options import Settings
+from cacheaside.demo.side import Side, Stages
 from cacheaside.demo.stages import Turn, turns
 from cacheaside.demo.verdict import SideReport
 
