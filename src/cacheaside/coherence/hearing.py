@@ -117,7 +117,7 @@ class Hearing:
     def done(self, key: TagId) -> None:
         """Another process says that it is done loading `key`."""
         with self._near.lock:
-            waiters = self._done_waiters.pop(key, ())
+            waiters = list(self._done_waiters.get(key, ()))
         for wake in waiters:
             wake()
 
@@ -201,7 +201,8 @@ class Hearing:
         return True
 
     def when_done(self, key: TagId, wake: Wake) -> bool:
-        """Have `wake` called once another process is done loading `key`. False when L1 hears nothing just now."""
+        """Have `wake` called whenever another process may be done loading `key`, until `forget_done`. False when L1
+        hears nothing just now."""
         with self._near.lock:
             if self._clock.now() > self.synced_through + self._max_unsynced_s:
                 return False

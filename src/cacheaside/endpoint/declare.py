@@ -29,6 +29,7 @@ from cacheaside.endpoint.options import (
 from cacheaside.endpoint.parameters import UNRESOLVED, Parameters, parameters_of, resolve
 from cacheaside.errors import DeclarationError
 from cacheaside.source.nest import scope
+from cacheaside.stores.redis.aio_tier import ELSE
 from cacheaside.values import Codec, Sharing, codec_for
 
 __all__ = ["declare"]
@@ -86,7 +87,11 @@ def _assemble(function: Callable[..., Any], endpoint: Endpoint, host: Host, vari
         "_entries": endpoint.table.entries,
         "_scope": scope.get,
         "_slow": facade.slow,
-        "_absent": getattr(facade, "absent", None),
+        "_host": host,
+        "_endpoint": endpoint,
+        "_key": endpoint.key_and_tags,
+        "_ask": host.quick,
+        "_else": ELSE,
         "_vary": endpoint.declared.vary,
         "_varied_plain": PLAIN_ANY,
         "_take": endpoint.codec.copy if endpoint.codec.sharing is Sharing.COPY else endpoint.codec.decode_own,
@@ -98,7 +103,7 @@ def _assemble(function: Callable[..., Any], endpoint: Endpoint, host: Host, vari
         is_async=is_async,
         bound=has_self,
         varied=varied,
-        quick=is_async and host.quick is not None,
+        quick=is_async and host.quick is not None and endpoint.quick_for_s > 0,
         take="_e.value" if endpoint.codec.sharing is Sharing.SHARED else "_take(_e.value)",
         world=world,
     )

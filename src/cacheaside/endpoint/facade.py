@@ -21,8 +21,6 @@ from cacheaside.flow.ports import Failure
 from cacheaside.flow.read_many import read_many
 from cacheaside.lookup import Lookup
 from cacheaside.runtime.blocking import run_blocking
-from cacheaside.source.nest import scope
-from cacheaside.stores.redis.aio_tier import ELSE
 
 __all__ = ["AsyncFacade", "BlockingFacade"]
 
@@ -134,19 +132,6 @@ class AsyncFacade(_Facade):
     async def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
         return (await self.read(self._called(values))).value
-
-    async def absent(self, values: tuple[Any, ...]) -> Any:
-        """What the generated hit path calls when this process holds nothing. Where it is to hold nothing, most often
-        the shared tier has the value, and a read of few steps is enough to hand it on."""
-        host, endpoint = self._host, self.endpoint
-        if endpoint.quick_for_s and host.enabled and scope.get() is None:
-            assert host.quick is not None, "only then is this called"
-            asked = host.quick(endpoint, *endpoint.key_and_tags(values))
-            if asked is not None:
-                answer = await asked
-                if answer is not ELSE:
-                    return answer
-        return await self.slow(values)
 
     async def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return await self.read(self.call(args, kwargs))

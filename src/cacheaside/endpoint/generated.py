@@ -38,7 +38,8 @@ def hit_path(
 ) -> Callable[..., Any]:
     """The function that users call. `world` holds what it reads: entries, now, gate, scope, slow, absent, vary, take.
 
-    quick: nothing is ever held here; call `absent`.
+    quick: nothing is ever held here. Most often the shared tier has the value, and few steps are enough to hand it on:
+    `ask` for it, by what `key` makes of the values; where it answers `else`, it takes a flow to answer.
 
     bound: made to be the `__call__` of a bound method, with the instance in `_bound.instance`.
     varied: how many values `vary()` gives, each of a class in `varied_plain`. take: the expression of the value
@@ -58,7 +59,15 @@ def hit_path(
         world["_none_taken"] = _none_taken(parameters, name)
         lines += ["    if _given or _named:", "        raise _none_taken()"]
     if quick:
-        lines += [f"    return await _absent({values})"]
+        lines += [
+            "    if _host.enabled and _scope() is None:",
+            f"        _f = _ask(_endpoint, *_key({values}))",
+            "        if _f is not None:",
+            "            _f = await _f",
+            "            if _f is not _else:",
+            "                return _f",
+            f"    return {call}",
+        ]
     elif tests is None:
         lines += [f"    return {call}"]
     else:

@@ -161,7 +161,9 @@ async def _store_and_recheck(this: _Fill, drafts: Sequence[Draft], ports: Ports)
     tags = tuple(stamp)
     this.shown = ports.heard.position()
     try:
-        now = await ports.tier.store(stored, tags, this.lease)
+        # What cannot be stored must not be loaded by one process after the other: each is to load at once.
+        free = not stored and all(draft.error is None for draft in drafts)
+        now = await ports.tier.store(stored, tags, this.lease, free=free)
     except TierAway:
         return None
     if not this.vouched:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -25,15 +26,18 @@ __all__ = [
     "Found",
     "Heard",
     "Lease",
+    "Leased",
     "Loaded",
     "Loads",
     "Near",
     "Nest",
     "Ports",
     "Position",
+    "Seen",
     "Stamped",
     "Tier",
     "TierAway",
+    "Waiting",
 ]
 
 Flow = Coroutine[Any, Any, Any]
@@ -54,6 +58,16 @@ class Position(NamedTuple):
 
     number: int
     at: float
+
+
+class Waiting(Protocol):
+    """A wait for whoever loads a key, in another process."""
+
+    async def woken(self, within_s: float) -> None:
+        """Return when it may be done, or after `within_s` at most; sooner is harmless."""
+
+    def close(self) -> None:
+        """Wait no longer."""
 
 
 class Heard(Protocol):
@@ -77,9 +91,8 @@ class Heard(Protocol):
         """The tier did not acknowledge a change of `tags`. As `hear`; and until a later try is acknowledged, which is
         made behind the caller, they count as changing all the time: nothing is kept, stored or fetched for them."""
 
-    async def woken(self, key: TagId, within_s: float) -> bool:
-        """Wait until the process that loads `key` is done: True when it said so. False after `within_s`, or after a
-        pause where nobody could say it."""
+    def waiting(self, key: TagId) -> Waiting:
+        """Begin to wait for the process that loads `key`: what it says from now on is not missed. Close it."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -155,17 +168,36 @@ class Lease(NamedTuple):
         return self.call.key
 
 
+class Leased(Enum):
+    """Whose turn it is to load a key."""
+
+    MINE = auto()
+    """This process has the lease."""
+    ANOTHERS = auto()
+    """Another process has it."""
+    NOBODYS = auto()
+    """Nobody's: there is no lease."""
+    EVERYBODYS = auto()
+    """What was loaded last could not be stored, so that to wait for one another is of no use for a while."""
+
+
+class Seen(NamedTuple):
+    """What is stored under a key, as `Tier.fetch` gives it, and who has its lease."""
+
+    record: Record | None
+    leased: Leased
+
+
 class Stamped(NamedTuple):
     """What a load begins under: the generation of each tag, and the tags that a writer is under way for.
 
-    granted: the lease that was asked for was given; True where none was. record: with a lease, what is stored under its
-    key: another process may have stored and given its lease back since this one looked.
+    seen: with a lease, what there was when it was asked for: another process may have stored, and given its lease back,
+    since this one looked.
     """
 
     generations: tuple[Generation, ...]
     writers: frozenset[TagId]
-    granted: bool = True
-    record: Record | None = None
+    seen: Seen | None = None
 
 
 class Tier(Protocol):
@@ -176,7 +208,7 @@ class Tier(Protocol):
         is free. In that order: before the generations are read, a look for writers shows nothing (`flow.fill`)."""
 
     async def hand_back(self, lease: Lease) -> None:
-        """Give `lease` back, and tell who watches."""
+        """Give `lease` back, and tell who waits."""
 
     def fetch(self, call: Call) -> Awaitable[Record | None]:
         """What is stored under the call's key, judged by the generations that its tags have now: in one round trip,
@@ -185,17 +217,23 @@ class Tier(Protocol):
     async def fetch_many(self, calls: Sequence[Call]) -> list[Record | None]:
         """As `fetch`, for each; in as many round trips as one."""
 
-    async def watch(self, call: Call) -> Record | None:
-        """Ask to be told (`Heard.woken`) when the holder of the lease of the call's key is done, then fetch.
+    async def peek(self, call: Call, *, ask: bool) -> Seen:
+        """What is stored for `call`, and who has its lease; ask: *after* asking its holder to tell (`Waiting.woken`)
+        when it is done.
 
         In that order: (1) a fetch finds nothing (2) the holder stores, and tells nobody (3) who asks only now to be
         told waits for the lease to run out."""
 
     async def store(
-        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId], lease: Lease | None = None
+        self,
+        records: Sequence[tuple[Call, Record]],
+        recheck: Sequence[TagId],
+        lease: Lease | None = None,
+        *,
+        free: bool = False,
     ) -> tuple[Generation | None, ...]:
-        """Store `records`, give `lease` back and tell who watches, then read the generations of `recheck`; in one
-        round trip. None: missing, or due to change."""
+        """Store `records`, give `lease` back and tell who waits, then read the generations of `recheck`; in one round
+        trip. None: missing, or due to change. free: leave the key to everybody for a while."""
 
     async def bump(self, tags: Sequence[TagId]) -> None:
         """Give each tag a new generation, unlike any before; each transmission another one."""

@@ -13,7 +13,7 @@ import msgspec
 from cacheaside.flow.call import Call, Record, Standing
 from cacheaside.flow.draft import Boarded
 from cacheaside.flow.flights import Landing
-from cacheaside.flow.ports import Found, Lease, Ports, Position, TierAway
+from cacheaside.flow.ports import Found, Lease, Leased, Ports, Position, TierAway
 from cacheaside.policy.freshness import Freshness, judge
 from cacheaside.policy.leasing import lease_s, patience_s
 from cacheaside.types import Generation, TagId
@@ -39,11 +39,8 @@ class Turn(msgspec.Struct):
 
 
 async def take_turn(boarded: Sequence[Boarded], tags: Sequence[TagId], ports: Ports) -> Turn:
-    """Stamp `tags`, and load; or, while another process loads the same key, wait for what it stores.
-
-    Whoever is told that the other is done, and finds nothing that may be served, loads at once and without a lease:
-    what cannot be stored must not be loaded by one process after the other.
-    """
+    """Stamp `tags`, and load; or, while another process loads the same key, wait for what it stores, and load if it
+    stores nothing that may be served."""
     one = boarded[0]
     lease = _lease(boarded, ports)
     younger_than = _held_since(one, ports)
@@ -60,27 +57,27 @@ async def take_turn(boarded: Sequence[Boarded], tags: Sequence[TagId], ports: Po
             stamped = await ports.tier.stamp(tags, lease)
             turn.stamp = dict(zip(tags, stamped.generations, strict=True))
             turn.writers = stamped.writers
-            if lease is None:
+            if lease is None or stamped.seen is None:
                 return turn
-            turn.landing = _landing(one.call, stamped.record, younger_than, as_of, turn.since, ports)
-            if stamped.granted:
+            turn.landing = _landing(one.call, stamped.seen.record, younger_than, as_of, turn.since, ports)
+            if stamped.seen.leased is Leased.MINE:
+                turn.lease = lease
                 if turn.landing is not None:
                     await ports.tier.hand_back(lease)
-                turn.lease = lease
                 return turn
-            left_s = patient_until - ports.clock.now()
-            if turn.landing is not None or left_s <= 0:
-                return turn
-            within_s = min(left_s, lease.lifetime_s)
-            turn.landing, is_done = await _from_another(one.call, younger_than, within_s, ports)
+            if turn.landing is None and stamped.seen.leased is Leased.ANOTHERS:
+                turn.landing = await _from_another(one.call, younger_than, patient_until, ports)
         except TierAway:
             if turn.landing is not None:
                 return turn
             return Turn(ports.clock.now(), ports.heard.position())
-        if turn.landing is not None:
+        if (
+            turn.landing is not None
+            or stamped.seen.leased is Leased.EVERYBODYS
+            or ports.clock.now() >= patient_until
+        ):
+            # Stamped before it waited: an older stamp is as safe, and one that has moved meanwhile is found out.
             return turn
-        if is_done:
-            lease = None
 
 
 def _lease(boarded: Sequence[Boarded], ports: Ports) -> Lease | None:
@@ -103,16 +100,23 @@ def _held_since(one: Boarded, ports: Ports) -> float | None:
 
 
 async def _from_another(
-    call: Call, younger_than: float | None, within_s: float, ports: Ports
-) -> tuple[Landing | None, bool]:
-    """What another process has stored, as a landing; and whether that process is known to be done."""
-    as_of, since = ports.flights.moment(), ports.heard.position()
-    landing = _landing(call, await ports.tier.watch(call), younger_than, as_of, since, ports)
-    if landing is not None:
-        return landing, True
-    is_done = await ports.heard.woken(call.key, within_s)
-    as_of, since = ports.flights.moment(), ports.heard.position()
-    return _landing(call, await ports.tier.fetch(call), younger_than, as_of, since, ports), is_done
+    call: Call, younger_than: float | None, patient_until: float, ports: Ports
+) -> Landing | None:
+    """What another process has stored, as a landing. None when it is done, or gone, without that, or takes too long."""
+    waiting = ports.heard.waiting(call.key)
+    ask = True
+    try:
+        while True:
+            as_of, since = ports.flights.moment(), ports.heard.position()
+            seen = await ports.tier.peek(call, ask=ask)
+            landing = _landing(call, seen.record, younger_than, as_of, since, ports)
+            left_s = patient_until - ports.clock.now()
+            if landing is not None or seen.leased is not Leased.ANOTHERS or left_s <= 0:
+                return landing
+            ask = False
+            await waiting.woken(left_s)
+    finally:
+        waiting.close()
 
 
 def _landing(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["LEASE_MIN_S", "lease_s", "patience_s", "poll_s"]
+__all__ = ["LEASE_MIN_S", "lease_s", "patience_s"]
 
 LEASE_MIN_S: Final = 1.0
 _LOADS_A_LEASE: Final = 4.0
-_POLL_FIRST_S: Final = 0.01
-_POLL_MAX_S: Final = 0.25
 _LEASES_WAITED: Final = 2.0
 
 
@@ -22,8 +20,3 @@ def lease_s(mean_load_s: float, timeout_s: float) -> float:
 def patience_s(lease: float, timeout_s: float) -> float:
     """How long a process waits for others before it loads by itself, lease or no lease."""
     return min(_LEASES_WAITED * lease, timeout_s / 2)
-
-
-def poll_s(polls: int) -> float:
-    """The pause before look number `polls` + 1, where nobody can be told that the holder is done."""
-    return min(_POLL_MAX_S, _POLL_FIRST_S * 2.0 ** min(polls, 10))

@@ -16,7 +16,7 @@ from typing import cast
 
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.flights import Flights
-from cacheaside.flow.ports import Clock, Lease, Position, Stamped
+from cacheaside.flow.ports import Clock, Lease, Leased, Position, Seen, Stamped, Waiting
 from cacheaside.stores.l1.store import L1
 from cacheaside.stores.l1.table import Remembered
 from cacheaside.types import Generation, TagId
@@ -61,11 +61,16 @@ class EmbeddedTier:
     async def fetch_many(self, calls: Sequence[Call]) -> list[Record | None]:
         return [await self.fetch(call) for call in calls]
 
-    async def watch(self, call: Call) -> Record | None:
-        return await self.fetch(call)
+    async def peek(self, call: Call, *, ask: bool) -> Seen:
+        return Seen(await self.fetch(call), Leased.NOBODYS)
 
     async def store(
-        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId], lease: Lease | None = None
+        self,
+        records: Sequence[tuple[Call, Record]],
+        recheck: Sequence[TagId],
+        lease: Lease | None = None,
+        *,
+        free: bool = False,
     ) -> tuple[Generation | None, ...]:
         return self._generations(recheck)
 
@@ -156,6 +161,6 @@ class EmbeddedHeard:
         """There is no tier that could fail to acknowledge."""
         self.hear(tags, calls)
 
-    async def woken(self, key: TagId, within_s: float) -> bool:
+    def waiting(self, key: TagId) -> Waiting:
         """No other process loads."""
-        return True
+        raise AssertionError("there are no leases to wait for without a shared tier")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cacheaside.cache import Cache
 from cacheaside.endpoint import host as hosts
 from cacheaside.endpoint.host import Host
-from cacheaside.errors import UsageError
+from cacheaside.errors import Unacknowledged, UsageError
+from cacheaside.flow import write as writing
+from cacheaside.runtime.blocking import run_blocking
 from cacheaside.source.source import Source
 from cacheaside.tally import Tally
 
@@ -59,8 +62,13 @@ class Switches:
 
 
 def forget(host: Host) -> None:
-    """Drop what a cache holds, its marks of writers included. What is being loaded is not kept."""
+    """Drop what a cache holds, its marks of writers included. What is being loaded is not kept. What a shared tier
+    holds is invalidated, where the tier can be reached: for every process of the namespace, which costs them
+    misses."""
     host.async_crew.sweep()
+    if host.shared is not None:
+        with suppress(Unacknowledged):
+            run_blocking(writing.invalidate((host.everything,), host.blocking_ports))
     host.l1.clear()
     host.forget_writes()
 

@@ -225,11 +225,12 @@ BUILT: dict[str, Callable[[Commands], Exchange[Any]]] = {
     "enlist_then_bump": lambda c: c.enlist_then_bump(TAGS, "w1", 3000),
     "release": lambda c: c.release(TAGS, "w1"),
     "remove": lambda c: c.remove(KEY),
-    "lease": lambda c: c.lease(KEY, "p1", 3000),
     "lease_and_stamp": lambda c: c.lease_and_stamp(Wanted(KEY, TAGS), "p2", 3000, TAGS),
     "hand_back": lambda c: c.hand_back(KEY, held=True),
-    "watch": lambda c: c.watch(Wanted(KEY, TAGS), 3000),
-    "store_and_hand_back": lambda c: c.store([], TAGS, c.hand_back(KEY, held=True).commands),
+    "peek": lambda c: c.peek(Wanted(KEY, TAGS)),
+    "ask_and_peek": lambda c: c.ask_and_peek(Wanted(KEY, TAGS), 3000),
+    "store_and_hand_back": lambda c: c.store([], TAGS, c.hand_back(KEY, held=True)),
+    "free": lambda c: c.hand_back(KEY, held=True, free_ms=1000),
     "confirmed": lambda c: c.confirmed(c.bump(TAGS), 0, 100),
 }
 
@@ -238,7 +239,7 @@ BUILT: dict[str, Callable[[Commands], Exchange[Any]]] = {
 def test_what_carries_something_new_is_not_resent(name: str) -> None:
     """Bumps, creations and marks are never sent a second time; everything else may be."""
     once = {"stamp", "stamp_then_writers", "bump", "enlist", "enlist_then_bump", "confirmed"}
-    once |= {"lease", "lease_and_stamp", "hand_back"}
+    once |= {"lease_and_stamp", "hand_back", "store_and_hand_back", "free"}
     assert BUILT[name](commands()).resend is (name not in once)
 
 

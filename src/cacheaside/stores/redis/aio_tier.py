@@ -17,7 +17,7 @@ from cacheaside.flow.ports import Position, TierAway
 from cacheaside.stores.redis.away import ConnectionAway
 from cacheaside.stores.redis.commands import KEYS_MAX, Fetched, Wanted
 from cacheaside.stores.redis.connection import Command, Connection
-from cacheaside.stores.redis.entry import plain_opened, plain_stamp
+from cacheaside.stores.redis.entry import MASK, plain_opened, plain_stamp
 from cacheaside.stores.redis.generations import GENERATION_BYTES
 from cacheaside.stores.redis.names import generation_prefix
 from cacheaside.stores.redis.replies import StoreReplyError, generations_in, values_in
@@ -27,7 +27,6 @@ from cacheaside.types import Generation, TagId
 
 __all__ = ["ELSE", "AioTier", "Else", "Quick"]
 
-_MASK: Final = (1 << 64) - 1
 _NOTHING: Final[deque[Any]] = deque()
 _SOMETHING: Final = object()
 
@@ -88,9 +87,18 @@ class _Batch:
 class AioTier(RedisTier):
     """As `RedisTier`. A caller that is cancelled leaves the others of its turn alone."""
 
-    def __init__(self, *parts: Any, namespace: str, direct: Direct, **options: Any) -> None:
+    def __init__(
+        self,
+        *parts: Any,
+        namespace: str,
+        direct: Direct,
+        attend: Callable[[asyncio.AbstractEventLoop], None],
+        **options: Any,
+    ) -> None:
+        """attend: told of each loop that begins to use the tier."""
         super().__init__(*parts, **options)
         self._direct = direct
+        self._attend = attend
         self._generation = generation_prefix(namespace)
         self._batches: dict[asyncio.AbstractEventLoop, _Batch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -140,6 +148,8 @@ class AioTier(RedisTier):
         loop = asyncio.get_running_loop()
         batch = self._batches.get(loop)
         if batch is None:
+            for other in [other for other in self._batches if other.is_closed()]:
+                del self._batches[other]  # closed between a turn and its end
             batch = _Batch(self, self._hearing.everything(), self._hearing.position())
             self._batches[loop] = batch
             batch.alone = getattr(loop, "_ready", _SOMETHING) == _NOTHING
@@ -164,6 +174,7 @@ class AioTier(RedisTier):
             self._away(batch, away)
             return
         # Not connected yet, on this loop, which may be waited for; or more than one command.
+        self._attend(loop)
         commands = [("MGET", *names[at : at + KEYS_MAX]) for at in range(0, len(names), KEYS_MAX)]
         task = loop.create_task(self._ask(batch, commands))
         self._tasks.add(task)
@@ -221,7 +232,7 @@ class AioTier(RedisTier):
         base, everything = self._servers.states[0].base, self._everything
         identity = self._servers.identity_of(everything)
         usable = base is not None and not self._owed and batch.known >> 64 == identity
-        said_by, known = plain_stamp(identity), (batch.known & _MASK).to_bytes(GENERATION_BYTES, "big")
+        said_by, known = plain_stamp(identity), (batch.known & MASK).to_bytes(GENERATION_BYTES, "big")
         now = self._clock.now()
         began_s = 0.0 if base is None else now + base.lag_s(now)
         age_s = 0.0

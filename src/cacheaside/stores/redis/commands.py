@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from cacheaside.flow.ports import Leased
 from cacheaside.stores.redis.generations import RandomBytes, new_generations
 from cacheaside.stores.redis.names import (
     generation_name,
@@ -39,6 +40,8 @@ R = TypeVar("R")
 KEYS_MAX: Final = 256
 """How many keys one MGET asks for, so that none keeps a server from its other clients for long."""
 _FULL: Final = "OOM"
+_EVERYBODYS: Final = b"-"
+"""In place of the holder of a lease: nobody need wait for anybody. No holder's name is so short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +111,7 @@ class Commands:
         reading = self.generations(tags)
 
         def read(replies: Sequence[Any]) -> tuple[Generation, ...]:
-            found = reading.read(replies[len(creations) :])
-            for command, reply, generation in zip(creations, replies, found, strict=False):
-                # A full server refuses to make one, and may still have one. Any other refusal says that this is not
-                # the server to ask: a replica's generations are not current.
-                if generation is None or error_code(reply) != _FULL:
-                    was_set(command, reply)
-            return tuple([_there(*one) for one in zip(creations, found, strict=True)])
+            return _made(creations, replies[: len(creations)], reading.read(replies[len(creations) :]))
 
         return Exchange((*creations, *reading.commands), read, resend=False)
 
@@ -141,41 +138,88 @@ class Commands:
         """Both in one round trip. Writers first: a writer that comes in between is overlooked (`flow.fill`)."""
         return _in_turn(self.stamp(tags), self.writers(tags))
 
-    def lease(self, key: TagId, owner: str, lifetime_ms: int) -> Exchange[bool]:
-        """Be the one that loads `key`, unless another is."""
-        command: Command = ("SET", lease_name(key), owner, "NX", "PX", lifetime_ms)
-
-        def read(replies: Sequence[Any]) -> bool:
-            # A full server gives no leases, and so keeps nobody from loading.
-            return error_code(replies[0]) == _FULL or was_set(command, replies[0])
-
-        return Exchange((command,), read, resend=False)
-
     def lease_and_stamp(
         self, wanted: Wanted, owner: str, lifetime_ms: int, tags: Sequence[TagId]
-    ) -> Exchange[tuple[bool, tuple[tuple[tuple[Generation, ...], frozenset[TagId]], list[Fetched]]]]:
-        """Lease, stamp, and see what is stored; in one round trip."""
-        stamping = _in_turn(self.stamp_then_writers(tags), self.fetch([wanted]))
-        return _in_turn(self.lease(wanted.key, owner, lifetime_ms), stamping)
+    ) -> Exchange[tuple[Leased, Fetched, tuple[Generation, ...], frozenset[TagId]]]:
+        """Be the one that loads the key, unless another is; stamp; look for writers; and see what is stored. In one
+        round trip."""
+        key = wanted.key
+        leasing: Command = ("SET", lease_name(key), owner, "NX", "PX", lifetime_ms)
+        creations = self._creations(tags)
+        reading, writing = self._peeking(wanted, tags), self.writers(tags)
+        first, last = 1 + len(creations), 1 + len(creations) + len(reading.commands)
 
-    def watch(self, wanted: Wanted, lifetime_ms: int) -> Exchange[list[Fetched]]:
-        """Say that somebody waits for the one that loads the key, *then* fetch (`flow.ports.Tier.watch`)."""
-        saying: Command = ("SET", waiting_name(wanted.key), b"1", "PX", lifetime_ms)
-        fetching = self.fetch([wanted])
+        def read(
+            replies: Sequence[Any],
+        ) -> tuple[Leased, Fetched, tuple[Generation, ...], frozenset[TagId]]:
+            # A full server gives no leases, and so keeps nobody from loading.
+            full = error_code(replies[0]) == _FULL
+            mine = not full and was_set(leasing, replies[0])
+            leased, fetched, found = reading.read(replies[first:last])
+            stamp = _made(creations, replies[1:first], found)
+            if mine or full:
+                leased = Leased.MINE if mine else Leased.EVERYBODYS
+            return leased, fetched, stamp, writing.read(replies[last:])
 
-        def read(replies: Sequence[Any]) -> list[Fetched]:
+        return Exchange((leasing, *creations, *reading.commands, *writing.commands), read, resend=False)
+
+    def peek(self, wanted: Wanted) -> Exchange[tuple[Leased, Fetched]]:
+        """What is stored under a key, and who has its lease."""
+        reading = self._peeking(wanted, ())
+        return Exchange(reading.commands, lambda replies: reading.read(replies)[:2], resend=True)
+
+    def ask_and_peek(self, wanted: Wanted, lifetime_ms: int) -> Exchange[tuple[Leased, Fetched]]:
+        """Say that somebody waits for the one that loads the key, *then* peek (`flow.ports.Tier.peek`).
+
+        NX: who says it second disturbs nobody; each change of it wakes all who wait.
+        """
+        asking: Command = ("SET", waiting_name(wanted.key), b"1", "NX", "PX", lifetime_ms)
+        peeking = self.peek(wanted)
+
+        def read(replies: Sequence[Any]) -> tuple[Leased, Fetched]:
             if error_code(replies[0]) != _FULL:
-                done(saying, replies[0])
-            return fetching.read(replies[1:])
+                was_set(asking, replies[0])
+            return peeking.read(replies[1:])
 
-        return Exchange((saying, *fetching.commands), read, resend=True)
+        return Exchange((asking, *peeking.commands), read, resend=True)
 
-    def hand_back(self, key: TagId, *, held: bool) -> Exchange[None]:
+    def _peeking(
+        self, wanted: Wanted, tags: Sequence[TagId]
+    ) -> Exchange[tuple[Leased, Fetched, tuple[Generation | None, ...]]]:
+        key, lease = wanted.key, lease_name(wanted.key)
+        own = [generation_name(tag) for tag in wanted.tags]
+        others = [generation_name(tag) for tag in tags]
+        asking = self._mget([key, lease, *own, *others])
+
+        def read(replies: Sequence[Any]) -> tuple[Leased, Fetched, tuple[Generation | None, ...]]:
+            values = asking.read(replies)
+            holder = values[lease]
+            leased = Leased.NOBODYS if holder is None else Leased.ANOTHERS
+            if holder == _EVERYBODYS:
+                leased = Leased.EVERYBODYS
+            fetched = Fetched(values[key], generations_in([values[name] for name in own]))
+            return leased, fetched, generations_in([values[name] for name in others])
+
+        return Exchange(asking.commands, read, resend=True)
+
+    def hand_back(self, key: TagId, *, held: bool, free_ms: int = 0) -> Exchange[None]:
         """Give the lease of `key` back, where it is still `held`, and tell who waits. To delete what is not there is
-        announced to nobody."""
-        own: tuple[Command, ...] = (("DEL", lease_name(key)),) if held else ()
-        commands: tuple[Command, ...] = (*own, ("DEL", waiting_name(key)))
-        return Exchange(commands, _counts(commands), resend=False)
+        announced to nobody. free_ms: for so long let everybody load it."""
+        commands: list[Command] = []
+        if free_ms:
+            commands.append(("SET", lease_name(key), _EVERYBODYS, "PX", free_ms))
+        elif held:
+            commands.append(("DEL", lease_name(key)))
+        commands.append(("DEL", waiting_name(key)))
+
+        def read(replies: Sequence[Any]) -> None:
+            for command, reply in zip(commands, replies, strict=True):
+                if command[0] == "DEL":
+                    count_in(command, reply)
+                elif error_code(reply) != _FULL:
+                    done(command, reply)
+
+        return Exchange(tuple(commands), read, resend=False)
 
     def generations(self, tags: Sequence[TagId]) -> Exchange[tuple[Generation | None, ...]]:
         """The generation of each tag; None where missing."""
@@ -205,7 +249,7 @@ class Commands:
         self,
         entries: Sequence[tuple[TagId, bytes, int]],
         recheck: Sequence[TagId],
-        then: tuple[Command, ...] = (),
+        then: Exchange[None] | None = None,
     ) -> Exchange[Stored]:
         """Store each key's bytes for so many milliseconds, do `then`, then read the generations of `recheck`.
 
@@ -214,6 +258,7 @@ class Commands:
         sets: tuple[Command, ...] = tuple(
             [("SET", key, entry, "PX", ttl_ms) for key, entry, ttl_ms in entries]
         )
+        further = () if then is None else then.commands
         reading = self.generations(recheck)
 
         def read(replies: Sequence[Any]) -> Stored:
@@ -223,10 +268,11 @@ class Commands:
                     refused += 1
                 else:
                     done(command, reply)
-            _counts(then)(replies[len(sets) : len(sets) + len(then)])
-            return Stored(reading.read(replies[len(sets) + len(then) :]), refused)
+            if then is not None:
+                then.read(replies[len(sets) : len(sets) + len(further)])
+            return Stored(reading.read(replies[len(sets) + len(further) :]), refused)
 
-        return Exchange((*sets, *then, *reading.commands), read, resend=True)
+        return Exchange((*sets, *further, *reading.commands), read, resend=then is None)
 
     def bump(self, tags: Sequence[TagId]) -> Exchange[None]:
         """A new generation for each tag."""
@@ -317,6 +363,17 @@ class Commands:
         for group in groups:
             for start in range(0, len(group), KEYS_MAX):
                 yield ("MGET", *group[start : start + KEYS_MAX])
+
+
+def _made(
+    creations: Sequence[Command], replies: Sequence[Any], found: Sequence[Generation | None]
+) -> tuple[Generation, ...]:
+    for command, reply, generation in zip(creations, replies, found, strict=True):
+        # A full server refuses to make one, and may still have one. Any other refusal says that this is not the server
+        # to ask: a replica's generations are not current.
+        if generation is None or error_code(reply) != _FULL:
+            was_set(command, reply)
+    return tuple([_there(*one) for one in zip(creations, found, strict=True)])
 
 
 def _in_turn(first: Exchange[Any], second: Exchange[Any]) -> Exchange[Any]:

@@ -7,6 +7,7 @@ says again after it went back to old data, under another identity, is another on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from struct import Struct
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -30,12 +31,15 @@ __all__ = [
 ]
 
 # Of an entry of one server (`envelope`, `stamp`): how many tags, and of which kinds; what says which server, and what.
+_LOAD: Final = Struct(">Qe")
+_LOAD_AT: Final = 4
 _COUNTS_AT: Final = 14
 _STAMP_AT: Final = 18
 _SAID_BY_BYTES: Final = 5
 _PLAIN_START: Final = b"\xc1\xa5\x01\x00"
 _RESIDUE: Final = 0x2144DF1C
-_MASK: Final = (1 << 64) - 1
+MASK: Final = (1 << 64) - 1
+"""The part of a generation that is not the identity."""
 
 
 def identified(generation: int, identity: Identity) -> Generation:
@@ -47,7 +51,7 @@ def stamp_of(tags: Sequence[TagId], generations: Sequence[Generation]) -> Stamp:
     """A record's stamp as it stands on the wire."""
     return Stamp(
         tuple(tags),
-        tuple([Generation(one & _MASK) for one in generations]),
+        tuple([Generation(one & MASK) for one in generations]),
         tuple([Identity(one >> 64) for one in generations]),
     )
 
@@ -65,10 +69,10 @@ def plain_stamp(identity: Identity) -> bytes:
     return b"\x01" + identity.to_bytes(4, "big")
 
 
-def plain_opened(data: bytes, key: str, stamp: bytes) -> tuple[bytes, int] | None:
-    """The value, and the start of its load in microseconds of the server's clock, of the most usual entry: there is a
-    row, unsigned, not compressed, with declared tags alone, all of them current, all said by one server. None for
-    whatever else it may be.
+def plain_opened(data: bytes, key: str, stamp: bytes) -> tuple[bytes, int, float] | None:
+    """The value, the start of its load in microseconds of the server's clock, and how long that took, of the most usual
+    entry: there is a row, unsigned, not compressed, with declared tags alone, all of them current, all said by one
+    server. None for whatever else it may be.
 
     stamp: `plain_stamp`, and the generations that the declared tags have now, in the order of the tags' ids. The digest
     of those ids is not looked at: a generation is given once, so what equals a tag's is that tag's.
@@ -80,7 +84,8 @@ def plain_opened(data: bytes, key: str, stamp: bytes) -> tuple[bytes, int] | Non
         return None
     if crc32(data, crc32(key.encode())) != _RESIDUE or len(data) < values_at + 4:
         return None
-    return data[values_at:-4], int.from_bytes(data[4:12], "big")
+    loaded_at_us, load_s = _LOAD.unpack_from(data, _LOAD_AT)
+    return data[values_at:-4], loaded_at_us, load_s
 
 
 def opened(data: bytes, call: Call, wire: Wire = PLAIN) -> Opened | Rejected:
@@ -97,7 +102,7 @@ def standing_of(stamp: Stamp, current: dict[TagId, Generation | None]) -> Standi
     standing = Standing.CURRENT
     for tag, own, identity in zip(stamp.tags, stamp.generations, stamp.identities, strict=True):
         now = current.get(tag)
-        if now is None or now & _MASK != own:
+        if now is None or now & MASK != own:
             return Standing.OUTDATED
         if now >> 64 not in (identity, UNKNOWN_IDENTITY):
             standing = Standing.UNCERTAIN

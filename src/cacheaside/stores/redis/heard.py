@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.flow.call import Call
@@ -13,8 +15,10 @@ from cacheaside.types import TagId
 
 __all__ = ["AioHeard", "BlockingHeard", "waker"]
 
-POLL_S = 0.05
+POLL_S: Final = 0.05
 """The pause before another look at what another process stores, where nobody can say that it is done."""
+LOOK_S: Final = 0.5
+"""The same, where it can be said: a message may be lost with the connection, and a holder that died says nothing."""
 
 
 class _Heard:
@@ -50,18 +54,37 @@ class AioHeard(_Heard):
             self._hearing.forget_synced(wake)
             raise TierAway(f"a heartbeat was not answered within {self._deadline_s:g} s")
 
-    async def woken(self, key: TagId, within_s: float) -> bool:
-        loop = asyncio.get_running_loop()
-        done = loop.create_future()
-        wake = waker(loop, done)
-        if not self._hearing.when_done(key, wake):
-            await asyncio.sleep(min(POLL_S, within_s))
-            return False
+    def waiting(self, key: TagId) -> AioWaiting:
+        return AioWaiting(key, self._hearing)
+
+
+class AioWaiting:
+    """Implements `flow.ports.Waiting` on the running loop."""
+
+    def __init__(self, key: TagId, hearing: Hearing) -> None:
+        self._key = key
+        self._hearing = hearing
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+        self._hears = hearing.when_done(key, self._wake)
+
+    def _wake(self) -> None:
         try:
-            await _within(done, within_s)
-        finally:
-            self._hearing.forget_done(key, wake)
-        return done.done()
+            self._loop.call_soon_threadsafe(self._event.set)
+        except RuntimeError:
+            return  # the loop is closed
+
+    async def woken(self, within_s: float) -> None:
+        if not self._hears:
+            await asyncio.sleep(min(POLL_S, within_s))
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(LOOK_S, within_s)):
+                await self._event.wait()
+        self._event.clear()
+
+    def close(self) -> None:
+        self._hearing.forget_done(self._key, self._wake)
 
 
 class BlockingHeard(_Heard):
@@ -76,16 +99,26 @@ class BlockingHeard(_Heard):
             self._hearing.forget_synced(wake)
             raise TierAway(f"a heartbeat was not answered within {self._deadline_s:g} s")
 
-    async def woken(self, key: TagId, within_s: float) -> bool:
-        done = threading.Event()
-        wake = done.set
-        if not self._hearing.when_done(key, wake):
-            done.wait(min(POLL_S, within_s))
-            return False
-        try:
-            return done.wait(within_s)
-        finally:
-            self._hearing.forget_done(key, wake)
+    def waiting(self, key: TagId) -> BlockingWaiting:
+        return BlockingWaiting(key, self._hearing)
+
+
+class BlockingWaiting:
+    """Implements `flow.ports.Waiting` in a thread."""
+
+    def __init__(self, key: TagId, hearing: Hearing) -> None:
+        self._key = key
+        self._hearing = hearing
+        self._event = threading.Event()
+        self._wake = self._event.set
+        self._hears = hearing.when_done(key, self._wake)
+
+    async def woken(self, within_s: float) -> None:
+        self._event.wait(min(LOOK_S if self._hears else POLL_S, within_s))
+        self._event.clear()
+
+    def close(self) -> None:
+        self._hearing.forget_done(self._key, self._wake)
 
 
 async def _within(future: asyncio.Future[None], within_s: float) -> None:

@@ -364,7 +364,11 @@ class Keeper:
 
     def _loops_are_watching(self) -> bool:
         with self._lock:
-            return any(loop.is_running() for loop in list(self._watches))
+            loops = list(self._watches)
+            for loop in loops:
+                if loop.is_closed():
+                    self._watches.pop(loop).end()
+            return any(loop.is_running() for loop in loops)
 
     def _wake(self) -> None:
         waker = self._waker

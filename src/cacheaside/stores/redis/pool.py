@@ -72,7 +72,10 @@ class Pool:
                 return connection
             except ConnectionAway as away:
                 was_idle = connection.protocol is not None
-                told = self.broken(connection, away, blame=was_idle or had_s > self._limits.deadline_s / 2)
+                # One more connection that is not opened in time says little of a server that answers on the others: a
+                # thread among many that are busy gets few turns, and to open one takes several.
+                blame = was_idle or (away.reason is not Away.LATE and had_s > self._limits.deadline_s / 2)
+                told = self.broken(connection, away, blame=blame)
                 # An idle connection may have ended long ago, and the next be well.
                 if not (was_idle and away.reason is Away.LOST):
                     raise told from None

@@ -115,6 +115,7 @@ class Shared:
             *what,
             namespace=namespace,
             direct=self._aio,
+            attend=self.keeper.watch_from,
             everything=everything,
             ready=self._ready_aio,
             pause=asyncio.sleep,

@@ -13,16 +13,26 @@ from zlib import crc32
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.flow.call import Call, Record, Standing
-from cacheaside.flow.ports import Clock, Lease, Position, Stamped, TierAway
+from cacheaside.flow.ports import Clock, Lease, Position, Seen, Stamped, TierAway
 from cacheaside.stores.redis.commands import Commands, Exchange, Fetched, Wanted
 from cacheaside.stores.redis.counts import Counts
-from cacheaside.stores.redis.entry import Opened, identified, opened, record_from, stamp_of, standing_of
+from cacheaside.stores.redis.entry import (
+    MASK,
+    Opened,
+    identified,
+    opened,
+    plain_opened,
+    plain_stamp,
+    record_from,
+    stamp_of,
+    standing_of,
+)
 from cacheaside.stores.redis.envelope import Envelope, Wire, encode
 from cacheaside.stores.redis.fleet import Transport
-from cacheaside.stores.redis.generations import RandomBytes, new_generations
+from cacheaside.stores.redis.generations import GENERATION_BYTES, Identity, RandomBytes, new_generations
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.stores.redis.rejected import Rejected
-from cacheaside.stores.redis.replies import Command, StoreReplyError
+from cacheaside.stores.redis.replies import StoreReplyError
 from cacheaside.stores.redis.servers import Servers
 from cacheaside.types import Generation, TagId
 
@@ -32,6 +42,8 @@ R = TypeVar("R")
 
 _NOT_THE_PRIMARY: Final = frozenset(("READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"))
 RETRY_S: Final = 0.02
+FREE_MS: Final = 1000
+"""How long a key whose value could not be stored is loaded by whoever misses it, without a lease."""
 _LEASE_MARGIN_S: Final = 0.1
 """A lease that ends sooner than that is not deleted: by then it may be another's."""
 
@@ -40,7 +52,7 @@ class Found(NamedTuple):
     """What lay under the keys of calls, on its way to being judged."""
 
     calls: Sequence[Call]
-    entries: Sequence[Opened | None]
+    entries: Sequence[Opened | Record | None]
     current: dict[TagId, Generation | None]
     missing: list[TagId]
 
@@ -109,14 +121,18 @@ class RedisTier:
         fetched = await self._say(self._commands.fetch(wanted))
         return await self._records(calls, wanted, fetched, known, since)
 
-    async def watch(self, call: Call) -> Record | None:
+    async def peek(self, call: Call, *, ask: bool) -> Seen:
         await self._be_ready()
         since = self._hearing.position()
         known = self._hearing.everything()
         wanted = Wanted(call.key, self._asked(call.tags, known))
-        lifetime_ms = math.ceil(call.endpoint.timeout_s * 1000)
-        fetched = await self._say(self._commands.watch(wanted, lifetime_ms))
-        return (await self._records((call,), [wanted], fetched, known, since))[0]
+        if ask:
+            lifetime_ms = math.ceil(call.endpoint.timeout_s * 1000)
+            leased, fetched = await self._say(self._commands.ask_and_peek(wanted, lifetime_ms))
+        else:
+            leased, fetched = await self._say(self._commands.peek(wanted))
+        (record,) = await self._records((call,), [wanted], [fetched], known, since)
+        return Seen(record, leased)
 
     def _asked(self, tags: Sequence[TagId], known: Generation | None) -> list[TagId]:
         """Those of `tags` whose generations are to be read: the namespace's only when it is not known."""
@@ -150,10 +166,12 @@ class RedisTier:
         if known is None:
             self._hearing.know_everything(current.get(self._everything), since)
         entries = [
-            self._opened(call, one.entry) if one.entry is not None else None
+            None
+            if one.entry is None
+            else self._plain(call, one.entry, current) or self._opened(call, one.entry)
             for call, one in zip(calls, fetched, strict=True)
         ]
-        named = dict.fromkeys(tag for one in entries if one is not None for tag in one.named)
+        named = dict.fromkeys(tag for one in entries if isinstance(one, Opened) for tag in one.named)
         return Found(calls, entries, current, [tag for tag in named if tag not in current])
 
     async def _complete(self, found: Found) -> None:
@@ -163,9 +181,44 @@ class RedisTier:
 
     def _judged(self, found: Found) -> list[Record | None]:
         return [
-            None if one is None else self._record(call, one, found.current)
+            self._record(call, one, found.current) if isinstance(one, Opened) else one
             for call, one in zip(found.calls, found.entries, strict=True)
         ]
+
+    def _plain(self, call: Call, data: bytes, current: dict[TagId, Generation | None]) -> Record | None:
+        """The record of the most usual entry in a few steps; None for whatever else it may be."""
+        if self._wire.ring is not None or self._owed:
+            return None
+        tags = call.tags
+        generations = [current[tag] for tag in tags]
+        if None in generations:
+            return None
+        own: list[Generation] = generations  # type: ignore[assignment]
+        identity = own[0] >> 64
+        if any(one >> 64 != identity for one in own):
+            return None
+        ordered = own if len(tags) == 1 else [one for _, one in sorted(zip(tags, own, strict=True))]
+        stamp = plain_stamp(Identity(identity)) + b"".join(
+            [(one & MASK).to_bytes(GENERATION_BYTES, "big") for one in ordered]
+        )
+        found = plain_opened(data, call.key, stamp)
+        if found is None:
+            return None
+        encoded, loaded_at_us, load_s = found
+        loaded_at = self._local_moment(call.key, loaded_at_us, Standing.CURRENT)
+        if loaded_at is None:
+            return None
+        return record_from(
+            call,
+            encoded,
+            loaded_at,
+            load_s,
+            salt=_salt(call.key, loaded_at_us),
+            absent=False,
+            tags=tags,
+            generations=tuple(own),
+            standing=Standing.CURRENT,
+        )
 
     def _opened(self, call: Call, data: bytes) -> Opened | None:
         found = opened(data, call, self._wire)
@@ -194,7 +247,7 @@ class RedisTier:
             envelope.value,
             loaded_at,
             envelope.load_s,
-            salt=crc32(call.key.encode()) * 31 + envelope.loaded_at_us,
+            salt=_salt(call.key, envelope.loaded_at_us),
             absent=envelope.absent,
             tags=stamp.tags,
             generations=generations,
@@ -235,21 +288,22 @@ class RedisTier:
         since = self._hearing.position()
         known = self._hearing.everything()
         asked = self._asked(tags, known)
-        granted, record = True, None
+        seen = None
         if lease is None:
             generations, writers = await self._say(self._commands.stamp_then_writers(asked))
         else:
             owner, lifetime_ms = f"{self._process}-{lease.owner}", math.ceil(lease.lifetime_s * 1000)
             wanted = Wanted(lease.key, self._asked(lease.call.tags, known))
             exchange = self._commands.lease_and_stamp(wanted, owner, lifetime_ms, asked)
-            granted, ((generations, writers), stored) = await self._say(exchange)
-            (record,) = await self._records((lease.call,), [wanted], stored, known, since)
+            leased, fetched, generations, writers = await self._say(exchange)
+            (record,) = await self._records((lease.call,), [wanted], [fetched], known, since)
+            seen = Seen(record, leased)
         current: dict[TagId, Generation | None] = {self._everything: known}
         self._identify(asked, generations, current)
         if known is None and self._everything in current:
             self._hearing.know_everything(current[self._everything], since)
         own = tuple([self._own(tag, current[tag]) for tag in tags])
-        return Stamped(own, writers, granted, record)
+        return Stamped(own, writers, seen)
 
     def _own(self, tag: TagId, generation: Generation | None) -> Generation:
         """A tag whose change is owed has no generation that anything may be stored under: one that nothing equals."""
@@ -258,13 +312,16 @@ class RedisTier:
         return generation
 
     async def store(
-        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId], lease: Lease | None = None
+        self,
+        records: Sequence[tuple[Call, Record]],
+        recheck: Sequence[TagId],
+        lease: Lease | None = None,
+        *,
+        free: bool = False,
     ) -> tuple[Generation | None, ...]:
         await self._be_ready()
         entries = [entry for call, record in records if (entry := self._entry(call, record)) is not None]
-        then: tuple[Command, ...] = ()
-        if lease is not None:
-            then = self._returning(lease).commands
+        then = None if lease is None else self._returning(lease, free=free)
         since = self._hearing.position()
         known = self._hearing.everything()
         asked = self._asked(recheck, known)
@@ -277,11 +334,11 @@ class RedisTier:
         return tuple([None if self._owed.any_of((tag,)) else current[tag] for tag in recheck])
 
     async def hand_back(self, lease: Lease) -> None:
-        await self._say(self._returning(lease))
+        await self._say(self._returning(lease, free=False))
 
-    def _returning(self, lease: Lease) -> Exchange[None]:
+    def _returning(self, lease: Lease, *, free: bool) -> Exchange[None]:
         held = self._clock.now() + _LEASE_MARGIN_S < lease.until
-        return self._commands.hand_back(lease.key, held=held)
+        return self._commands.hand_back(lease.key, held=held, free_ms=FREE_MS if free else 0)
 
     def _entry(self, call: Call, record: Record) -> tuple[TagId, bytes, int] | None:
         base = self._servers.of(call.key).base
@@ -374,3 +431,8 @@ class RedisTier:
         self._counts.refused += 1
         if error.code in _NOT_THE_PRIMARY:
             self._doubt()
+
+
+def _salt(key: str, loaded_at_us: int) -> int:
+    """What an entry's jitter is drawn from: the same in every process, another with each load."""
+    return crc32(key.encode()) * 31 + loaded_at_us

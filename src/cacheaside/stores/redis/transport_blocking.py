@@ -20,7 +20,7 @@ from cacheaside.stores.redis.server import Limits, Login, ServerAddress
 
 __all__ = ["BlockingTransport"]
 
-CONNECTIONS_MAX: Final = 64
+CONNECTIONS_MAX: Final = 32
 
 
 class BlockingTransport:
