@@ -74,9 +74,9 @@ def _window(tier: str, report: Report) -> str:
     oldest_ms = max(part.oldest_before_owed_ms for part in report.verdicts)
     said = f"{missed:,} answers did, {oldest_ms / 1e3:.1f} s behind at most" if missed else "none did"
     return (
-        f"The others hear of a change that was made while {tier} was away only when it is back. Until then one may"
-        f" answer from its L1, for {report.max_unsynced_s:g} s, and after a freeze, but not after a kill, with what"
-        f" {tier} kept: {said}."
+        f"The others hear of a change that was made while {tier} was away when it is back; until then one may answer"
+        f" from its L1, for {report.max_unsynced_s:g} s, and after a freeze, but not after a kill, with what {tier}"
+        f" kept: {said}."
     )
 
 

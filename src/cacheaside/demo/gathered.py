@@ -133,7 +133,7 @@ class Gathered:
 
     @property
     def owed(self) -> int:
-        """Invalidations that no process has got through yet."""
+        """Tags whose invalidation the shared tier has yet to acknowledge, over all processes."""
         return sum(pulse.owed for pulse in self._services.values())
 
     def queries(self, log: StageLog, now: float) -> float:

@@ -6,7 +6,7 @@ import time
 
 from cacheaside import Cache, EndpointStats
 from cacheaside.demo.database import Database
-from cacheaside.demo.ledger import Ledger
+from cacheaside.demo.ledger import Ledger, owed_by
 from cacheaside.demo.messages import Endpoint, ServicePulse
 from cacheaside.demo.replay import ReplayClock
 from cacheaside.demo.writes import Writes
@@ -36,7 +36,7 @@ class Gauges:
             clock=self._clock.now(),
             commits=len(self._ledger.changes),
             held=self._writes.held,
-            owed=self._ledger.owed(),
+            owed=owed_by(self._cache),
             done=self._ledger.news(),
             queries=self._database.queries,
             read_s=read_s,

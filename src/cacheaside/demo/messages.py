@@ -92,9 +92,10 @@ class Endpoint(Struct, frozen=True):
 class ServicePulse(Struct, frozen=True, tag="service"):
     """From a service, four times a second in its turns, when asked, at rest and at the end. Counters since it began.
 
-    at: when. is_last: nothing more is said in this turn. clock: the time of the replayed day. owed: invalidations that
-    the shared tier has yet to acknowledge. done: changes, since the last pulse. queries: SELECT statements that reached
-    SQLite for readers. read_s: how long each read of the database took since the last pulse: what a load waits for.
+    at: when. is_last: nothing more is said in this turn. clock: the time of the replayed day. owed: tags whose
+    invalidation the shared tier has yet to acknowledge. done: changes, since the last pulse. queries: SELECT statements
+    that reached SQLite for readers. read_s: how long each read of the database took since the last pulse: what a load
+    waits for.
     """
 
     at: float

@@ -39,7 +39,7 @@ class Settings:
     deaf: bool = False
 
 
-_SHARED: Final = Settings(shared=True, seconds=26.0, rate=800.0, processes=3, distance_ms=5.0, speed=1440.0)
+_SHARED: Final = Settings(shared=True, seconds=26.0, rate=600.0, processes=3, distance_ms=5.0, speed=1440.0)
 """A load that two cores can bear with all these processes, so that a stage shows in its latency and not in what is left
 of the machine; a database as far away as one that several processes use; a day of flights in a minute."""
 _ALONE: Final = Settings(shared=False, seconds=30.0, rate=0.0, processes=1, distance_ms=0.0, speed=2880.0)

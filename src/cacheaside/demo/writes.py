@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -52,10 +52,10 @@ class Writes:
         )
         self.held += 1
 
-    async def _commit(self, tags: Iterable[Tag], write: Callable[[sqlite3.Connection], int]) -> None:
+    async def _commit(self, tags: Sequence[Tag], write: Callable[[sqlite3.Connection], int]) -> None:
         async with self._bracket(*tags):
             commit_id = await self._writer.run(write)
-        self._ledger.done(commit_id)
+        self._ledger.done(commit_id, tags)
 
     def _write_change(self, connection: sqlite3.Connection, change: Change) -> int:
         connection.execute(
