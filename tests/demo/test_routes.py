@@ -18,7 +18,6 @@ from cacheaside.demo.replay import ReplayClock, Update
 from cacheaside.demo.routes import application
 from cacheaside.demo.timeline import Change, Hold
 from cacheaside.demo.writes import Writes
-from cacheaside.testing import isolated
 from tests.demo.conftest import ID
 
 if TYPE_CHECKING:
@@ -64,8 +63,9 @@ def _once(body: bytes) -> Receive:
 async def client(built: Path) -> AsyncIterator[Client]:
     await asyncio.to_thread(database.open, built)
     writer = await asyncio.to_thread(Writer, built)
-    with isolated():
-        yield Client(writer)
+    cache.clear()
+    yield Client(writer)
+    cache.clear()
     await writer.close()
     while database._idle:
         (await database.take()).close()

@@ -111,7 +111,7 @@ def test_the_check_fails_when_invalidation_is_switched_off(environment: dict[str
     report = json.loads(done.stdout)
     assert sound(report["without_cache"])
     found = report["with_cache"]["staleness"]
-    assert found["stale_serves"] >= found["beyond_contract"] > found["behind_own_process"] > 0
+    assert found["stale_serves"] >= found["beyond_contract"] >= found["behind_own_process"] > 10
     assert found["oldest_stale_ms"] > 100
     assert found["impossible"] == 0
     assert re.search(r"not yet version \d+ of flight \d+", found["examples"][0])
