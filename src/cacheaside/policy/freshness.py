@@ -39,7 +39,8 @@ class Held(msgspec.Struct, frozen=True):
     ttl_s: the time it is fresh, before jitter: it depends on what it is (a value, an absent row, an error).
     grace: whether grace applies to it at all; an absent row and a remembered error have none.
     salt: fixed for as long as the entry is held, and another one for the next: what jitter is drawn from.
-    uncertain: a server that may have gone back to old data vouches for it, so no ttl makes it fresh.
+    uncertain: a server that may have gone back to old data vouches for it, so it counts as past its ttl: it may be
+    served within grace, and not at all where there is none.
     """
 
     loaded_at: float
@@ -100,8 +101,13 @@ def judge(held: Held | None, terms: Terms, now: float) -> Freshness:
         # Like grace, this is for values: a remembered error would outlive its own time.
         outdated = held.grace and age_s < terms.stale_after_invalidation_s
         return Freshness.OUTDATED if outdated else Freshness.INVALIDATED
-    if age_s < fresh_for_s(held, terms) and not held.uncertain:
+    if held.uncertain:
+        age_s = max(age_s, held.ttl_s)  # without grace that is too old
+    if age_s < fresh_for_s(held, terms):
         return Freshness.FRESH
+    if held.uncertain and not terms.grace_s:
+        # Past its ttl at whatever age. What follows also serves what jitter alone has made stale, which is not past it.
+        return Freshness.EXPIRED
     # Grace follows the ttl as declared: jitter moves the refresh forward, not the end of the window.
     if held.grace and age_s < held.ttl_s + terms.grace_s:
         return Freshness.STALE

@@ -37,6 +37,7 @@ CHUNK_BYTES: Final = 65_536
 QUEUED_CHUNKS_MAX: Final = 256
 """How much one direction of a connection holds back before it stops to read."""
 _ORDER_S: Final = 10.0
+_ENDING_S: Final = 1.0
 
 
 class Proxy:
@@ -178,12 +179,18 @@ class Proxy:
 
     async def _shut(self) -> None:
         await self._refuse()
-        for link in list(self._links):
-            link.close()
+        # Aborted and waited for: to close TLS in order takes both ends, and a loop that is closed meanwhile would leave
+        # sockets behind. Cancelled are only those that have not come to pass anything on.
         others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        for link in list(self._links):
+            link.reset()
+            link.close()
+        if others:
+            _, unending = await asyncio.wait(others, timeout=_ENDING_S)
+            for task in unending:
+                task.cancel()
+            await asyncio.gather(*unending, return_exceptions=True)
+        await asyncio.sleep(0)
 
 
 class _Weather:
@@ -249,7 +256,7 @@ class _Link:
     def reset(self) -> None:
         for writer in filter(None, (self._writer, self._upstream)):
             held = writer.get_extra_info("socket")
-            with suppress(OSError):
+            with suppress(OSError, AttributeError):  # it is closed already, and TLS has no socket then
                 held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 

@@ -3,18 +3,18 @@ both do it here.
 
 The order matters, since flows on other threads go on between any two of these steps:
 
-- *The clock is believed last to have been set back.* (1) its new offset is believed (2) a flow fetches an entry that
-was
-  stored before, which looks younger by the step, and serves it (3) everything is forgotten: too late for that reader.
-- *That it was set forward is believed before what was held is dropped.* (1) it is set forward by 2 s; another process
-knows,
-  loads and stores (2) this one, which does not, fetches that 3 s later, sees it as 1 s old, and L1 keeps it. Dropped
-  first, the same could be fetched once more.
-- *The new identity is believed before what was vouched for by the old one is dropped.* (1) it is dropped (2) a flow
-fetches
-  an entry, which the old identity still vouches for, and L1 keeps it (3) the new identity is believed: L1 goes on
+- The clock is believed last to have been *set back*. Else: (1) its new offset is believed (2) a flow fetches an entry that
+  was stored before, which looks younger by the step, and serves it (3) everything is forgotten, too late for that reader.
+- That it was *set forward* is believed before what is held is dropped. (1) It is set forward by 2 s; another process
+  knows, loads and stores. (2) This one, which does not, fetches that 3 s later, sees it as 1 s old, and L1 keeps it. Were
+  that dropped first, the same could be fetched once more.
+- The *new identity* is believed before what the old one vouched for is dropped. Else: (1) it is dropped (2) a flow fetches
+  an entry, for which the old identity vouches still, and L1 keeps it (3) the new identity is believed: L1 goes on
   answering with what the server may have gone back to.
-- *All that, before the heartbeat counts.* It lets L1 answer.
+- All that, before the heartbeat counts: it lets L1 answer.
+
+A server that went back to old data may also have lost that everything was forgotten when its clock was set back: then
+it is forgotten once more.
 """
 
 from __future__ import annotations
@@ -53,11 +53,12 @@ def believe(
     identity: None when it does not tell. on_set_back, on_new_identity: have everything forgotten, where that is wanted.
     """
     identity = UNKNOWN_IDENTITY if identity is None else identity
-    taken = state.taken(reading)
-    if taken.set_back_s:
-        on_set_back(taken.set_back_s)
-    state.base = taken.base
     has_another_history = state.identity not in (UNKNOWN_IDENTITY, identity)
+    taken = state.taken(reading)
+    set_back_s = taken.set_back_s or (taken.base.set_back_s if has_another_history else 0.0)
+    if set_back_s:
+        on_set_back(set_back_s)
+    state.base = taken.base
     state.identity = identity
     if has_another_history or taken.set_forward:
         hearing.heard(None)
@@ -67,4 +68,4 @@ def believe(
     if is_news:
         servers.say(state, is_up=True)
     hearing.synced(state.name, reading.sent)
-    return News(is_news, has_another_history, taken.set_back_s)
+    return News(is_news, has_another_history, set_back_s)

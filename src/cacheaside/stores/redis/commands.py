@@ -302,16 +302,19 @@ class Commands:
         return Exchange((*exchange.commands, asking), read, resend=False)
 
     def enlist(self, tags: Sequence[TagId], writer: str, lifetime_ms: int) -> Exchange[None]:
-        """Add `writer` to the writers under way of each tag, for `lifetime_ms` at least."""
+        """Add `writer` to the writers under way of each tag, for `lifetime_ms` at least.
+
+        What others have there is made to last *before* this writer joins it. After: (1) it joins a set that is about to
+        end (2) the set ends, and it with the set (3) it is too late to make it last, and nothing says so.
+        """
         commands: list[Command] = []
         for tag in tags:
             name = writers_name(tag)
-            commands.append(("SADD", name, writer))
             if self.lengthen:
-                # NX: a new set has no end yet, which GT takes for the latest of all.
-                commands += [("PEXPIRE", name, lifetime_ms, "NX"), ("PEXPIRE", name, lifetime_ms, "GT")]
-            else:
-                commands.append(("PEXPIRE", name, lifetime_ms))
+                commands.append(("PEXPIRE", name, lifetime_ms, "GT"))
+            commands.append(("SADD", name, writer))
+            # NX: a new set has no end yet, which GT takes for the latest of all.
+            commands.append(("PEXPIRE", name, lifetime_ms, *(("NX",) if self.lengthen else ())))
 
         def read(replies: Sequence[Any]) -> None:
             for command, reply in zip(commands, replies, strict=True):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from cacheaside.testing.simulator.scheduler import START_S, Clock
 
-__all__ = ["ProcessClock", "ServerClock", "Times"]
+__all__ = ["BLUR_S", "ProcessClock", "ServerClock", "Times"]
+
+BLUR_S: Final = 0.03
+"""A step of a clock that is no larger may stay unnoticed: no reading is exact."""
 
 
 class ProcessClock:
@@ -50,38 +54,54 @@ class ServerClock:
 class Times:
     """How often the server's clock was set, and who knows of it: by how much an age may be told wrongly until then.
 
-    clock_set: when, in true time, and by how much.
+    clock_set: when, in true time, and by how much. failovers: which of those times another server took over, which may
+    have lost that everything was forgotten after an earlier one. tells: whether processes are told of that.
     """
 
-    def __init__(self, clock: Clock, clock_set: Sequence[tuple[float, float]], processes: int) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        clock_set: Sequence[tuple[float, float]],
+        failovers: Sequence[int],
+        processes: int,
+        *,
+        tells: bool,
+    ) -> None:
         self._clock = clock
         self._set = clock_set
-        self._first: list[int | None] = [None] * processes
-        self._known = [0] * processes
+        self._failovers = failovers
+        self._tells = tells
+        self._known: list[int | None] = [None] * processes
+        self._unseen: list[set[int]] = [set() for _ in range(processes)]
         self._settled: list[float] = []
 
-    def knows(self, process: int, times: int) -> None:
-        """A process has taken in what the clock said after it was set for the last of so many times."""
-        if self._first[process] is None:
-            self._first[process] = times
-        self._known[process] = max(self._known[process], times)
-        everybody = min(self._known)
+    def knows(self, process: int, times: int) -> int:
+        """Of how many times a process knows, now that it has taken in what the clock said after so many. Of
+        several at once it has only seen the sum, and nothing of those before the first time."""
+        known = self._known[process]
+        if known is None or times > known + 1:
+            self._unseen[process].update(range(known or 0, times))
+        self._known[process] = times if known is None else max(known, times)
+        everybody = min(known or 0 for known in self._known)
         while len(self._settled) < everybody:
             self._settled.append(self._clock.time)
+        return self._known[process] or 0
 
-    def unnoticed_s(self, process: int, born: float) -> float:
-        """By how much a process may take what was read from the source at `born` for younger than it is.
+    def unnoticed_s(self, process: int, born: float, known: int) -> float:
+        """By how much a read of a process that knew of `known` times may take what was read from the source at `born`
+        for younger than it is.
 
-        By what it has not noticed. By what it has never seen, since it came later: of what was stored before. And by a
-        step back, of what others stored who had not noticed.
+        By what it has not noticed, or cannot. By what it has not seen, while it did not listen: of what was stored
+        before. And by a step back: of what others stored who had not noticed, and when that it was forgotten may be lost.
         """
-        first, known = self._first[process], self._known[process]
+        unseen = self._unseen[process]
         by_s = 0.0
         for number, (at, step_s) in enumerate(self._set):
-            if number >= known:
+            if number >= known or abs(step_s) <= BLUR_S:
                 by_s += abs(step_s)
-            elif step_s < 0 and first is not None:
+            elif step_s < 0:
                 settled = self._settled[number] if number < len(self._settled) else born
-                if (number < first and born <= at) or at <= born <= settled:
+                lost = any(over > number and (over >= known or not self._tells) for over in self._failovers)
+                if (number in unseen and born <= at) or at <= born <= settled or lost:
                     by_s -= step_s
         return by_s

@@ -22,15 +22,16 @@ EPSILON_S: Final = 1e-9
 
 
 class Began(NamedTuple):
-    """A read's beginning: what it may count on, and the step."""
+    """A read's beginning: what it may count on, the step, and how often its process knew the server's clock was set."""
 
     ticket: Ticket
     step: int
+    times_set: int
 
 
 def begins(process: Process) -> Began:
     """A read of `process` begins now."""
-    return Began(process.promises.ticket(process.index), process.scheduler.steps)
+    return Began(process.promises.ticket(process.index), process.scheduler.steps, process.times_set)
 
 
 def answered(
@@ -49,11 +50,10 @@ def answered(
     if value.parts[0][0] != first_thing(call):
         raise Violation("order", f"{call.key} got {value}, the answer of another key")
     age_s = scheduler.clock.time - waited_s - value.born
+    unnoticed_s = process.unnoticed_s(value.born, began.times_set) + EPSILON_S
     if served in CACHED:
-        _check_age(process, call, value, served, age_s)
-    if lookup is not None and lookup.age_s < age_s * (
-        1.0 - process.inexact
-    ) - EPSILON_S - process.unnoticed_s(value.born):
+        _check_age(process, call, value, served, age_s - unnoticed_s)
+    if lookup is not None and lookup.age_s < age_s * (1.0 - process.inexact) - unnoticed_s:
         raise Violation("G3", f"{call.key}: {value} is {age_s:g} s old, the Lookup says {lookup.age_s:g} s")
     if served is not Served.OUTDATED:
         vouched = served is not Served.GRACE or not terms.grace_s
@@ -65,8 +65,7 @@ def answered(
 
 def _check_age(process: Process, call: Call, value: Value, served: Served, age_s: float) -> None:
     bound_s = _bound_s(value, call.terms, served)
-    allowed_s = bound_s * (1.0 + process.inexact) + process.unnoticed_s(value.born)
-    if age_s >= allowed_s + EPSILON_S:
+    if age_s >= bound_s * (1.0 + process.inexact):
         raise Violation(
             "G3", f"{call.key} served {served} {value}, {age_s:g} s old; the bound is {bound_s:g} s"
         )
@@ -94,11 +93,11 @@ def _check_floor(
 
 
 def failed(
-    process: Process, call: Call, began: Began, error: BaseException, loaded: bool, hard: bool
+    process: Process, call: Call, began: Began, error: BaseException, loaded: bool | None, hard: bool
 ) -> None:
     """A read may fail by its own load's error, by its own cancellation, and by nothing else.
 
-    loaded: whether it was on a flight. hard: whether, in this schedule, fills were stopped from outside or leaders may
+    loaded: whether it was on a flight; None where that is not known. hard: whether, in this schedule, fills were stopped from outside or leaders may
     die or hang.
     """
     scheduler, terms = process.scheduler, call.terms
@@ -109,7 +108,7 @@ def failed(
         _check_floor(process, call.key, error.parts, began, "error", near=not loaded, vouched=True)
         remembered_s = max((ttl for _, ttl in terms.error_ttls_s), default=0.0)
         age_s = scheduler.clock.time - error.born
-        if not loaded and age_s >= remembered_s * (1.0 + process.inexact) + EPSILON_S:
+        if loaded is False and age_s >= remembered_s * (1.0 + process.inexact) + EPSILON_S:
             raise Violation(
                 "G3", f"{call.key}: an error {age_s:g} s old is remembered for {remembered_s:g} s"
             )

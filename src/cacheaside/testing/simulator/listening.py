@@ -17,7 +17,8 @@ from cacheaside.stores.redis.beliefs import believe
 from cacheaside.stores.redis.fleet import Fleet
 from cacheaside.stores.redis.names import changed_tag, waiting_key
 from cacheaside.stores.redis.servers import Servers, ServerState
-from cacheaside.policy.timebase import Reading
+from cacheaside.policy.timebase import DRIFT, Reading, Timebase
+from cacheaside.testing.simulator.clocks import BLUR_S
 from cacheaside.testing.simulator.process import Process
 from cacheaside.testing.simulator.scenario import Scenario
 from cacheaside.testing.simulator.scheduler import Scheduler
@@ -32,8 +33,8 @@ PING_STEPS: Final = 20
 
 
 class Listener:
-    """One process's. on_set_back, on_new_identity: as the keeper's. on_knows: told, with the term, when the process
-    has taken in that another server is the primary."""
+    """One process's. on_set_back, on_new_identity: as the keeper's. on_knows: told of each heartbeat that was taken in,
+    and whether it shows exactly what the server's clock says."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class Listener:
         self.tried = False
         self.on_set_back: Callable[[float], None] = _nothing_of
         self.on_new_identity: Callable[[], None] = _nothing
-        self.on_knows: Callable[[Pong], None] = _nothing_of
+        self.on_knows: Callable[[Pong, bool], None] = _nothing_of
         hearing.beat_soon = self._beat
 
     # -- connecting --------------------------------------------------------------------------------------------
@@ -236,8 +237,10 @@ class Listener:
 
     def _beaten(self, pong: Pong) -> None:
         reading = Reading(pong.sent, self._process.clock.now(), pong.server_s)
+        state = self._state
+        sharp = reading.received - reading.sent <= BLUR_S and _is_sharp(state.base, reading.received)
         believe(
-            self._state,
+            state,
             reading,
             pong.identity if self._tells else None,
             self._servers,
@@ -245,13 +248,17 @@ class Listener:
             on_set_back=self.on_set_back,
             on_new_identity=self.on_new_identity,
         )
-        self.on_knows(pong)
+        self.on_knows(pong, sharp)
         self._say_tried()
+
+
+def _is_sharp(base: Timebase | None, now: float) -> bool:
+    return base is None or base.high_s - base.low_s + 2 * DRIFT * (now - base.at) <= BLUR_S
 
 
 def _nothing() -> None:
     return
 
 
-def _nothing_of(_: Any) -> None:
+def _nothing_of(*_: Any) -> None:
     return

@@ -130,8 +130,12 @@ class Process:
         """It did not say so, and goes on trying; where there is no tier that could fail to, it has."""
         self.acknowledged(versions, tags)
 
-    def unnoticed_s(self, born: float) -> float:
-        """By how much a server's clock was set back since `born` without this process knowing."""
+    times_set = 0
+    """How often this process knows that the server's clock was set."""
+
+    def unnoticed_s(self, born: float, times_set: int) -> float:
+        """By how much a read may take what was born then for younger than it is, since a server's clock was set; it knew
+        of the first `times_set` times when it began."""
         return 0.0
 
     def number_of(self, tags: Sequence[TagId]) -> int:

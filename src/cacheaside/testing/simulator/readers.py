@@ -110,14 +110,14 @@ async def _many(process: Process, keys: list[tuple[str, int]], batched: bool, co
     for call, answer in zip(calls, answers, strict=True):
         if isinstance(answer, Failure):
             # Each key may have been read by a task of its own, so its flights are not known here.
-            _failed(process, call, began, answer.error, True, counts)
+            _failed(process, call, began, answer.error, None, counts)
         else:
             waited_s = scheduler.clock.time - began.ticket.at
             judge.answered(process, call, began, answer, waited_s)
 
 
 def _failed(
-    process: Process, call: Call, began: judge.Began, error: BaseException, loaded: bool, counts: Counts
+    process: Process, call: Call, began: judge.Began, error: BaseException, loaded: bool | None, counts: Counts
 ) -> None:
     # A thread that loads cannot be stopped, so its followers may lose patience.
     hard = counts.hard or process.scenario.threads

@@ -31,6 +31,8 @@ __all__ = [
 START_S: Final = 1000.0
 STEPS_MAX: Final = 50_000
 """Steps of one schedule before it counts as going round in a circle."""
+SHORTEST_S: Final = 1e-6
+"""No wait is shorter: one that does not move the clock would be no wait."""
 LONGEST_S: Final = 600.0
 """How long a schedule may take, in virtual time, before somebody in it counts as waiting for ever."""
 
@@ -181,7 +183,7 @@ class Scheduler:
 
     async def parked(self, wake: Wake, within_s: float) -> None:
         """Come back when `wake` was called, or after so long; not when it was called already."""
-        self.at(self.clock.time + within_s, wake)
+        self.at(self.clock.time + max(within_s, SHORTEST_S), wake)
         try:
             await PARK
         finally:
@@ -258,7 +260,7 @@ class Scheduler:
     def run(self) -> None:
         """Step until nobody is left, or nobody who could be."""
         ready, random, hurry = self.ready, self.random, self.hurry
-        while True:
+        while self.under_way:
             if self.steps >= self._alarm:
                 if self.steps >= self.steps_max:
                     raise Livelock(f"no end after {self.steps_max} steps")
@@ -267,8 +269,6 @@ class Scheduler:
             index = int(random() * (number + hurry)) if number else number
             if index < number:
                 self._step(index)
-                if not self.under_way:
-                    return
             elif not number and self._alarms:
                 self._ring()
             elif self._timers:

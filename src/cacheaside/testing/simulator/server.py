@@ -76,6 +76,8 @@ class Server:
         """So many changes a replica is known to have (WAIT)."""
         self.clock_set: list[tuple[float, float]] = []
         """When its clock was set, in true time, and by how much; also when one with another clock took over."""
+        self.failovers: list[int] = []
+        """Which of those times another took over."""
         self.is_full = False
         self.replicas_answer = True
         self.ears: list[Ear] = []
@@ -250,9 +252,8 @@ class Server:
     def flush(self) -> None:
         """FLUSHALL: everything is gone, and listeners are told that anything may have changed."""
         self._untold = None
-        for name, value in list(self.data.items()):
-            if isinstance(value, frozenset):
-                self._lose_mark(name)
+        self._lose_all_marks()
+        for name in list(self.data):
             self._write(name, None, None)
         self._untold = {}
         for ear in self.ears:
@@ -263,24 +264,24 @@ class Server:
         self.clock.set(by_s)
         self.clock_set.append((self.clock.true_s, by_s))
         if by_s > 0:
-            for name, value in list(self.data.items()):
-                if isinstance(value, frozenset):
-                    self._lose_mark(name)
+            self._lose_all_marks()
 
     def fail_over(self, lose: int, clock: ServerClock, *, moves: bool) -> tuple[int, int]:
         """A replica takes over that lacks the last `lose` changes, as far as it is not known to have them; its clock is
         its own. Every connection to the old primary is dead. The numbers of the changes that are lost: after the first,
         up to the second."""
-        before = {name: value for name, value in self.data.items() if isinstance(value, frozenset)}
         through = max(self.replicated, self.written - lose)
-        for _ in range(self.written - through):
-            self._put(*self._undo.pop())
+        undone = [self._undo.pop() for _ in range(self.written - through)]
+        for change in undone:
+            self._put(*change)
         ahead_s = clock.now() - self.clock.now()
+        self.failovers.append(len(self.clock_set))
         self.clock_set.append((clock.true_s, ahead_s))
         self.clock = clock
-        for name, members in before.items():
-            if ahead_s > 0 or not members <= self.members(name):
-                self._lose_mark(name)
+        for name in [name for name, _, _ in undone]:
+            self._lose_mark(name)
+        if ahead_s > 0:
+            self._lose_all_marks()
         last, self.written = self.written, self.written + 1
         # A number for the change of primaries itself keeps the undo list as long as the numbers.
         self._undo = []
@@ -292,6 +293,11 @@ class Server:
         if moves:
             self.address = ServerAddress("primary", 1 + self.term)
         return through, last
+
+    def _lose_all_marks(self) -> None:
+        for name, value in list(self.data.items()):
+            if isinstance(value, frozenset):
+                self._lose_mark(name)
 
     def _lose_mark(self, name: str) -> None:
         tag = changed_tag(name.encode(), self._prefix_bytes)

@@ -101,12 +101,13 @@ class SharedProcess(Process):
         if self.scenario.on_failover == "forget":
             self._forget_everything()
 
-    def _knows(self, pong: Pong) -> None:
+    def _knows(self, pong: Pong, sharp: bool) -> None:
         self.promises.known[self.index] = max(self.promises.known[self.index], pong.term)
-        self.times.knows(self.index, pong.times_set)
+        if sharp:
+            self.times_set = self.times.knows(self.index, pong.times_set)
 
-    def unnoticed_s(self, born: float) -> float:
-        return self.times.unnoticed_s(self.index, born) if self.server.clock_set else 0.0
+    def unnoticed_s(self, born: float, times_set: int) -> float:
+        return self.times.unnoticed_s(self.index, born, times_set) if self.server.clock_set else 0.0
 
     # What writers tell.
 
@@ -143,7 +144,13 @@ class Shared:
         ]
         shared_marks = SharedMarks(self.server, [process.marks for process in self.processes])
         self.server.on_mark_lost = lambda tag: self._mark_lost(tag, shared_marks)
-        times = Times(scheduler.clock, self.server.clock_set, scenario.processes)
+        times = Times(
+            scheduler.clock,
+            self.server.clock_set,
+            self.server.failovers,
+            scenario.processes,
+            tells=scenario.tells_identity,
+        )
         for process in self.processes:
             process.join(self.server, times, shared_marks, random)
         mishaps.begin(self, scheduler, scenario)

@@ -62,9 +62,9 @@ class WatchedL1(L1):
             now = entries.get(call.slot)
             if (
                 before is not None
-                and now is not None
+                and now is not before
                 and before.until >= 0
-                and now.loaded_at < before.loaded_at
+                and record.loaded_at < before.loaded_at
             ):
                 raise Violation("order", f"{call.key}: an entry is replaced by one that was loaded earlier")
             self._marks.nothing_stored_under(record.tags, call.key)

@@ -1,0 +1,116 @@
+"""Hearing of changes, broken on purpose. See `mutants`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from cacheaside.testing.simulator.mutants import Make, Mutant
+
+HEARING: Final = "cacheaside.coherence.hearing"
+_CLEAR: Final = "            self._near.clear()\n            self._synced[node] = -math.inf\n"
+_LOST: Final = (
+    '        """The connection to `node` is gone. What was proved up to now holds until it is too old."""\n'
+)
+
+
+def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
+    """All of this file."""
+    return (
+        named(
+            "value-tags-by-bumps-alone",
+            "of marks, and that they expire, nothing is heard",
+            "shared",
+            (
+                "cacheaside.stores.redis.names",
+                '    tag = name[len(prefix) + 1 :].removesuffix(b"!")\n',
+                "    tag = name[len(prefix) + 1 :]\n",
+            ),
+            given="views=joined,focus=1,slow=0.5,deaths=0.6",
+        ),
+        named(
+            "heartbeat-answered-after",
+            "a heartbeat shows that all was heard until it was answered",
+            "shared",
+            (HEARING, "max(self._synced[node], sent_at)", "max(self._synced[node], self._clock.now())"),
+        ),
+        named(
+            "revalidate-before-listening",
+            "what is held is dropped when a connection is lost, not when the next one listens",
+            "shared",
+            (HEARING, _CLEAR, "            self._synced[node] = -math.inf\n"),
+            (HEARING, _LOST, _LOST + "        self._near.clear()\n"),
+            given="cuts=2,processes=2,focus=1",
+        ),
+        other(
+            "gate-never-closing",
+            "L1 answers for ever once it has heard",
+            "shared",
+            (HEARING, "        self._open_until(self._known_until)\n", "        self._open_until(math.inf)\n"),
+            given="cuts=2,processes=2,focus=1",
+        ),
+        other(
+            "everything-believed-although-it-moved",
+            "the generation of the namespace is known although a change of it was heard",
+            "shared",
+            (
+                HEARING,
+                "        return known if self._near.log.unchanged(self._everything_tags, number) else None\n",
+                "        return known\n",
+            ),
+        ),
+        other(
+            "everything-believed-late",
+            "the generation of the namespace is believed although it was heard to change while it travelled",
+            "shared",
+            (
+                HEARING,
+                "            if self._near.log.unchanged(self._everything_tags, since.number):\n"
+                "                self._everything = generation, since.number\n",
+                "            self._everything = generation, self._near.log.number\n",
+            ),
+            given="lag=0.4",
+        ),
+        other(
+            "everything-known-for-ever",
+            "the generation of the namespace is known however long nothing was heard",
+            "shared",
+            (
+                HEARING,
+                "        if known is None or self._clock.now() > self._known_until:\n",
+                "        if known is None:\n",
+            ),
+            given="cuts=2,processes=2",
+        ),
+        other(
+            "blind-and-held",
+            "where a server tells of nothing, what is held is dropped once, and never again",
+            "shared",
+            (HEARING, "                self._near.clear()\n                self._blind_since = self._clock.now()\n", "                self._blind_since = self._clock.now()\n"),
+            given="blind=True,processes=2",
+        ),
+        other(
+            "blind-and-still",
+            "where a server tells of nothing, tags found in a value count as unchanged",
+            "shared",
+            (HEARING, "return not self._is_blind and self._near", "return self._near"),
+            given="blind=True,processes=2,views=joined",
+        ),
+        other(
+            "flush-unheard",
+            "that everything may have changed is not heard",
+            "shared",
+            (HEARING, "            self._near.clear()\n            return\n", "            return\n"),
+            given="flushes=1,failovers=2",
+        ),
+        other(
+            "flights-open-to-what-was-heard",
+            "a load goes on taking joiners after another process was heard to change one of its tags",
+            "shared",
+            (
+                HEARING,
+                "        self._near.changed(tags)\n        for flights in self._flights:\n            flights.close_touching(tags)\n\n    def done",
+                "        self._near.changed(tags)\n\n    def done",
+            ),
+        ),
+    )

@@ -1,0 +1,218 @@
+"""The shared tier broken on purpose: what is said to the server, and what is believed of it. See `mutants`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from cacheaside.testing.simulator.mutants import Make, Mutant
+
+COMMANDS: Final = "cacheaside.stores.redis.commands"
+ENTRY: Final = "cacheaside.stores.redis.entry"
+TIER: Final = "cacheaside.stores.redis.tier"
+TIMEBASE: Final = "cacheaside.policy.timebase"
+BELIEFS: Final = "cacheaside.stores.redis.beliefs"
+
+
+def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
+    """All of this file."""
+    return (
+        named(
+            "look-before-stamp",
+            "a fill looks for writers before it reads the generations",
+            "shared",
+            (
+                COMMANDS,
+                "        return _in_turn(self.stamp(tags), self.writers(tags))\n",
+                "        both = _in_turn(self.writers(tags), self.stamp(tags))\n"
+                "        return Exchange(both.commands, lambda replies: both.read(replies)[::-1], both.resend)\n",
+            ),
+        ),
+        named(
+            "counter-generations",
+            "generations are counted, and the count begins again after an eviction",
+            "shared",
+            (
+                COMMANDS,
+                '("SET", generation_name(tag), fresh, "NX", "PX", self.generation_ms)',
+                '("SET", generation_name(tag), b"-------1", "NX", "PX", self.generation_ms)',
+            ),
+            given="evictions=6",
+        ),
+        named(
+            "same-generation-resent",
+            "a bump that is sent again carries the generation it carried before",
+            "shared",
+            (
+                TIER,
+                "        until = self._pace() + self._write_deadline_s\n",
+                "        until = self._pace() + self._write_deadline_s\n        first = exchange()\n",
+            ),
+            (TIER, "                await self._say(exchange())\n", "                await self._say(first)\n"),
+            given="unavailable=0.3,focus=1,failovers=0,evictions=0",
+        ),
+        named(
+            "mark-after-bump",
+            "a bracket bumps before it marks",
+            "shared",
+            (
+                COMMANDS,
+                "        both = _in_turn(self.enlist(tags, writer, lifetime_ms), self.bump(tags))\n",
+                "        both = _in_turn(self.bump(tags), self.enlist(tags, writer, lifetime_ms))\n",
+            ),
+        ),
+        named(
+            "old-identity-trusted",
+            "what was stored under a server's older history counts as what it is under the new one",
+            "shared",
+            (ENTRY, "        if now >> 64 not in (identity, UNKNOWN_IDENTITY):\n", "        if False:\n"),
+            given="failovers=2,lagging=8,clock_steps=0",
+        ),
+        other(
+            "uncertain-without-grace",
+            "what an older history vouches for is served within its ttl, grace or not",
+            "shared",
+            (
+                "cacheaside.policy.freshness",
+                "        age_s = max(age_s, held.ttl_s)  # without grace that is too old\n",
+                "        return Freshness.STALE\n",
+            ),
+            given="failovers=2,lagging=8,clock_steps=0",
+        ),
+        other(
+            "held-over-a-failover",
+            "L1 goes on with what an older history vouched for",
+            "shared",
+            (
+                BELIEFS,
+                "    if has_another_history or taken.set_forward:\n        hearing.heard(None)\n",
+                "",
+            ),
+            ("cacheaside.coherence.hearing", "            self._near.clear()\n            self._synced[node] = -math.inf\n", "            self._synced[node] = -math.inf\n"),
+            given="failovers=2,lagging=8,clock_steps=0",
+        ),
+        other(
+            "dropped-before-the-identity",
+            "what an older history vouched for is dropped before the new one is believed",
+            "shared",
+            (
+                BELIEFS,
+                "    state.identity = identity\n    if has_another_history or taken.set_forward:\n        hearing.heard(None)\n",
+                "    if has_another_history or taken.set_forward:\n        hearing.heard(None)\n    state.identity = identity\n",
+            ),
+            given="failovers=2,lagging=8,clock_steps=0,moves=False,on_failover=distrust,tells_identity=True",
+        ),
+        other(
+            "forget-not-forgotten",
+            "after a failover everything is to be forgotten, and is not",
+            "shared",
+            (BELIEFS, "        on_new_identity()\n", "        pass\n"),
+            given="failovers=2,lagging=8,on_failover=forget,clock_steps=0",
+        ),
+        other(
+            "age-without-lag",
+            "what a server's clock said counts as told by this process's clock at its earliest",
+            "shared",
+            (TIMEBASE, "        return self.high_s + DRIFT * abs(now - self.at) + self.slack_s\n", "        return self.low_s\n"),
+        ),
+        other(
+            "load-at-its-latest",
+            "an entry is stored as loaded when the server's clock was at its latest",
+            "shared",
+            (TIMEBASE, "        return now + self.low_s - DRIFT * abs(now - self.at)\n", "        return now + self.high_s\n"),
+        ),
+        other(
+            "set-back-ignored",
+            "a server's clock that was set back is believed at once",
+            "shared",
+            (
+                TIMEBASE,
+                "    step_s = old_high - low\n",
+                "    return Sampled(Timebase(reading.received, low, high, *kept))\n    step_s = old_high - low\n",
+            ),
+            given="clock_steps=2,failovers=0",
+        ),
+        other(
+            "set-back-not-forgotten",
+            "nothing is forgotten when a server's clock was set back",
+            "shared",
+            (BELIEFS, "        on_set_back(taken.set_back_s)\n", "        pass\n"),
+            given="clock_steps=2,failovers=0",
+        ),
+        other(
+            "set-back-believed-first",
+            "a clock that was set back is believed before everything is forgotten",
+            "shared",
+            (
+                BELIEFS,
+                "    if taken.set_back_s:\n        on_set_back(taken.set_back_s)\n    state.base = taken.base\n",
+                "    state.base = taken.base\n    if taken.set_back_s:\n        hearing.heard(None)\n        on_set_back(taken.set_back_s)\n",
+            ),
+            given="clock_steps=2,failovers=0,connected=True,blind=False,pauses=0.4",
+        ),
+        other(
+            "outdated-by-the-new-clock",
+            "what is served though it is out of date is as old as a clock says that was set back since",
+            "shared",
+            (
+                TIER,
+                "        lag_s = base.lag_of_old_s(now) if standing is Standing.OUTDATED else base.lag_s(now)\n",
+                "        lag_s = base.lag_s(now)\n",
+            ),
+            given="clock_steps=2,failovers=0",
+        ),
+        other(
+            "new-primary-new-clock",
+            "the clock of a new primary is not compared with the old one's",
+            "shared",
+            (
+                "cacheaside.stores.redis.servers",
+                "            state.base = max(bases, key=lambda base: base.high_s, default=None)\n",
+                "            state.base = None\n",
+            ),
+            given="failovers=2,moves=True,ahead_s=1000.0,clock_steps=0",
+        ),
+        other(
+            "owed-tags-fetched",
+            "what depends on a tag whose change is owed is served as it is stored",
+            "shared",
+            (
+                TIER,
+                "        if self._owed.any_of(envelope.stamp.tags):\n            standing = Standing.OUTDATED\n",
+                "",
+            ),
+            (TIER, "        if self._wire.ring is not None or self._owed:\n", "        if self._wire.ring is not None:\n"),
+            given="unavailable=0.3,focus=1",
+        ),
+        other(
+            "owed-tags-stored",
+            "what depends on a tag whose change is owed is stored and kept under the generation it has",
+            "shared",
+            (TIER, "        if generation is None or self._owed.any_of((tag,)):\n", "        if generation is None:\n"),
+            (TIER, "[None if self._owed.any_of((tag,)) else current[tag] for tag in recheck]", "[current[tag] for tag in recheck]"),
+            ("cacheaside.coherence.log", "        return self.unsettled is None or not self.unsettled(tags)\n", "        return True\n"),
+            given="unavailable=0.3,focus=1",
+        ),
+        other(
+            "paid-by-an-older-try",
+            "a try that was sent before a later write pays for that write too",
+            "shared",
+            (
+                "cacheaside.stores.redis.owed",
+                "                if self._tags.get(tag, number + 1) <= number:\n",
+                "                if tag in self._tags:\n",
+            ),
+            given="unavailable=0.3,focus=1,writers=3,writes=2",
+        ),
+        other(
+            "own-bumps-unheard",
+            "a process does not hear of its own bumps before they are acknowledged to it",
+            "shared",
+            (
+                "cacheaside.testing.simulator.server",
+                "            for ear in self.ears:\n                ear.say(push)\n",
+                "            for ear in self.ears:\n                if ear.process != self.teller:\n                    ear.say(push)\n",
+            ),
+            given="views=joined,focus=1",
+        ),
+    )
