@@ -81,7 +81,9 @@ def test_a_clock_that_was_not_set_raises_no_alarm(ahead_s: float, beats: list[He
 
 
 @given(dates, st.lists(heartbeats, min_size=1, max_size=8), st.floats(-100, 1000))
-def test_between_readings_the_bounds_still_hold(ahead_s: float, beats: list[Heartbeat], later_s: float) -> None:
+def test_between_readings_the_bounds_still_hold(
+    ahead_s: float, beats: list[Heartbeat], later_s: float
+) -> None:
     """Before and after a reading, at any distance, what the clock can have said at the earliest and the latest includes
     what it said."""
     known, now = told(ahead_s, beats)

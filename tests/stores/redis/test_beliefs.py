@@ -35,9 +35,7 @@ class World:
         self.servers = Servers()
         self.servers.use(Fleet((ServerAddress("127.0.0.1", 7001),)))
         (self.state,) = self.servers.states
-        self.hearing = Hearing(
-            self, self, (), self._open, everything=EVERYTHING, max_unsynced_s=WINDOW_S
-        )
+        self.hearing = Hearing(self, self, (), self._open, everything=EVERYTHING, max_unsynced_s=WINDOW_S)
         self.hearing.expect((self.state.name,))
         if listened:
             self.hearing.listening(self.state.name)

@@ -262,7 +262,9 @@ class TestLeases:
 
     def test_a_stamp_may_have_more_tags_than_the_entry_is_judged_by(self) -> None:
         """Tags that the value is likely to name are stamped; each name is asked for once."""
-        exchange = commands().lease_and_stamp(Wanted(KEY, (KEY, PRODUCT)), "p2", 3000, (KEY, PRODUCT, CATEGORY))
+        exchange = commands().lease_and_stamp(
+            Wanted(KEY, (KEY, PRODUCT)), "p2", 3000, (KEY, PRODUCT, CATEGORY)
+        )
         assert exchange.commands[4] == ("MGET", KEY, LEASE, G_KEY, G_PRODUCT, G_CATEGORY)
         replies = [b"OK", None, None, None, [None, b"p2", word(7), word(8), word(9)], 0, 0, 0]
         _, fetched, stamp, _ = exchange.read(replies)

@@ -421,10 +421,14 @@ async def test_one_buffer_takes_answers_of_any_size(server: Server) -> None:
         assert connection is not None
         assert connection.get_buffer(1) is connection.get_buffer(1 << 20)
         size = len(connection.get_buffer(-1))
-        values = [bytes([65 + n]) * length for n, length in enumerate((1, size, 7, 3 * size + 1, 0, size - 5))]
+        values = [
+            bytes([65 + n]) * length for n, length in enumerate((1, size, 7, 3 * size + 1, 0, size - 5))
+        ]
         for n, value in enumerate(values):
             await ask(transport, "SET", f"sized:{n}", value)
         answers = await asyncio.gather(*(ask(transport, "GET", f"sized:{n}") for n in range(len(values))))
         kept = list(answers)
-        assert await asyncio.gather(*(ask(transport, "GET", f"sized:{n}") for n in range(len(values)))) == values
+        assert (
+            await asyncio.gather(*(ask(transport, "GET", f"sized:{n}") for n in range(len(values)))) == values
+        )
         assert kept == values

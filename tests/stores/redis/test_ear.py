@@ -90,9 +90,7 @@ def ear_to(
     address: tuple[str, int], login: Login | None = None, limits: Limits = PATIENT
 ) -> Iterator[Listening]:
     """An ear that is about to start; closed at the end."""
-    made = open_ear(
-        ServerAddress(*address), login or Login(), PREFIX, limits, time.monotonic, time.monotonic
-    )
+    made = open_ear(ServerAddress(*address), login or Login(), PREFIX, limits, time.monotonic, time.monotonic)
     try:
         yield Listening(made)
     finally:
@@ -202,9 +200,7 @@ class TestHeartbeats:
 
     def test_two_clocks(self, server: Server) -> None:
         """Readings are of the clock that ages are told by; how long an answer takes, of the one that no test moves."""
-        made = open_ear(
-            ServerAddress(*server.address), Login(), PREFIX, PATIENT, lambda: 5.0, time.monotonic
-        )
+        made = open_ear(ServerAddress(*server.address), Login(), PREFIX, PATIENT, lambda: 5.0, time.monotonic)
         one = Listening(made)
         try:
             one.started()
@@ -365,7 +361,9 @@ class TestLosses:
             assert "shop:!" in victim.ask("PUBSUB", "CHANNELS", "shop:*")
             name = f"{PREFIX}{{shop:{'x' * 100_000}"
             for number in range(400):
-                run_blocking(writer.execute([("SET", f"{name}{number}}}", "1"), ("DEL", f"{name}{number}}}")]))
+                run_blocking(
+                    writer.execute([("SET", f"{name}{number}}}", "1"), ("DEL", f"{name}{number}}}")])
+                )
                 if not victim.ask("PUBSUB", "CHANNELS", "shop:*"):
                     break
             assert victim.ask("PUBSUB", "CHANNELS", "shop:*") == []

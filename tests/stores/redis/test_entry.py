@@ -93,7 +93,8 @@ def test_the_quick_way_takes_no_other_generation_or_server(
     one, declared = made
     own = by_tag(one.stamp)
     now = {
-        tag: data.draw(st.sampled_from([own[tag][0], Generation(own[tag][0] ^ 1)]) | words) for tag in declared
+        tag: data.draw(st.sampled_from([own[tag][0], Generation(own[tag][0] ^ 1)]) | words)
+        for tag in declared
     }
     identity = data.draw(st.sampled_from(one.stamp.identities or (SEVEN,)) | servers)
     found = plain_opened(encode(one, KEY, declared), KEY, current_stamp(identity, now))

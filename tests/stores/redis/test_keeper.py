@@ -390,7 +390,11 @@ class TestTheEnd:
         """After a fork the child has no thread, is up with nobody, and hears nothing until it listens by itself; the
         parent goes on hearing."""
         done = subprocess.run(  # noqa: S603
-            [sys.executable, "-c", FORK, str(server.port)], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", FORK, str(server.port)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert (done.returncode, done.stderr) == (0, "")
 
