@@ -72,6 +72,7 @@ class Hearing:
         self._everything: tuple[Generation | None, int] = (None, 0)
         self._known_until = -math.inf
         self._blind: frozenset[str] = frozenset()
+        """The nodes that do not tell of changes."""
         self._blind_since = -math.inf
         self.beat_soon: Callable[[], None] = _nothing
         """Asks the listener for a heartbeat now."""
@@ -81,11 +82,17 @@ class Hearing:
     # -- what the listener tells -------------------------------------------------------------------------------
 
     def expect(self, nodes: Iterable[str]) -> None:
-        """From now on these are the nodes, and what is known of others is forgotten."""
+        """From now on these are the nodes, and what is known of others is forgotten.
+
+        What is held of a blind one goes with it: (1) a change there is told to nobody (2) another node, which tells,
+        takes its place (3) L1 is not blind any more, and would hold what (1) changed.
+        """
         with self._near.lock:
             self._expected = frozenset(nodes)
             self._synced = {node: at for node, at in self._synced.items() if node in self._expected}
-            self._blind &= self._expected
+            if not self._blind <= self._expected:
+                self._near.clear()
+                self._blind &= self._expected
             self._open()
 
     def listening(self, node: str, *, blind: bool = False) -> None:
@@ -98,6 +105,7 @@ class Hearing:
         with self._near.lock:
             self._near.clear()
             self._synced[node] = -math.inf
+            # Of each node by itself: (1) a blind one begins (2) one that tells begins: L1 is as blind as before.
             self._blind = self._blind | {node} if blind else self._blind - {node}
             self._blind_since = self._clock.now()
 

@@ -128,6 +128,11 @@ class Keeper:
                     waker.close()
 
     @property
+    def has_tried(self) -> bool:
+        """Whether the first attempt to reach the servers is over: from then on nobody waits for one."""
+        return self._tried
+
+    @property
     def thread(self) -> threading.Thread | None:
         """The thread that keeps; another one ends."""
         return self._thread

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from cacheaside.stores.redis.away import Away, ConnectionAway, ErrorReply
 from cacheaside.stores.redis.generations import Identity, identity_of
 from cacheaside.stores.redis.replies import Command
-from cacheaside.stores.redis.server import Login
+from cacheaside.stores.redis.server import Login, anybody
 
 __all__ = ["Welcome", "logging_in", "replication_of"]
 
@@ -47,11 +47,12 @@ def logging_in(login: Login, endpoint: str) -> Generator[list[Command], Sequence
         protocol, rest = 2, [*_in_2(login), *rest]
     else:
         _check(answer, endpoint)
+    asked: list[Command] = [("INFO", "replication")] if login.accepts is not anybody else []
     # Any answer to these will do: a user may have no right to them.
-    *answers, info, _ = yield [*rest, ("INFO", "replication"), ("PING",)]
-    for answer in answers:
+    answers = yield [*rest, *asked, ("PING",)]
+    for answer in answers[: len(rest)]:
         _check(answer, endpoint)
-    identity, _, _ = replication_of(info)
+    identity, _, _ = replication_of(answers[len(rest)])
     if not login.accepts(endpoint, identity):
         message = "another server than the one whose changes are heard answers there"
         raise ConnectionAway(message, endpoint=endpoint, reason=Away.REFUSED)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from cacheaside.errors import DeclarationError
 from cacheaside.stores.redis.generations import Identity
 
-__all__ = ["Limits", "Login", "ServerAddress"]
+__all__ = ["Limits", "Login", "ServerAddress", "anybody"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class ServerAddress:
         return self.path if self.path is not None else f"{self.host}:{self.port}"
 
 
-def _anybody(_endpoint: str, _identity: Identity | None) -> bool:
+def anybody(_endpoint: str, _identity: Identity | None) -> bool:
+    """Accept whoever answers."""
     return True
 
 
@@ -46,7 +47,7 @@ class Login:
     password: str | None = field(default=None, repr=False)
     database: int = 0
     client_name: str = "cacheaside"
-    accepts: Callable[[str, Identity | None], bool] = field(default=_anybody, repr=False, compare=False)
+    accepts: Callable[[str, Identity | None], bool] = field(default=anybody, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

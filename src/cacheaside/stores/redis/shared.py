@@ -9,6 +9,7 @@ import os
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -94,9 +95,17 @@ class Shared:
             near, clock, flights, open_until, everything=everything, max_unsynced_s=options.max_unsynced_s
         )
         self.hearing.owed = self._owe
-        login, limits = replace(options.login, accepts=self._accepts), options.limits
+        this = weakref.ref(self)
+
+        def accepts(endpoint: str, identity: Identity | None) -> bool:
+            shared = this()
+            return shared is None or shared._accepts(endpoint, identity)  # noqa: SLF001 - its own
+
+        login, limits = replace(options.login, accepts=accepts), options.limits
         self._aio = AioFleet(login, limits)
         self._blocking = BlockingTransport(login, limits)
+        # A cache that is dropped without being closed leaves no connection behind.
+        weakref.finalize(self, _end, self._aio, self._blocking)
         self.keeper = Keeper(
             options.topology,
             options.login,
@@ -265,6 +274,11 @@ class Shared:
         """The child begins with no connection, and hears nothing until it has some."""
         self.owed.forget()
         self.keeper.after_fork()
+
+
+def _end(aio: AioFleet, blocking: BlockingTransport) -> None:
+    aio.retire()
+    blocking.close()
 
 
 async def _sleep(seconds: float) -> None:

@@ -24,9 +24,9 @@ class Standing:
         "_chance",
         "_endpoint",
         "_failed_at",
-        "_lately",
         "_limits",
         "_now",
+        "_relapses",
         "_retry_at",
         "failures",
         "last",
@@ -41,7 +41,7 @@ class Standing:
         self._chance = chance
         self._retry_at = float("-inf")
         self._failed_at = float("-inf")
-        self._lately = 0
+        self._relapses = 0
         self.failures = 0
         """In a row, since it last answered a call."""
         self.last: ConnectionAway | None = None
@@ -56,14 +56,16 @@ class Standing:
         self.last = away
 
     def failed(self, away: ConnectionAway) -> None:
-        """It was refused, fell silent, or ended without an answer: one more failure, and a pause twice as long. So it
-        is when it worked for a moment in between: a server may answer some commands and hang on others."""
+        """It was refused, fell silent, or ended without an answer: one more failure, and a pause twice as long. Longer
+        still when it had worked for a moment only: a server may answer some commands and hang on others."""
         now = self._now()
         self.last = away
         self.failures += 1
-        self._lately = self._lately + 1 if now - self._failed_at < 2 * self._limits.backoff_max_s else 1
+        if self.failures == 1:
+            is_relapse = now - self._failed_at < 2 * self._limits.backoff_max_s
+            self._relapses = self._relapses + 1 if is_relapse else 0
         self._failed_at = now
-        self._retry_at = now + self._limits.pause_s(max(self.failures, self._lately), self._chance())
+        self._retry_at = now + self._limits.pause_s(self.failures + 2 * self._relapses, self._chance())
 
     def doubted(self, away: ConnectionAway) -> None:
         """The first attempt goes on after a caller's patience ended: nobody else is to wait for it."""
