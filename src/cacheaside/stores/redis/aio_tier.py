@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
 from cacheaside.errors import ValueEncodingError
 from cacheaside.flow.call import Call, Record
-from cacheaside.flow.ports import Position, TierAway
+from cacheaside.flow.ports import TierAway
 from cacheaside.stores.redis.away import ConnectionAway
 from cacheaside.stores.redis.commands import KEYS_MAX, Fetched, Wanted
 from cacheaside.stores.redis.connection import Command, Connection
@@ -21,7 +21,7 @@ from cacheaside.stores.redis.entry import MASK, plain_opened, plain_stamp
 from cacheaside.stores.redis.generations import GENERATION_BYTES
 from cacheaside.stores.redis.names import generation_prefix
 from cacheaside.stores.redis.replies import StoreReplyError, generations_in, values_in
-from cacheaside.stores.redis.tier import Found, RedisTier
+from cacheaside.stores.redis.tier import Asking, Found, RedisTier
 from cacheaside.tally import Tally
 from cacheaside.types import Generation, TagId
 
@@ -62,17 +62,17 @@ class _Batch:
     Implements `connection.Receiver`.
     """
 
-    __slots__ = ("alone", "calls", "command", "known", "names", "quick", "since", "tier")
+    __slots__ = ("alone", "asking", "calls", "command", "known", "names", "quick", "tier")
 
-    def __init__(self, tier: AioTier, known: Generation | None, since: Position) -> None:
+    def __init__(self, tier: AioTier, asking: Asking) -> None:
         self.tier = tier
         self.command: Command = ()
         self.alone = False
         self.calls: list[tuple[Call, list[TagId], int, asyncio.Future[Any]]] = []
         self.quick: list[tuple[Quick, TagId, int, asyncio.Future[Any], Sequence[TagId]]] = []
         self.names: list[str] = []
-        self.known = known
-        self.since = since
+        self.asking = asking
+        self.known = asking.known
 
     def done(self) -> bool:
         return False
@@ -93,15 +93,30 @@ class AioTier(RedisTier):
         namespace: str,
         direct: Direct,
         attend: Callable[[asyncio.AbstractEventLoop], None],
+        confirming: RedisTier | None = None,
         **options: Any,
     ) -> None:
-        """attend: told of each loop that begins to use the tier."""
+        """attend: told of each loop that begins to use the tier. confirming: what waits for the word of replicas, on a
+        connection of its own: on the loop's it would keep every reader waiting."""
         super().__init__(*parts, **options)
         self._direct = direct
         self._attend = attend
+        self._confirming = confirming
         self._generation = generation_prefix(namespace)
         self._batches: dict[asyncio.AbstractEventLoop, _Batch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    async def bump(self, tags: Sequence[TagId]) -> None:
+        if self._confirming is None:
+            await super().bump(tags)
+        else:
+            await asyncio.to_thread(_run, self._confirming.bump(tags))
+
+    async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
+        if self._confirming is None:
+            await super().mark(tags, writer, lifetime_s)
+        else:
+            await asyncio.to_thread(_run, self._confirming.mark(tags, writer, lifetime_s))
 
     # -- asking ------------------------------------------------------------------------------------------------
 
@@ -150,7 +165,7 @@ class AioTier(RedisTier):
         if batch is None:
             for other in [other for other in self._batches if other.is_closed()]:
                 del self._batches[other]  # closed between a turn and its end
-            batch = _Batch(self, self._hearing.everything(), self._hearing.position())
+            batch = _Batch(self, self._asking())
             self._batches[loop] = batch
             batch.alone = getattr(loop, "_ready", _SOMETHING) == _NOTHING
             if not batch.alone:
@@ -231,7 +246,8 @@ class AioTier(RedisTier):
         assert batch.known is not None
         base, everything = self._servers.states[0].base, self._everything
         identity = self._servers.identity_of(everything)
-        usable = base is not None and not self._owed and batch.known >> 64 == identity
+        owes = self._owed or batch.asking.owing
+        usable = base is not None and not owes and batch.known >> 64 == identity
         said_by, known = plain_stamp(identity), (batch.known & MASK).to_bytes(GENERATION_BYTES, "big")
         now = self._clock.now()
         began_s = 0.0 if base is None else now + base.lag_s(now)
@@ -271,7 +287,7 @@ class AioTier(RedisTier):
             for _, tags, at, _ in batch.calls
         ]
         try:
-            found = self._found(calls, wanted, fetched, batch.known, batch.since)
+            found = self._found(calls, wanted, fetched, batch.asking)
             if not found.missing:
                 self._give(batch, self._judged(found))
                 return
@@ -293,6 +309,16 @@ class AioTier(RedisTier):
         for (_, _, _, future), record in zip(batch.calls, records, strict=True):
             if not future.done():
                 future.set_result(record)
+
+
+def _run(flow: Coroutine[Any, Any, None]) -> None:
+    """Run a flow of the blocking colour, which never suspends."""
+    try:
+        flow.send(None)
+    except StopIteration:
+        return
+    flow.close()
+    raise AssertionError(f"{flow!r} suspended")
 
 
 def _in_order(tags: Sequence[TagId], generations: Sequence[bytes | None]) -> bytes:

@@ -1,4 +1,4 @@
-"""Invalidations that no server has acknowledged yet, and are tried again until one does."""
+"""Invalidations that no server has acknowledged yet, and are tried again until one does (docs/protocol.md, R25)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ __all__ = ["Owed"]
 TAGS_MAX: Final = 100_000
 """More than that are owed as one: everything."""
 BATCH_TAGS: Final = 500
+_NOTHING: Final[frozenset[TagId]] = frozenset()
 
 
 class Owed:
@@ -43,6 +44,10 @@ class Owed:
         if not owed:
             return False
         return self._everything in owed or any(tag in owed for tag in tags)
+
+    def names(self) -> frozenset[TagId]:
+        """What is owed now."""
+        return frozenset(self._tags) if self._tags else _NOTHING
 
     def batch(self) -> tuple[tuple[TagId, ...], int]:
         """Some that are owed, to try; and what `paid` is to be told with them."""

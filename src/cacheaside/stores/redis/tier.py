@@ -48,6 +48,19 @@ _LEASE_MARGIN_S: Final = 0.1
 """A lease that ends sooner than that is not deleted: by then it may be another's."""
 
 
+class Asking(NamedTuple):
+    """What was known when something was asked for: the log's position, the generation of the namespace, what was owed.
+
+    What was owed then counts for the answer, paid or not. Else: (1) a write is not acknowledged, and owed (2) a read
+    begins, and its question reaches the server (3) the invalidation does, is acknowledged, and nothing is owed any more
+    (4) the answer arrives: current when it was given, and older than the write.
+    """
+
+    since: Position
+    known: Generation | None
+    owing: frozenset[TagId]
+
+
 class Found(NamedTuple):
     """What lay under the keys of calls, on its way to being judged."""
 
@@ -55,6 +68,7 @@ class Found(NamedTuple):
     entries: Sequence[Opened | Record | None]
     current: dict[TagId, Generation | None]
     missing: list[TagId]
+    owing: frozenset[TagId]
 
 
 class RedisTier:
@@ -62,7 +76,7 @@ class RedisTier:
 
     ready: waits for the first attempt to reach the servers, for the deadline at most, and only when there was none.
     everything: the tag of the namespace, whose generation `hearing` keeps. owed: tags whose change was not
-    acknowledged, which count as changing all the time.
+    acknowledged, which count as changing all the time. forgets: what only another history vouches for is out of date.
     """
 
     def __init__(
@@ -77,13 +91,14 @@ class RedisTier:
         counts: Counts,
         *,
         everything: TagId,
+        forgets: bool,
         ready: Callable[[], Awaitable[None]],
         doubt: Callable[[], None],
         pause: Callable[[float], Awaitable[None]],
         pace: Callable[[], float] = time.monotonic,
         write_deadline_s: float = 0.5,
         wait_replicas: int = 0,
-        wait_ms: int = 100,
+        wait_ms: int = 30,
         random_bytes: RandomBytes = os.urandom,
     ) -> None:
         self._transport = transport
@@ -95,6 +110,7 @@ class RedisTier:
         self._owed = owed
         self._counts = counts
         self._everything = everything
+        self._forgets = forgets
         self._ready = ready
         self._doubt = doubt
         self._pause = pause
@@ -115,24 +131,25 @@ class RedisTier:
 
     async def fetch_many(self, calls: Sequence[Call]) -> list[Record | None]:
         await self._be_ready()
-        since = self._hearing.position()
-        known = self._hearing.everything()
-        wanted = [Wanted(call.key, self._asked(call.tags, known)) for call in calls]
+        asking = self._asking()
+        wanted = [Wanted(call.key, self._asked(call.tags, asking.known)) for call in calls]
         fetched = await self._say(self._commands.fetch(wanted))
-        return await self._records(calls, wanted, fetched, known, since)
+        return await self._records(calls, wanted, fetched, asking)
 
     async def peek(self, call: Call, *, ask: bool) -> Seen:
         await self._be_ready()
-        since = self._hearing.position()
-        known = self._hearing.everything()
-        wanted = Wanted(call.key, self._asked(call.tags, known))
+        asking = self._asking()
+        wanted = Wanted(call.key, self._asked(call.tags, asking.known))
         if ask:
             lifetime_ms = math.ceil(call.endpoint.timeout_s * 1000)
             leased, fetched = await self._say(self._commands.ask_and_peek(wanted, lifetime_ms))
         else:
             leased, fetched = await self._say(self._commands.peek(wanted))
-        (record,) = await self._records((call,), [wanted], [fetched], known, since)
+        (record,) = await self._records((call,), [wanted], [fetched], asking)
         return Seen(record, leased)
+
+    def _asking(self) -> Asking:
+        return Asking(self._hearing.position(), self._hearing.everything(), self._owed.names())
 
     def _asked(self, tags: Sequence[TagId], known: Generation | None) -> list[TagId]:
         """Those of `tags` whose generations are to be read: the namespace's only when it is not known."""
@@ -143,10 +160,9 @@ class RedisTier:
         calls: Sequence[Call],
         wanted: Sequence[Wanted],
         fetched: Sequence[Fetched],
-        known: Generation | None,
-        since: Position,
+        asking: Asking,
     ) -> list[Record | None]:
-        found = self._found(calls, wanted, fetched, known, since)
+        found = self._found(calls, wanted, fetched, asking)
         if found.missing:
             await self._complete(found)
         return self._judged(found)
@@ -156,23 +172,23 @@ class RedisTier:
         calls: Sequence[Call],
         wanted: Sequence[Wanted],
         fetched: Sequence[Fetched],
-        known: Generation | None,
-        since: Position,
+        asking: Asking,
     ) -> Found:
         """What was fetched, opened; and which generations are missing to judge it."""
+        known, owing = asking.known, asking.owing
         current: dict[TagId, Generation | None] = {self._everything: known}
         for want, one in zip(wanted, fetched, strict=True):
             self._identify(want.tags, one.generations, current)
         if known is None:
-            self._hearing.know_everything(current.get(self._everything), since)
+            self._hearing.know_everything(current.get(self._everything), asking.since)
         entries = [
             None
             if one.entry is None
-            else self._plain(call, one.entry, current) or self._opened(call, one.entry)
+            else (None if owing else self._plain(call, one.entry, current)) or self._opened(call, one.entry)
             for call, one in zip(calls, fetched, strict=True)
         ]
         named = dict.fromkeys(tag for one in entries if isinstance(one, Opened) for tag in one.named)
-        return Found(calls, entries, current, [tag for tag in named if tag not in current])
+        return Found(calls, entries, current, [tag for tag in named if tag not in current], owing)
 
     async def _complete(self, found: Found) -> None:
         """Ask for the generations that are missing: of tags that entries name and calls do not."""
@@ -181,7 +197,7 @@ class RedisTier:
 
     def _judged(self, found: Found) -> list[Record | None]:
         return [
-            self._record(call, one, found.current) if isinstance(one, Opened) else one
+            self._record(call, one, found) if isinstance(one, Opened) else one
             for call, one in zip(found.calls, found.entries, strict=True)
         ]
 
@@ -227,10 +243,12 @@ class RedisTier:
             return None
         return found
 
-    def _record(self, call: Call, one: Opened, current: dict[TagId, Generation | None]) -> Record | None:
+    def _record(self, call: Call, one: Opened, found: Found) -> Record | None:
         envelope = one.envelope
-        standing = standing_of(envelope.stamp, current)
-        if self._owed.any_of(envelope.stamp.tags):
+        standing = standing_of(envelope.stamp, found.current)
+        tags = envelope.stamp.tags
+        was_owed = not found.owing.isdisjoint(tags) or self._everything in found.owing
+        if was_owed or self._owed.any_of(tags) or (standing is Standing.UNCERTAIN and self._forgets):
             standing = Standing.OUTDATED
         loaded_at = self._local_moment(call.key, envelope.loaded_at_us, standing)
         if loaded_at is None:
@@ -285,8 +303,8 @@ class RedisTier:
 
     async def stamp(self, tags: Sequence[TagId], lease: Lease | None = None) -> Stamped:
         await self._be_ready()
-        since = self._hearing.position()
-        known = self._hearing.everything()
+        asking = self._asking()
+        known = asking.known
         asked = self._asked(tags, known)
         seen = None
         if lease is None:
@@ -296,12 +314,12 @@ class RedisTier:
             wanted = Wanted(lease.key, self._asked(lease.call.tags, known))
             exchange = self._commands.lease_and_stamp(wanted, owner, lifetime_ms, asked)
             leased, fetched, generations, writers = await self._say(exchange)
-            (record,) = await self._records((lease.call,), [wanted], [fetched], known, since)
+            (record,) = await self._records((lease.call,), [wanted], [fetched], asking)
             seen = Seen(record, leased)
         current: dict[TagId, Generation | None] = {self._everything: known}
         self._identify(asked, generations, current)
         if known is None and self._everything in current:
-            self._hearing.know_everything(current[self._everything], since)
+            self._hearing.know_everything(current[self._everything], asking.since)
         own = tuple([self._own(tag, current[tag]) for tag in tags])
         return Stamped(own, writers, seen)
 
@@ -367,7 +385,12 @@ class RedisTier:
 
     async def bump(self, tags: Sequence[TagId]) -> None:
         await self._be_ready()
-        await self._insist(lambda: self._confirmed(self._commands.bump(tags)))
+        try:
+            await self._insist(lambda: self._confirmed(self._commands.bump(tags)))
+        except StoreReplyError as error:
+            if error.code != "OOM":
+                raise
+            await self._insist(lambda: self._confirmed(self._commands.unmake(tags)))
 
     async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
         await self._be_ready()
@@ -390,7 +413,7 @@ class RedisTier:
         until = self._pace() + self._write_deadline_s
         while True:
             try:
-                await self._say(exchange())
+                await self._say(exchange(), writes=True)
                 return
             except StoreReplyError:
                 raise
@@ -413,9 +436,11 @@ class RedisTier:
             if self._servers.fleet is None:
                 self._servers.of(self._everything)
 
-    async def _say(self, exchange: Exchange[R]) -> R:
+    async def _say(self, exchange: Exchange[R], *, writes: bool = False) -> R:
+        """What the servers answer. writes: they are asked even while they are not listened to: a write needs no clock
+        and no identity, and who is told of it is not this process."""
         servers, commands = self._servers, exchange.commands
-        if not servers.all_up:
+        if not servers.all_up and not writes:
             for command in commands:
                 servers.of(str(command[1]))
         try:

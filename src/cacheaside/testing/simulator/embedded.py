@@ -65,11 +65,16 @@ class PointedTier(EmbeddedTier):
         return answer
 
     async def store(
-        self, records: Sequence[tuple[Call, Record]], recheck: Sequence[TagId], lease: Lease | None = None
+        self,
+        records: Sequence[tuple[Call, Record]],
+        recheck: Sequence[TagId],
+        lease: Lease | None = None,
+        *,
+        free: bool = False,
     ) -> tuple[Generation | None, ...]:
         if self._before:
             await self._wait()
-        answer = await super().store(records, recheck, lease)
+        answer = await super().store(records, recheck, lease, free=free)
         if self._after:
             await self._wait()
         return answer

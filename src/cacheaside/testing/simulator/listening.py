@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from cacheaside.coherence.hearing import Hearing
+from cacheaside.policy.timebase import DRIFT, Reading, Timebase
 from cacheaside.stores.redis.away import Away, ConnectionAway
 from cacheaside.stores.redis.beliefs import believe
 from cacheaside.stores.redis.fleet import Fleet
 from cacheaside.stores.redis.names import changed_tag, waiting_key
 from cacheaside.stores.redis.servers import Servers, ServerState
-from cacheaside.policy.timebase import DRIFT, Reading, Timebase
 from cacheaside.testing.simulator.clocks import BLUR_S
 from cacheaside.testing.simulator.process import Process
 from cacheaside.testing.simulator.scenario import Scenario

@@ -298,7 +298,11 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "lease-without-takeover",
             "who waits for another process's load waits until it is done, and a lease has no end",
             "shared",
-            (TURN, "            if turn.landing is not None or left_s <= 0:\n", "            if turn.landing is not None:\n"),
+            (
+                TURN,
+                "            if turn.landing is not None or left_s <= 0:\n",
+                "            if turn.landing is not None:\n",
+            ),
             (
                 "cacheaside.stores.redis.commands",
                 '("SET", lease_name(key), owner, "NX", "PX", lifetime_ms)',

@@ -53,7 +53,7 @@ class Ticket(NamedTuple):
     of primaries its process knew."""
 
     process: int
-    count: int
+    made: int
     at: float
     known: int
 
@@ -120,8 +120,8 @@ class Promises:
         near: it is answered by L1. vouched: what it is answered with is said to be valid, not merely within grace.
         """
         floor = [0] * self._things
-        process, count, at, known = ticket
-        for promise in self._made[:count]:
+        process, made, at, known = ticket
+        for promise in self._made[:made]:
             if promise.void or promise.at > at:
                 continue
             if promise.by != process and (

@@ -113,7 +113,8 @@ class Server:
         found = [self._get(name) for name in names]
         return [value if type(value) is bytes else None for value in found]
 
-    def _set(self, name: str, value: bytes, *options: str | int) -> bytes | None:
+    def _set(self, name: str, given: bytes | str, *options: str | int) -> bytes | None:
+        value = given.encode() if isinstance(given, str) else given
         lasts_ms: int | None = None
         if options:
             if options[0] == "NX":

@@ -25,7 +25,7 @@ PARTS: Final = {
         "stamp",
         "fetch",
         "fetch_many",
-        "watch",
+        "peek",
         "store",
         "remove",
         "bump",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ class World:
         self.scheduler = Scheduler(random, self.scenario.hurry, _steps_max(self.scenario))
         self.rows = Rows(list(THINGS))
         self.counts = counts
+        self.processes: Sequence[Process]
         if name == "embedded":
             self.processes = _embedded(self.scheduler, self.rows, self.scenario)
             self.promises = self.processes[0].promises
