@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cacheaside.flow.ports import Leased
+from cacheaside.flow.ports import TierAway
 from cacheaside.stores.redis.commands import KEYS_MAX, Commands, Exchange, Fetched, Stored, Wanted
 from cacheaside.stores.redis.names import generation_name, lease_name, slot_of, waiting_name, writers_name
 from cacheaside.stores.redis.replies import StoreReplyError
@@ -352,7 +353,7 @@ class TestConfirmed:
         """Fewer replicas than asked for, or a bump that was refused, is an error."""
         building = commands()
         exchange = building.confirmed(building.bump((PRODUCT,)), 2, 100)
-        with pytest.raises(StoreReplyError, match="the word of 2 replicas"):
+        with pytest.raises(TierAway, match="fewer than 2 replicas"):
             exchange.read([b"OK", 1])
         with pytest.raises(StoreReplyError, match="OOM"):
             exchange.read([FULL, 2])
@@ -361,11 +362,13 @@ class TestConfirmed:
 def test_a_generation_lives_as_long_as_is_said_when_it_is_made() -> None:
     """A lifetime that grows with what is declared counts from then on."""
     lives = [1000]
-    building = Commands(lambda size: bytes(size), lambda: lives[0])
+    building = Commands(lambda size: bytes(size), lambda _tag: lives[0])
     assert building.bump((PRODUCT,)).commands[0][4] == 1000
     lives[0] = 2000
     assert building.bump((PRODUCT,)).commands[0][4] == 2000
     assert building.stamp((PRODUCT,)).commands[0][5] == 2000
+    forever = Commands(lambda size: bytes(size), lambda _tag: None)
+    assert "PX" not in forever.bump((PRODUCT,)).commands[0] + forever.stamp((PRODUCT,)).commands[0]
 
 
 BUILT: dict[str, Callable[[Commands], Exchange[Any]]] = {

@@ -22,6 +22,7 @@ from tests.stores.redis.conftest import PATIENT, peer, threads_to
 from tests.stores.redis.examples import CATEGORY, KEY, PRODUCT
 
 PREFIX = "shop:!"
+TOUCHED = "shop:!{shop:tag~*:}"
 G_PRODUCT, G_CATEGORY = generation_name(PRODUCT), generation_name(CATEGORY)
 
 
@@ -90,7 +91,9 @@ def ear_to(
     address: tuple[str, int], login: Login | None = None, limits: Limits = PATIENT
 ) -> Iterator[Listening]:
     """An ear that is about to start; closed at the end."""
-    made = open_ear(ServerAddress(*address), login or Login(), PREFIX, limits, time.monotonic, time.monotonic)
+    made = open_ear(
+        ServerAddress(*address), login or Login(), PREFIX, TOUCHED, limits, time.monotonic, time.monotonic
+    )
     try:
         yield Listening(made)
     finally:
@@ -200,7 +203,9 @@ class TestHeartbeats:
 
     def test_two_clocks(self, server: Server) -> None:
         """Readings are of the clock that ages are told by; how long an answer takes, of the one that no test moves."""
-        made = open_ear(ServerAddress(*server.address), Login(), PREFIX, PATIENT, lambda: 5.0, time.monotonic)
+        made = open_ear(
+            ServerAddress(*server.address), Login(), PREFIX, TOUCHED, PATIENT, lambda: 5.0, time.monotonic
+        )
         one = Listening(made)
         try:
             one.started()
