@@ -19,9 +19,10 @@ from cacheaside.stores.redis.server import Limits, Login, ServerAddress
 from cacheaside.testing.proxy import TO_CLIENT, Proxy
 from cacheaside.testing.servers import Server
 from tests.stores.redis.conftest import PATIENT, peer, threads_to
-from tests.stores.redis.examples import CATEGORY, KEY, PRODUCT
+from tests.stores.redis.examples import CATEGORY, EVERYTHING, KEY, PRODUCT
 
 PREFIX = "shop:!"
+TOUCHED = generation_name(EVERYTHING)
 G_PRODUCT, G_CATEGORY = generation_name(PRODUCT), generation_name(CATEGORY)
 
 
@@ -90,7 +91,7 @@ def ear_to(
     address: tuple[str, int], login: Login | None = None, limits: Limits = PATIENT
 ) -> Iterator[Listening]:
     """An ear that is about to start; closed at the end."""
-    made = open_ear(ServerAddress(*address), login or Login(), PREFIX, limits, time.monotonic, time.monotonic)
+    made = open_ear(ServerAddress(*address), login or Login(), PREFIX, TOUCHED, limits, time.monotonic, time.monotonic)
     try:
         yield Listening(made)
     finally:
@@ -198,9 +199,21 @@ class TestHeartbeats:
             assert sent == sorted(set(sent))
             assert one.ear.unanswered_since is None
 
+    def test_one_key_is_read_with_each(self, victim: Server) -> None:
+        """A server that evicts what is read least often does not evict the generation of the namespace."""
+        victim.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+        victim.ask("CONFIG", "SET", "lfu-log-factor", "0")
+        victim.ask("SET", TOUCHED, "12345678")
+        with ear_to(victim.address) as one:
+            one.started()
+            before = victim.ask("OBJECT", "FREQ", TOUCHED)
+            for _ in range(10):
+                one.beat()
+            assert victim.ask("OBJECT", "FREQ", TOUCHED) >= before + 10
+
     def test_two_clocks(self, server: Server) -> None:
         """Readings are of the clock that ages are told by; how long an answer takes, of the one that no test moves."""
-        made = open_ear(ServerAddress(*server.address), Login(), PREFIX, PATIENT, lambda: 5.0, time.monotonic)
+        made = open_ear(ServerAddress(*server.address), Login(), PREFIX, TOUCHED, PATIENT, lambda: 5.0, time.monotonic)
         one = Listening(made)
         try:
             one.started()

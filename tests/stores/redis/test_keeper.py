@@ -72,6 +72,7 @@ class World:
             self.servers,
             self.hearing,
             namespace="shop",
+            touched=generation_name(EVERYTHING),
             now=time.monotonic,
             pace=time.monotonic,
             chance=lambda: 0.5,
@@ -308,6 +309,19 @@ class TestLosses:
             wait_for(lambda: world.heard(PRODUCT))
             victim.start()
             wait_for(lambda: world.servers.all_up)
+
+    def test_one_that_stays_away_keeps_no_other_from_being_found(
+        self, server: Server, victim: Server, proxy: Proxy
+    ) -> None:
+        """Each server is connected to for itself, in whatever order they are named."""
+        proxy.refuse()
+        with keeping(Named(proxy.address, server.address, victim.address)) as world:
+            world.keeper.start()
+            wait_for(lambda: [state.is_up for state in world.servers.states] == [False, True, True])
+            victim.kill()
+            wait_for(lambda: not world.servers.states[2].is_up)
+            victim.start()
+            wait_for(lambda: world.servers.states[2].is_up)
 
 
 class TestFleets:
