@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cacheaside.flow.ports import Leased
-from cacheaside.flow.ports import TierAway
+from cacheaside.flow.ports import Leased, TierAway
 from cacheaside.stores.redis.commands import KEYS_MAX, Commands, Exchange, Fetched, Stored, Wanted
 from cacheaside.stores.redis.names import generation_name, lease_name, slot_of, waiting_name, writers_name
 from cacheaside.stores.redis.replies import StoreReplyError
@@ -360,15 +359,21 @@ class TestConfirmed:
 
 
 def test_a_generation_lives_as_long_as_is_said_when_it_is_made() -> None:
-    """A lifetime that grows with what is declared counts from then on."""
-    lives = [1000]
-    building = Commands(lambda size: bytes(size), lambda _tag: lives[0])
-    assert building.bump((PRODUCT,)).commands[0][4] == 1000
-    lives[0] = 2000
-    assert building.bump((PRODUCT,)).commands[0][4] == 2000
-    assert building.stamp((PRODUCT,)).commands[0][5] == 2000
-    forever = Commands(lambda size: bytes(size), lambda _tag: None)
-    assert "PX" not in forever.bump((PRODUCT,)).commands[0] + forever.stamp((PRODUCT,)).commands[0]
+    """Each tag's has a lifetime of its own, asked for when it is made; one without end has none."""
+    lives: dict[TagId, int | None] = {PRODUCT: 1000, CATEGORY: None}
+    building = Commands(lambda size: bytes(size), lives.__getitem__)
+    assert [command[3:] for command in building.bump(TAGS).commands] == [("PX", 1000), ()]
+    lives[PRODUCT] = 2000
+    assert [command[3:] for command in building.stamp(TAGS).commands[:2]] == [("NX", "PX", 2000), ("NX",)]
+
+
+def test_what_cannot_be_made_anew_is_unmade() -> None:
+    """Where a full server takes no new generation, DEL leaves none, which matches nothing; a missing one is as good."""
+    exchange = commands().unmake(TAGS)
+    assert exchange.commands == (("DEL", G_PRODUCT), ("DEL", G_CATEGORY))
+    exchange.read([1, 0])
+    with pytest.raises(StoreReplyError, match="READONLY"):
+        exchange.read([A_REPLICA, 1])
 
 
 BUILT: dict[str, Callable[[Commands], Exchange[Any]]] = {

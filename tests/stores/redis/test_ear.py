@@ -19,10 +19,10 @@ from cacheaside.stores.redis.server import Limits, Login, ServerAddress
 from cacheaside.testing.proxy import TO_CLIENT, Proxy
 from cacheaside.testing.servers import Server
 from tests.stores.redis.conftest import PATIENT, peer, threads_to
-from tests.stores.redis.examples import CATEGORY, KEY, PRODUCT
+from tests.stores.redis.examples import CATEGORY, EVERYTHING, KEY, PRODUCT
 
 PREFIX = "shop:!"
-TOUCHED = "shop:!{shop:tag~*:}"
+TOUCHED = generation_name(EVERYTHING)
 G_PRODUCT, G_CATEGORY = generation_name(PRODUCT), generation_name(CATEGORY)
 
 
@@ -200,6 +200,18 @@ class TestHeartbeats:
             sent = [beat.reading.sent for beat in one.beats]
             assert sent == sorted(set(sent))
             assert one.ear.unanswered_since is None
+
+    def test_one_key_is_read_with_each(self, victim: Server) -> None:
+        """A server that evicts what is read least often does not evict the generation of the namespace."""
+        victim.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+        victim.ask("CONFIG", "SET", "lfu-log-factor", "0")
+        victim.ask("SET", TOUCHED, "12345678")
+        with ear_to(victim.address) as one:
+            one.started()
+            before = victim.ask("OBJECT", "FREQ", TOUCHED)
+            for _ in range(10):
+                one.beat()
+            assert victim.ask("OBJECT", "FREQ", TOUCHED) >= before + 10
 
     def test_two_clocks(self, server: Server) -> None:
         """Readings are of the clock that ages are told by; how long an answer takes, of the one that no test moves."""

@@ -73,6 +73,7 @@ class World:
             self.hearing,
             touched="shop:!{shop:tag~*:}",
             namespace="shop",
+            touched=generation_name(EVERYTHING),
             now=time.monotonic,
             pace=time.monotonic,
             chance=lambda: 0.5,
@@ -184,8 +185,8 @@ class TestTheBeginning:
             wait_for(lambda: world.keeper._failures > 3)
             assert [record.levelname for record in caplog.records] == ["WARNING"]
             proxy.heal()
-            wait_for(lambda: world.servers.all_up)
-            assert caplog.records[-1].getMessage().endswith("is back")
+            wait_for(lambda: caplog.records[-1].getMessage().endswith("is back"))
+            assert world.servers.all_up
 
 
 class TestHearing:
@@ -258,8 +259,8 @@ class TestLosses:
             wait_for(lambda: world.servers.all_up)
             assert "all" in world.near.dropped
             name = "{}:{}".format(*victim.address)
-            assert f"new identity of {name}" in world.told
-            assert world.servers.why is None
+            wait_for(lambda: f"new identity of {name}" in world.told)
+            wait_for(lambda: world.servers.why is None)
 
     def test_half_open_is_away(self, proxy: Proxy) -> None:
         """When answers no longer arrive, the connection is given up after some missing heartbeats, whatever the kernel
@@ -310,6 +311,19 @@ class TestLosses:
             victim.start()
             wait_for(lambda: world.servers.all_up)
 
+    def test_one_that_stays_away_keeps_no_other_from_being_found(
+        self, server: Server, victim: Server, proxy: Proxy
+    ) -> None:
+        """Each server is connected to for itself, in whatever order they are named."""
+        proxy.refuse()
+        with keeping(Named(proxy.address, server.address, victim.address)) as world:
+            world.keeper.start()
+            wait_for(lambda: [state.is_up for state in world.servers.states] == [False, True, True])
+            victim.kill()
+            wait_for(lambda: not world.servers.states[2].is_up)
+            victim.start()
+            wait_for(lambda: world.servers.states[2].is_up)
+
 
 class TestFleets:
     """Who the primaries are."""
@@ -329,7 +343,7 @@ class TestFleets:
             assert world.servers.states[0].address == ServerAddress(*server.address)
             assert "new identity of {}:{}".format(*server.address) in world.told
             wait_for(lambda: ears_of(victim) == 0)
-            assert world.hearing.synced_through > 0
+            wait_for(lambda: world.hearing.synced_through > 0)
 
     def test_a_doubt_without_a_cause_changes_nothing(self, server: Server) -> None:
         """The same primaries are found: nothing is told, dropped or connected anew."""

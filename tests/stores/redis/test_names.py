@@ -14,6 +14,7 @@ from cacheaside.stores.redis.names import (
     everything_pattern,
     generation_name,
     generation_prefix,
+    is_declared,
     lease_name,
     slot_of,
     waiting_key,
@@ -204,3 +205,17 @@ def test_the_names_of_leases_have_not_changed() -> None:
         "shop:?{shop:product:1~k3f9abcd:i42}",
         "shop:!{shop:product:1~k3f9abcd:i42}?",
     ]
+
+
+@given(keys)
+def test_a_declared_tag_is_told_from_an_entrys_own(key: TagId) -> None:
+    """By its id alone, whatever the names in it are."""
+    assert is_declared(key) == (key.split(":")[1].startswith("tag~"))
+
+
+def test_an_endpoint_that_is_called_tag_is_no_tag() -> None:
+    """No name of an endpoint makes its entries look like declared tags."""
+    for name in ("tag", "tag~", "tag~products"):
+        assert not is_declared(TagId(arguments_key("shop", name, 1, "k3f9", (1,))))
+    assert is_declared(PRODUCT)
+    assert not is_declared(KEY)

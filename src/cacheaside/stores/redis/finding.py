@@ -39,7 +39,11 @@ def find(
         fleet = topology.find(within_s)
         for address in fleet.primaries:
             if address not in have:
-                ears.append(listen(address))  # noqa: PERF401 - those that listen already are kept when one fails
+                # Each for itself: else one that stays away would keep those after it from being listened to again.
+                try:
+                    ears.append(listen(address))
+                except ConnectionAway as away:
+                    why = away
     except ConnectionAway as away:
         why = away
     except Exception as error:  # noqa: BLE001 - else nobody would ever try again
