@@ -71,7 +71,6 @@ class World:
             limits,
             self.servers,
             self.hearing,
-            touched="shop:!{shop:tag~*:}",
             namespace="shop",
             touched=generation_name(EVERYTHING),
             now=time.monotonic,
