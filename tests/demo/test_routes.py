@@ -32,7 +32,7 @@ class Client:
     """Calls the application's routes, as a server would have them called."""
 
     def __init__(self, writer: Writer) -> None:
-        self.ledger = Ledger(lambda tags: False)
+        self.ledger = Ledger(lambda: 0)
         writes = Writes(writer, cache.changing, self.ledger, 0)
         self._application = application(ReplayClock(REPLAY_START, 1.0), writes)
 

@@ -59,7 +59,7 @@ def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
 
 async def make(changes: Sequence[Update | Hold], writer: Writer, brackets: Brackets) -> Writes:
     """Make all of `changes`, as process 7, and store when they were done."""
-    ledger = Ledger(lambda tags: False)
+    ledger = Ledger(lambda: 0)
     writes = Writes(writer, brackets, ledger, 7)
     for change in changes:
         await (writes.hold(change) if isinstance(change, Hold) else writes.update(change))

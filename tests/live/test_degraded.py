@@ -168,8 +168,8 @@ async def test_a_server_that_pauses(victim: Server, processes: Start, colour: st
 
 
 async def test_a_server_that_pauses_writes(victim: Server, processes: Start, colour: str, rows: Rows) -> None:
-    """While a server has only those wait who write, as in a failover, hits go on, few cold reads wait for their deadline,
-    and an invalidation says that it was not acknowledged."""
+    """While a server has only those wait who write, as in a failover, hits go on, few cold reads wait for their
+    deadline, and an invalidation says that it was not acknowledged."""
     service = processes(victim.url, colour=colour, l1_entries=0, deadline="200ms")
     await service.ready()
     await service.get(1)

@@ -139,7 +139,8 @@ def test_no_clock_makes_a_processs_own_entries_younger(steps: list[tuple[float, 
 
 
 def test_readings_narrow_the_bounds_and_time_widens_them() -> None:
-    """A first reading leaves as much open as it took; a quicker one less; and a second of waiting DRIFT on each side."""
+    """A first reading leaves as much open as it took; a quicker one less; and a second of waiting DRIFT on each
+    side."""
     slow = sampled(None, Reading(0.0, 1.0, 100.5)).base
     assert slow.high_s - slow.low_s == pytest.approx(1.0 + 2 * DRIFT)
     quick = sampled(slow, Reading(1.0, 1.01, 101.0)).base

@@ -213,7 +213,7 @@ class Hearing:
         """Have `wake` called whenever another process may be done loading `key`, until `forget_done`. False when L1
         hears nothing just now."""
         with self._near.lock:
-            if self._clock.now() > self.synced_through + self._max_unsynced_s:
+            if self._blind or self._clock.now() > self.synced_through + self._max_unsynced_s:
                 return False
             if len(self._done_waiters) >= WAITERS_MAX:
                 return False

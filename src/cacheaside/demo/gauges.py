@@ -6,7 +6,7 @@ import time
 
 from cacheaside import Cache, EndpointStats
 from cacheaside.demo.database import Database
-from cacheaside.demo.ledger import Ledger, owed_by
+from cacheaside.demo.ledger import Ledger
 from cacheaside.demo.messages import Endpoint, ServicePulse
 from cacheaside.demo.replay import ReplayClock
 from cacheaside.demo.writes import Writes
@@ -28,7 +28,7 @@ class Gauges:
 
     def pulse(self, *, is_last: bool) -> ServicePulse:
         """The counters as they are now, and what is new since the last time."""
-        stats = self._cache.stats().endpoints
+        stats = self._cache.stats()
         read_s, self._database.read_s = self._database.read_s, []
         return ServicePulse(
             at=time.monotonic(),
@@ -36,11 +36,11 @@ class Gauges:
             clock=self._clock.now(),
             commits=len(self._ledger.changes),
             held=self._writes.held,
-            owed=owed_by(self._cache),
+            owed=0 if stats.shared is None else stats.shared.owed,
             done=self._ledger.news(),
             queries=self._database.queries,
             read_s=read_s,
-            endpoints={name: _endpoint(one) for name, one in stats.items()},
+            endpoints={name: _endpoint(one) for name, one in stats.endpoints.items()},
         )
 
 

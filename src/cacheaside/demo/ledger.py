@@ -5,60 +5,55 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
-from cacheaside import Cache, Tag
+from cacheaside import Cache
 from cacheaside.demo.messages import Done
 
-__all__ = ["Ledger", "owed_by", "owes", "store_moments"]
+__all__ = ["Ledger", "owed_by", "store_moments"]
 
 _LOOK_EVERY_S: Final = 0.01
 
-Tags = Sequence[Tag]
-
-
-def owes(cache: Cache, tags: Tags) -> bool:
-    """Whether the shared tier has yet to acknowledge, from this process, that one of `tags` is invalidated."""
-    shared = cache._host.shared  # noqa: SLF001 - only a check of the library's word needs to know
-    return shared is not None and shared.owed.any_of([tag.id for tag in tags])
-
 
 def owed_by(cache: Cache) -> int:
-    """How many tags that is."""
-    shared = cache._host.shared  # noqa: SLF001 - the same
-    return 0 if shared is None else len(shared.owed)
+    """How many invalidations of this process the shared tier has yet to acknowledge."""
+    shared = cache.stats().shared
+    return 0 if shared is None else shared.owed
 
 
 class Ledger:
-    """Told of every change when it is done. `owes`: whether a change of these tags is yet to be acknowledged."""
+    """Told of every change when it is done. `owed` is asked for what is not acknowledged: none means that all is."""
 
-    def __init__(self, owes: Callable[[Tags], bool]) -> None:
-        self._owes = owes
+    def __init__(self, owed: Callable[[], int]) -> None:
+        self._owed = owed
         self.changes: dict[int, Done] = {}
         """By the numbers of their commits."""
-        self._waiting: dict[int, Tags] = {}
+        self._waiting: list[Done] = []
         self._news: list[Done] = []
 
-    def done(self, commit_id: int, tags: Tags) -> None:
+    def done(self, commit_id: int) -> None:
         """Whoever made the change is told now that it is done."""
-        self._tell(Done(commit_id, time.monotonic()))
-        self._waiting[commit_id] = tags
-        self.settle()
+        change = Done(commit_id, time.monotonic())
+        self.changes[commit_id] = change
+        self._waiting.append(change)
+        if not self.settle():
+            self._news.append(change)
 
     def settle(self) -> bool:
         """Note what is acknowledged by now; True when everything is.
 
-        Looked at now and then, so that an acknowledgement is noted a little late, and never too early: the moment is
-        taken after it is known that nothing is owed, and what was done is owed by then or acknowledged.
+        All or nothing: a change counts as acknowledged once this process owes nothing at all, so a little late, and
+        never too early.
         """
-        paid = [commit_id for commit_id, tags in self._waiting.items() if not self._owes(tags)]
-        now = time.monotonic()
-        for commit_id in paid:
-            del self._waiting[commit_id]
-            self._tell(msgspec.structs.replace(self.changes[commit_id], acknowledged_at=now))
+        if self._waiting and not self._owed():
+            now = time.monotonic()
+            settled = [msgspec.structs.replace(change, acknowledged_at=now) for change in self._waiting]
+            self._waiting = []
+            self._news += settled
+            self.changes.update((change.commit_id, change) for change in settled)
         return not self._waiting
 
     async def watch(self) -> None:
@@ -80,10 +75,6 @@ class Ledger:
         """What is new since this was last asked."""
         news, self._news = self._news, []
         return news
-
-    def _tell(self, change: Done) -> None:
-        self.changes[change.commit_id] = change
-        self._news.append(change)
 
 
 def store_moments(connection: sqlite3.Connection, changes: list[Done]) -> None:

@@ -19,7 +19,7 @@ from cacheaside.demo.build import REPLAY_START
 from cacheaside.demo.catalog import cache, database
 from cacheaside.demo.database import Writer
 from cacheaside.demo.gauges import Gauges
-from cacheaside.demo.ledger import Ledger, owes, store_moments
+from cacheaside.demo.ledger import Ledger, owed_by, store_moments
 from cacheaside.demo.messages import Begin, End, Listening, Report, Rest
 from cacheaside.demo.pipes import Parent, leave_signals_to_the_parent
 from cacheaside.demo.replay import ReplayClock
@@ -41,7 +41,7 @@ class _Service:
         self._parent = parent
         self._writer = Writer(options.database)
         self._clock = ReplayClock(REPLAY_START, options.speed)
-        self._ledger = Ledger(lambda tags: owes(cache, tags))
+        self._ledger = Ledger(lambda: owed_by(cache))
         bracket = _unannounced if options.without_invalidation else cache.changing
         self._writes = Writes(self._writer, bracket, self._ledger, options.process)
         self._gauges = Gauges(cache, database, self._writes, self._ledger, self._clock)

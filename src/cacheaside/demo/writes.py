@@ -55,7 +55,7 @@ class Writes:
     async def _commit(self, tags: Sequence[Tag], write: Callable[[sqlite3.Connection], int]) -> None:
         async with self._bracket(*tags):
             commit_id = await self._writer.run(write)
-        self._ledger.done(commit_id, tags)
+        self._ledger.done(commit_id)
 
     def _write_change(self, connection: sqlite3.Connection, change: Change) -> int:
         connection.execute(

@@ -176,7 +176,11 @@ class Host:
         except Unacknowledged as error:
             if (self.when_away if when_away is None else when_away) == "raise":
                 raise
-            log.warning("cache %s: %s It is tried again until it gets through.", self.namespace, error)
+            self.say_retried(error)
+
+    def say_retried(self, error: Unacknowledged) -> None:
+        """Log what was not acknowledged, and is tried again."""
+        log.warning("cache %s: %s It is tried again until it gets through.", self.namespace, error)
 
     def forget_here(self) -> None:
         """Drop all that this process holds; loads under way are not kept."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cacheaside.flow.ports import Leased
+from cacheaside.flow.ports import Leased, TierAway
 from cacheaside.stores.redis.commands import KEYS_MAX, Commands, Exchange, Fetched, Stored, Wanted
 from cacheaside.stores.redis.names import generation_name, lease_name, slot_of, waiting_name, writers_name
 from cacheaside.stores.redis.replies import StoreReplyError
@@ -352,7 +352,7 @@ class TestConfirmed:
         """Fewer replicas than asked for, or a bump that was refused, is an error."""
         building = commands()
         exchange = building.confirmed(building.bump((PRODUCT,)), 2, 100)
-        with pytest.raises(StoreReplyError, match="the word of 2 replicas"):
+        with pytest.raises(TierAway, match="fewer than 2 replicas"):
             exchange.read([b"OK", 1])
         with pytest.raises(StoreReplyError, match="OOM"):
             exchange.read([FULL, 2])

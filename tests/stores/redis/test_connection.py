@@ -395,7 +395,8 @@ async def test_what_is_sent_now_has_the_same_deadline(proxy: Proxy) -> None:
 
 
 async def test_what_is_sent_now_is_limited_and_refused_alike(server: Server) -> None:
-    """Past the limit of commands under way, or on a connection that is gone, it raises, and the receiver hears nothing."""
+    """Past the limit of commands under way, or on a connection that is gone, it raises, and the receiver hears
+    nothing."""
     async with connected(server.address, Limits(deadline_s=10, unanswered_commands_max=2)) as transport:
         connection = transport.link().connection
         assert connection is not None

@@ -91,7 +91,9 @@ def ear_to(
     address: tuple[str, int], login: Login | None = None, limits: Limits = PATIENT
 ) -> Iterator[Listening]:
     """An ear that is about to start; closed at the end."""
-    made = open_ear(ServerAddress(*address), login or Login(), PREFIX, TOUCHED, limits, time.monotonic, time.monotonic)
+    made = open_ear(
+        ServerAddress(*address), login or Login(), PREFIX, TOUCHED, limits, time.monotonic, time.monotonic
+    )
     try:
         yield Listening(made)
     finally:
@@ -213,7 +215,9 @@ class TestHeartbeats:
 
     def test_two_clocks(self, server: Server) -> None:
         """Readings are of the clock that ages are told by; how long an answer takes, of the one that no test moves."""
-        made = open_ear(ServerAddress(*server.address), Login(), PREFIX, TOUCHED, PATIENT, lambda: 5.0, time.monotonic)
+        made = open_ear(
+            ServerAddress(*server.address), Login(), PREFIX, TOUCHED, PATIENT, lambda: 5.0, time.monotonic
+        )
         one = Listening(made)
         try:
             one.started()

@@ -403,7 +403,7 @@ class TestTheEnd:
     def test_a_child_begins_anew(self, server: Server) -> None:
         """After a fork the child has no thread, is up with nobody, and hears nothing until it listens by itself; the
         parent goes on hearing."""
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [sys.executable, "-c", FORK, str(server.port)],
             capture_output=True,
             text=True,

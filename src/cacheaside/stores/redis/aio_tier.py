@@ -23,7 +23,7 @@ from cacheaside.stores.redis.names import generation_prefix
 from cacheaside.stores.redis.replies import StoreReplyError, generations_in, values_in
 from cacheaside.stores.redis.tier import Asking, Found, RedisTier
 from cacheaside.tally import Tally
-from cacheaside.types import Generation, TagId
+from cacheaside.types import TagId
 
 __all__ = ["ELSE", "AioTier", "Else", "Quick"]
 

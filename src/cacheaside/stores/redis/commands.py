@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from cacheaside.flow.ports import Leased
+from cacheaside.flow.ports import Leased, TierAway
 from cacheaside.stores.redis.generations import RandomBytes, new_generations
 from cacheaside.stores.redis.names import (
     generation_name,
@@ -296,7 +296,7 @@ class Commands:
         def read(replies: Sequence[Any]) -> R:
             result = exchange.read(replies[:-1])
             if count_in(asking, replies[-1]) < replicas:
-                raise StoreReplyError(asking, replies[-1], f"the word of {replicas} replicas")
+                raise TierAway(f"fewer than {replicas} replicas had it within {within_ms} ms")
             return result
 
         return Exchange((*exchange.commands, asking), read, resend=False)

@@ -23,6 +23,7 @@ from cacheaside.coherence.hearing import Hearing
 from cacheaside.stores.redis.away import Away, ConnectionAway
 from cacheaside.stores.redis.beliefs import believe
 from cacheaside.stores.redis.ear import Beat, Ear, Start, open_ear
+from cacheaside.stores.redis.finding import find
 from cacheaside.stores.redis.fleet import Fleet, Topology
 from cacheaside.stores.redis.names import changed_tag, changes_prefix, waiting_key
 from cacheaside.stores.redis.server import Limits, Login, ServerAddress
@@ -271,7 +272,7 @@ class Keeper:
         now, pace = self._now, self._pace
         what = attempt, self._topology, listen, have, limits.connect_s
         thread = threading.Thread(
-            target=_find, args=(weakref.ref(self), *what), name="cacheaside-connect", daemon=True
+            target=find, args=(weakref.ref(self), *what), name="cacheaside-connect", daemon=True
         )
         try:
             thread.start()
@@ -493,34 +494,3 @@ def _run(reference: weakref.ref[Keeper], waker: Waker) -> None:
     waker.close()
     for ear in watched.values():
         ear.close()
-
-
-def _find(
-    reference: weakref.ref[Keeper],
-    attempt: object,
-    topology: Topology,
-    listen: Callable[[ServerAddress], Ear],
-    have: set[ServerAddress],
-    within_s: float,
-) -> None:
-    """Find the primaries, and listen to those that nobody listens to."""
-    fleet: Fleet | None = None
-    ears: list[Ear] = []
-    why: ConnectionAway | None = None
-    try:
-        fleet = topology.find(within_s)
-        for address in fleet.primaries:
-            if address not in have:
-                # Each for itself: else one that stays away would keep those after it from being listened to again.
-                try:
-                    ears.append(listen(address))
-                except ConnectionAway as away:
-                    why = away
-    except ConnectionAway as away:
-        why = away
-    except Exception as error:  # noqa: BLE001 - else nobody would ever try again
-        why = ConnectionAway(f"no connection ({error!r})", endpoint="the shared tier", reason=Away.REFUSED)
-    keeper = reference()
-    if keeper is None or not keeper.found(attempt, fleet, ears, why):
-        for ear in ears:
-            ear.close()

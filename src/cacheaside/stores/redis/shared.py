@@ -42,6 +42,7 @@ log = logging.getLogger("cacheaside")
 
 OnFailover = Literal["distrust", "forget", "trust"]
 _PAY_EVERY_S: Final = 0.25
+_PAY_MAX_S: Final = 5.0
 OWN_GENERATION_MIN_S: Final = 3600.0
 GENERATIONS_PER_BOUND: Final = 2.0
 """How often the longest bound of any entry a generation lives."""
@@ -90,6 +91,7 @@ class Shared:
         self._clock = clock
         self._everything = everything
         self._pay_at = float("-inf")
+        self._pay_failures = 0
         near.log.unsettled = self.owed.any_of
         self.hearing = Hearing(
             near, clock, flights, open_until, everything=everything, max_unsynced_s=options.max_unsynced_s
@@ -229,10 +231,13 @@ class Shared:
             flow.send(None)
         except StopIteration:
             self.owed.paid(tags, number)
+            self._pay_failures = 0
             self.hearing.hear(tags)
             log.info("cache %s: %d invalidations got through after all", self.namespace, len(tags))
         except TierAway:
-            self._pay_at = time.monotonic() + _PAY_EVERY_S
+            self._pay_failures += 1
+            pause_s = min(_PAY_MAX_S, _PAY_EVERY_S * 2.0 ** min(self._pay_failures - 1, 10))
+            self._pay_at = time.monotonic() + pause_s
 
     # -- seeing ------------------------------------------------------------------------------------------------
 

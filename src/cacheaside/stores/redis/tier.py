@@ -4,6 +4,7 @@ and `envelope`; this puts them together, and knows which server to believe.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -40,7 +41,11 @@ __all__ = ["RedisTier"]
 
 R = TypeVar("R")
 
+log = logging.getLogger("cacheaside")
+
 _NOT_THE_PRIMARY: Final = frozenset(("READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"))
+SAY_REFUSED_S: Final = 60.0
+"""How often, at most, a refusal of one kind is logged."""
 RETRY_S: Final = 0.02
 FREE_MS: Final = 1000
 """How long a key whose value could not be stored is loaded by whoever misses it, without a lease."""
@@ -120,6 +125,7 @@ class RedisTier:
         self._wait_ms = wait_ms
         self._random_bytes = random_bytes
         self._process = random_bytes(6).hex()
+        self._say_refused_at: dict[str, float] = {}
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -454,6 +460,10 @@ class RedisTier:
         self._counts.refused += 1
         if error.code in _NOT_THE_PRIMARY:
             self._doubt()
+        now = self._pace()
+        if now >= self._say_refused_at.get(error.code, now):
+            self._say_refused_at[error.code] = now + SAY_REFUSED_S
+            log.warning("the shared tier refuses: %s", error)
 
 
 def _salt(key: str, loaded_at_us: int) -> int:
