@@ -258,6 +258,7 @@ class RedisTier:
             standing = Standing.OUTDATED
         loaded_at = self._local_moment(call.key, envelope.loaded_at_us, standing)
         if loaded_at is None:
+            self._counts.from_the_future += 1
             return None
         stamp = envelope.stamp
         generations = tuple(
@@ -291,10 +292,7 @@ class RedisTier:
         now = self._clock.now()
         lag_s = base.lag_of_old_s(now) if standing is Standing.OUTDATED else base.lag_s(now)
         loaded_at = loaded_at_us / 1e6 - lag_s
-        if loaded_at > now:
-            self._counts.from_the_future += 1
-            return None
-        return loaded_at
+        return None if loaded_at > now else loaded_at
 
     def _identify(
         self,
