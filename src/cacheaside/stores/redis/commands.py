@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from cacheaside.flow.ports import Leased, TierAway
+from cacheaside.flow.ports import Leased
 from cacheaside.stores.redis.generations import RandomBytes, new_generations
 from cacheaside.stores.redis.names import (
     generation_name,
@@ -24,6 +24,7 @@ from cacheaside.stores.redis.names import (
 from cacheaside.stores.redis.replies import (
     Command,
     StoreReplyError,
+    Unconfirmed,
     count_in,
     done,
     error_code,
@@ -296,7 +297,7 @@ class Commands:
         def read(replies: Sequence[Any]) -> R:
             result = exchange.read(replies[:-1])
             if count_in(asking, replies[-1]) < replicas:
-                raise TierAway(f"fewer than {replicas} replicas had it within {within_ms} ms")
+                raise Unconfirmed(f"fewer than {replicas} replicas had it within {within_ms} ms")
             return result
 
         return Exchange((*exchange.commands, asking), read, resend=False)

@@ -33,7 +33,7 @@ from cacheaside.stores.redis.fleet import Transport
 from cacheaside.stores.redis.generations import GENERATION_BYTES, Identity, RandomBytes, new_generations
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.stores.redis.rejected import Rejected
-from cacheaside.stores.redis.replies import StoreReplyError
+from cacheaside.stores.redis.replies import StoreReplyError, Unconfirmed
 from cacheaside.stores.redis.servers import Servers
 from cacheaside.types import Generation, TagId
 
@@ -419,7 +419,7 @@ class RedisTier:
             try:
                 await self._say(exchange(), writes=True)
                 return
-            except StoreReplyError:
+            except (StoreReplyError, Unconfirmed):
                 raise
             except TierAway:
                 if not self._servers.all_up or self._pace() + RETRY_S > until:
