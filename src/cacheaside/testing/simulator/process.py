@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
+from cacheaside.errors import Unacknowledged
 from cacheaside.flow import read as reading
 from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Clock, Heard, Ports, Tier
@@ -153,6 +154,9 @@ class Process:
     def blocking_ports(self) -> Ports:
         """Not used: simulated writers await."""
         return self.ports
+
+    def say_retried(self, error: Unacknowledged) -> None:
+        """Nothing is logged."""
 
     def tag_ids(self, tags: Any, where: str) -> tuple[TagId, ...]:
         """Simulated writers name tags by their ids."""
