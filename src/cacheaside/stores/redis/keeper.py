@@ -118,7 +118,10 @@ class Keeper:
                 self._closing = False
                 waker = self._waker = Waker()
                 thread = threading.Thread(
-                    target=_run, args=(weakref.ref(self), waker), name="cacheaside-keeper", daemon=True
+                    target=_run,
+                    args=(weakref.ref(self), waker, self._ears),
+                    name="cacheaside-keeper",
+                    daemon=True,
                 )
                 self._thread = thread
                 try:
@@ -472,8 +475,9 @@ class Keeper:
         self.on_new_identity(ear.name)
 
 
-def _run(reference: weakref.ref[Keeper], waker: Waker) -> None:
-    """The thread: while it waits it holds no keeper, so that a cache that nobody refers to can go."""
+def _run(reference: weakref.ref[Keeper], waker: Waker, ears: dict[str, Ear]) -> None:
+    """The thread: while it waits it holds no keeper, so that a cache that nobody refers to can go; but its ears, which
+    it then closes."""
     this = threading.current_thread()
     watched: dict[str, Ear] = {}
     with selectors.DefaultSelector() as selector:
@@ -492,5 +496,8 @@ def _run(reference: weakref.ref[Keeper], waker: Waker) -> None:
             keeper.after_wait([ear for ear in ready if ear is not None], waker)
             del keeper, ready
     waker.close()
+    if keeper is None:
+        for ear in ears.values():
+            ear.close()
     for ear in watched.values():
         ear.close()
