@@ -337,7 +337,11 @@ class TestFromTheEnvironment:
         assert shared is not None
         options = shared.options
         assert cache.namespace == "shop"
-        assert (options.limits.deadline_s, options.max_unsynced_s, options.on_failover) == (0.02, 5.0, "forget")
+        assert (options.limits.deadline_s, options.max_unsynced_s, options.on_failover) == (
+            0.02,
+            5.0,
+            "forget",
+        )
         assert options.wire.ring is not None
 
     def test_it_may_begin_switched_off(self) -> None:
