@@ -355,7 +355,7 @@ class TestFromTheEnvironment:
 
     def test_a_mistake_in_it_is_one_at_once(self) -> None:
         """A variable that is misspelt, and a URL without a namespace."""
-        with pytest.raises(DeclarationError, match="CACHEASIDE_URLS is no setting.*CACHEASIDE_URL"):
+        with pytest.raises(DeclarationError, match=r"CACHEASIDE_URLS is no setting.*CACHEASIDE_URL"):
             Cache.from_env({"CACHEASIDE_URLS": NOWHERE})
         with pytest.raises(DeclarationError, match="needs a namespace"):
             Cache.from_env({"CACHEASIDE_URL": NOWHERE})
