@@ -116,7 +116,9 @@ class TestItsLife:
                 await asyncio.sleep(0.001)
             cache.clear()
 
-    def test_a_server_that_is_not_there_costs_the_first_reader_its_deadline_at_most(self, proxy: Proxy) -> None:
+    def test_a_server_that_is_not_there_costs_the_first_reader_its_deadline_at_most(
+        self, proxy: Proxy
+    ) -> None:
         """Nobody listens: a read goes to its source, and later ones do not even try."""
         proxy.refuse()
         with service(proxy.address, deadline="2s") as one:
