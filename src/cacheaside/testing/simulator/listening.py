@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from cacheaside.coherence.hearing import Hearing
@@ -29,6 +30,7 @@ __all__ = ["Listener"]
 
 CONNECT_STEPS: Final = 60
 PAUSE_S: Final = 0.25
+tag_in: Final = cache(changed_tag)
 PING_STEPS: Final = 20
 
 
@@ -227,7 +229,7 @@ class Listener:
             return
         tags = []
         for name in names:
-            tag = changed_tag(name, self._prefix)
+            tag = tag_in(name, self._prefix)
             if tag is not None:
                 tags.append(tag)
             elif (key := waiting_key(name, self._prefix)) is not None:
