@@ -63,7 +63,7 @@ async def _once(process: Process, key: tuple[str, int], way: float, counts: Coun
     call = process.calls[key]
     if way >= 0.75:
         call = _changed(call, way)
-    scheduler.current.boards = {}
+    scheduler.current.boards, scheduler.current.aboard = {}, {}
     counts.reads += 1
     began = judge.begins(process)
     if process.say is not None:
@@ -101,7 +101,7 @@ async def _many(process: Process, keys: list[tuple[str, int]], batched: bool, co
     name = keys[scheduler.pick(len(keys))][0]
     calls = [process.calls[key] for key in keys if key[0] == name]
     calls += calls[: scheduler.pick(2)]
-    scheduler.current.boards = {}
+    scheduler.current.boards, scheduler.current.aboard = {}, {}
     counts.reads += len(calls)
     began = judge.begins(process)
     answers: Any = await read_many(calls, process.ports, batched=batched, keys_max=2, at_once=4)
