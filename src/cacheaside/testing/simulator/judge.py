@@ -56,8 +56,12 @@ def answered(
     if lookup is not None and lookup.age_s < age_s * (1.0 - process.inexact) - unnoticed_s:
         raise Violation("G3", f"{call.key}: {value} is {age_s:g} s old, the Lookup says {lookup.age_s:g} s")
     if served is not Served.OUTDATED:
-        vouched = served is not Served.GRACE or not terms.grace_s
+        vouched = served is not Served.GRACE or not terms.grace_s or process.forgets
         _check_floor(process, call.key, value.parts, began, served, near=near, vouched=vouched)
+    flight = scheduler.current.aboard.get(call.key)
+    landing = None if flight is None else flight.landing
+    if landing is not None and landing.as_of is not None and 0 <= landing.value.asked_step < began.step:
+        raise Violation("flight", f"{call.key}: {value} was asked for before the read began")
     alone = terms.strong and not call.bypass and call.endpoint.name != "outer"
     if alone and value.born_step < began.step:
         raise Violation("G1", f"strong {call.key}: {value} was read from the source before the read began")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from cacheaside.coherence.hearing import Hearing
@@ -29,6 +30,7 @@ __all__ = ["Listener"]
 
 CONNECT_STEPS: Final = 60
 PAUSE_S: Final = 0.25
+tag_in: Final = cache(changed_tag)
 PING_STEPS: Final = 20
 
 
@@ -70,7 +72,7 @@ class Listener:
         self.on_set_back: Callable[[float], None] = _nothing_of
         self.on_new_identity: Callable[[], None] = _nothing
         self.on_knows: Callable[[Pong, bool], None] = _nothing_of
-        hearing.beat_soon = self._beat
+        hearing.beat_soon = self.beat
 
     # -- connecting --------------------------------------------------------------------------------------------
 
@@ -113,7 +115,7 @@ class Listener:
         ear.on_said = self._pump_soon
         if ear.said:
             self._pump_soon()
-        self._beat()
+        self.beat()
 
     def _failed(self) -> None:
         scheduler = self._scheduler
@@ -162,7 +164,7 @@ class Listener:
             if self._unanswered and scheduler.clock.time - self._unanswered[0] > self._silent_s:
                 self.cut(noticed=True)
             elif self._ear.said or scheduler.clock.time < self._stalled_until or scheduler.chance(self._lag):
-                self._beat()
+                self.beat()
             else:
                 self._pong_at_once(self._ear)
         scheduler.at(scheduler.clock.time + self._beat_s, self._tick)
@@ -171,15 +173,16 @@ class Listener:
         """A heartbeat that takes no time at all, as most do while nothing else happens."""
         server = self._server
         if ear not in server.ears:
-            self._beat()
+            self.beat()
             return
         server.tell()
         if ear.said:
-            self._beat()
+            self.beat()
             return
         self._beaten(server.pong_now(self._process.clock.now()))
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """Send a heartbeat."""
         ear, scheduler = self._ear, self._scheduler
         if ear is None:
             return
@@ -227,7 +230,7 @@ class Listener:
             return
         tags = []
         for name in names:
-            tag = changed_tag(name, self._prefix)
+            tag = tag_in(name, self._prefix)
             if tag is not None:
                 tags.append(tag)
             elif (key := waiting_key(name, self._prefix)) is not None:

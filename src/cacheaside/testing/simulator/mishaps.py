@@ -1,77 +1,71 @@
-"""What befalls the server and the connections on which its changes are heard."""
+"""What befalls the server and the connections on which its changes are heard, each at a moment of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from cacheaside.testing.simulator.scenario import Scenario
 from cacheaside.testing.simulator.scheduler import Scheduler
 
 if TYPE_CHECKING:
+    from cacheaside.testing.simulator.listening import Listener
     from cacheaside.testing.simulator.shared import Shared
 
 __all__ = ["begin"]
 
-PATIENCE_STEPS: Final = 300
+PATIENCE_STEPS: Final = 200
 PATIENCE_S: Final = 6.0
 STALL_MAX_S: Final = 6.0
 FULL_MAX_S: Final = 2.0
+BEAT_DUE: Final = 0.1
+"""How often a heartbeat happens to be due just then: time alone brings one only when nobody has anything to do."""
 CLOCK_STEPS_S: Final = (-30.0, -3.0, -0.8, -0.2, -0.1, 0.2, 3.0, 1000.0)
 
 
 def begin(shared: Shared, scheduler: Scheduler, scenario: Scenario) -> None:
-    """Have everything happen that the scenario asks for, each at a moment of its own."""
-
-    def spawn(number: int, what: Callable[[], Awaitable[None]], name: str) -> None:
-        for _ in range(number):
-            scheduler.spawn(_some_time(scheduler, what), name)
-
+    """Have everything happen that the scenario asks for."""
     server = shared.server
 
-    async def evict() -> None:
-        server.evict(marks=False)
+    def listener() -> Listener:
+        return shared.processes[scheduler.pick(len(shared.processes))].listener
 
-    async def evict_mark() -> None:
-        server.evict(marks=True)
+    def room(*, full: bool) -> None:
+        server.is_full = full
 
-    async def flush() -> None:
-        server.flush()
+    def fill() -> None:
+        room(full=True)
+        scheduler.at(scheduler.clock.time + scheduler.random() * FULL_MAX_S, lambda: room(full=False))
 
-    async def fill() -> None:
-        server.is_full = True
-        await scheduler.sleep(scheduler.random() * FULL_MAX_S)
-        server.is_full = False
-
-    async def cut() -> None:
-        _a_process(shared, scheduler).cut(noticed=scheduler.chance(0.5))
-
-    async def stall() -> None:
-        _a_process(shared, scheduler).stall(scheduler.random() * STALL_MAX_S)
-
-    async def step() -> None:
-        by_s = CLOCK_STEPS_S[scheduler.pick(len(CLOCK_STEPS_S))]
-        shared.set_clock(by_s)
-
-    async def fail_over() -> None:
-        shared.fail_over()
-
-    spawn(scenario.evictions, evict, "eviction")
-    spawn(scenario.marks_evicted, evict_mark, "eviction")
-    spawn(scenario.flushes, flush, "flush")
-    spawn(scenario.fillings, fill, "no room")
-    spawn(scenario.cuts, cut, "cut")
-    spawn(scenario.stalls, stall, "stall")
-    spawn(scenario.clock_steps, step, "clock step")
-    spawn(scenario.failovers, fail_over, "failover")
+    what: tuple[tuple[int, str, Callable[[], None]], ...] = (
+        (scenario.evictions, "a key is evicted", lambda: server.evict(marks=False)),
+        (scenario.marks_evicted, "a mark is evicted", lambda: server.evict(marks=True)),
+        (scenario.flushes, "the server is flushed", server.flush),
+        (scenario.fillings, "the server is full", fill),
+        (scenario.cuts, "a connection is cut", lambda: listener().cut(noticed=scheduler.chance(0.5))),
+        (scenario.stalls, "a connection stalls", lambda: listener().stall(scheduler.random() * STALL_MAX_S)),
+        (
+            scenario.clock_steps,
+            "the server's clock is set",
+            lambda: server.set_clock(CLOCK_STEPS_S[scheduler.pick(len(CLOCK_STEPS_S))]),
+        ),
+        (scenario.failovers, "another server takes over", shared.fail_over),
+    )
+    for number, name, happens in what:
+        for _ in range(number):
+            _some_time(shared, scheduler, name, happens)
 
 
-async def _some_time(scheduler: Scheduler, what: Callable[[], Awaitable[None]]) -> None:
+def _some_time(shared: Shared, scheduler: Scheduler, name: str, happens: Callable[[], None]) -> None:
+    def now() -> None:
+        if shared.say is not None:
+            shared.say(name)
+        happens()
+        for process in shared.processes:
+            if scheduler.chance(BEAT_DUE):
+                process.listener.beat()
+
     if scheduler.chance(0.3):
-        await scheduler.sleep(scheduler.random() * PATIENCE_S)
-    await scheduler.later(scheduler.pick(PATIENCE_STEPS))
-    await what()
-
-
-def _a_process(shared: Shared, scheduler: Scheduler):  # type: ignore[no-untyped-def]
-    return shared.processes[scheduler.pick(len(shared.processes))].listener
+        scheduler.at(scheduler.clock.time + scheduler.random() * PATIENCE_S, now)
+    else:
+        scheduler.after(scheduler.pick(PATIENCE_STEPS), now)

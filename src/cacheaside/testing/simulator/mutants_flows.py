@@ -278,35 +278,10 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             given="focus=1,pauses=0.1,unavailable=0.0,slow=0.5,lag=0.4",
         ),
         other(
-            "landed-when-outdated",
-            "what another process has stored is taken whether or not it is current",
-            "shared",
-            (
-                TURN,
-                "    if record is None or record.standing is not Standing.CURRENT:\n",
-                "    if record is None:\n",
-            ),
-        ),
-        other(
             "unacknowledged-and-unheard",
             "a process does not take in its own write when it is not acknowledged",
             "shared",
             (WRITE, "            ports.heard.owe(tags, calls)\n", ""),
             given="unavailable=0.3,processes=1",
-        ),
-        other(
-            "lease-without-takeover",
-            "who waits for another process's load waits until it is done, and a lease has no end",
-            "shared",
-            (
-                TURN,
-                "            if turn.landing is not None or left_s <= 0:\n",
-                "            if turn.landing is not None:\n",
-            ),
-            (
-                "cacheaside.stores.redis.commands",
-                '("SET", lease_name(key), owner, "NX", "PX", lifetime_ms)',
-                '("SET", lease_name(key), owner, "NX")',
-            ),
         ),
     )

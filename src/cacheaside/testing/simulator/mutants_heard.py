@@ -101,7 +101,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "blind-and-still",
             "where a server tells of nothing, tags found in a value count as unchanged",
             "shared",
-            (HEARING, "return not self._is_blind and self._near", "return self._near"),
+            (HEARING, "return not self._blind and self._near", "return self._near"),
             given="blind=True,processes=2,views=joined",
         ),
         other(
@@ -110,15 +110,5 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "shared",
             (HEARING, "            self._near.clear()\n            return\n", "            return\n"),
             given="flushes=1,failovers=2",
-        ),
-        other(
-            "flights-open-to-what-was-heard",
-            "a load goes on taking joiners after another process was heard to change one of its tags",
-            "shared",
-            (
-                HEARING,
-                "        self._near.changed(tags)\n        for flights in self._flights:\n            flights.close_touching(tags)\n\n    def done",
-                "        self._near.changed(tags)\n\n    def done",
-            ),
         ),
     )

@@ -27,6 +27,16 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        both = _in_turn(self.writers(tags), self.stamp(tags))\n"
                 "        return Exchange(both.commands, lambda replies: both.read(replies)[::-1], both.resend)\n",
             ),
+            (
+                COMMANDS,
+                "        return Exchange((leasing, *creations, *reading.commands, *writing.commands), read, resend=False)\n",
+                "        looks = 1 + len(writing.commands)\n"
+                "        return Exchange(\n"
+                "            (leasing, *writing.commands, *creations, *reading.commands),\n"
+                "            lambda replies: read([replies[0], *replies[looks:], *replies[1:looks]]),\n"
+                "            resend=False,\n"
+                "        )\n",
+            ),
         ),
         named(
             "counter-generations",
@@ -34,8 +44,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "shared",
             (
                 COMMANDS,
-                '("SET", generation_name(tag), fresh, "NX", "PX", self.generation_ms)',
-                '("SET", generation_name(tag), b"-------1", "NX", "PX", self.generation_ms)',
+                '("SET", generation_name(tag), fresh, "NX", *self._living(tag))',
+                '("SET", generation_name(tag), b"-------1", "NX", *self._living(tag))',
             ),
             given="evictions=6",
         ),
@@ -50,8 +60,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             ),
             (
                 TIER,
-                "                await self._say(exchange())\n",
-                "                await self._say(first)\n",
+                "                await self._say(exchange(), writes=True)\n",
+                "                await self._say(first, writes=True)\n",
             ),
             given="unavailable=0.3,focus=1,failovers=0,evictions=0",
         ),
@@ -152,7 +162,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "set-back-not-forgotten",
             "nothing is forgotten when a server's clock was set back",
             "shared",
-            (BELIEFS, "        on_set_back(taken.set_back_s)\n", "        pass\n"),
+            (BELIEFS, "        on_set_back(set_back_s)\n", "        pass\n"),
             given="clock_steps=2,failovers=0",
         ),
         other(
@@ -161,8 +171,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "shared",
             (
                 BELIEFS,
-                "    if taken.set_back_s:\n        on_set_back(taken.set_back_s)\n    state.base = taken.base\n",
-                "    state.base = taken.base\n    if taken.set_back_s:\n        hearing.heard(None)\n        on_set_back(taken.set_back_s)\n",
+                "    if set_back_s:\n        on_set_back(set_back_s)\n    state.base = taken.base\n",
+                "    state.base = taken.base\n    if set_back_s:\n        hearing.heard(None)\n        on_set_back(set_back_s)\n",
             ),
             given="clock_steps=2,failovers=0,connected=True,blind=False,pauses=0.4",
         ),
@@ -194,7 +204,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "shared",
             (
                 TIER,
-                "        if self._owed.any_of(envelope.stamp.tags):\n            standing = Standing.OUTDATED\n",
+                "        if was_owed or self._owed.any_of(tags):\n            standing = Standing.OUTDATED\n",
                 "",
             ),
             (
@@ -237,14 +247,74 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             given="unavailable=0.3,focus=1,writers=3,writes=2",
         ),
         other(
-            "own-bumps-unheard",
-            "a process does not hear of its own bumps before they are acknowledged to it",
+            "mark-joins-what-ends",
+            "a writer joins a set of writers first, and makes it last after that",
             "shared",
             (
-                "cacheaside.testing.simulator.server",
-                "            for ear in self.ears:\n                ear.say(push)\n",
-                "            for ear in self.ears:\n                if ear.process != self.teller:\n                    ear.say(push)\n",
+                COMMANDS,
+                '                commands.append(("PEXPIRE", name, lifetime_ms, "GT"))\n'
+                '            commands.append(("SADD", name, writer))\n',
+                '                commands.append(("SADD", name, writer))\n'
+                '                commands.append(("PEXPIRE", name, lifetime_ms, "GT"))\n',
             ),
-            given="views=joined,focus=1",
+            given="writers=3,writes=2,focus=1,hurry=0.1",
+        ),
+        other(
+            "own-bumps-unheard",
+            "a process does not hear of its own bumps before they are acknowledged to it (NOLOOP)",
+            "shared",
+            (
+                "cacheaside.testing.simulator.transport",
+                "        self._fleet: Fleet | None = None\n",
+                "        self._fleet: Fleet | None = None\n        self.own: set[bytes] = set()\n",
+            ),
+            (
+                "cacheaside.testing.simulator.transport",
+                "        server.tell()\n        return replies\n",
+                '        self.own.update([str(one[1]).encode() for one in commands if one[0] == "SET"])\n'
+                "        server.tell()\n        return replies\n",
+            ),
+            (
+                "cacheaside.testing.simulator.listening",
+                "            tag = tag_in(name, self._prefix)\n",
+                "            if name in self._transport.own:\n"
+                "                self._transport.own.discard(name)\n"
+                "                continue\n"
+                "            tag = tag_in(name, self._prefix)\n",
+            ),
+            given="views=joined,focus=1,processes=1,unavailable=0.0,failovers=0",
+        ),
+        other(
+            "owed-when-it-arrives",
+            "what was owed when something was asked for does not count once it is paid",
+            "shared",
+            (TIER, "self._hearing.everything(), self._owed.names())", "self._hearing.everything(), frozenset())"),
+            given="clock_steps=2,failovers=2",
+        ),
+        other(
+            "forgotten-once",
+            "what was forgotten when a clock was set back is not forgotten once more after a failover",
+            "shared",
+            (
+                BELIEFS,
+                "taken.set_back_s or (taken.base.set_back_s if has_another_history else 0.0)",
+                "taken.set_back_s",
+            ),
+            given="clock_steps=2,failovers=2,lagging=8",
+        ),
+        other(
+            "lease-without-takeover",
+            "who waits for another process's load waits until it is done, and a lease has no end",
+            "shared",
+            (
+                "cacheaside.flow.turn",
+                "            if landing is not None or seen.leased is not Leased.ANOTHERS or left_s <= 0:\n",
+                "            if landing is not None or seen.leased is not Leased.ANOTHERS:\n",
+            ),
+            (
+                COMMANDS,
+                '("SET", lease_name(key), owner, "NX", "PX", lifetime_ms)',
+                '("SET", lease_name(key), owner, "NX")',
+            ),
         ),
     )

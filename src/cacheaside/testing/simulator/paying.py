@@ -14,6 +14,7 @@ from cacheaside.flow.ports import Tier, TierAway
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.testing.simulator.process import Process
 from cacheaside.testing.simulator.promises import Promise, Versions
+from cacheaside.testing.simulator.verdicts import Violation
 from cacheaside.types import TagId
 
 __all__ = ["Payer"]
@@ -30,12 +31,14 @@ class Payer:
         self._hearing = hearing
         self._paying = False
         self._debts: list[tuple[Versions, tuple[TagId, ...], Promise]] = []
+        self._since_the_try: list[TagId] = []
         self.tier: Tier | None = None
         hearing.owed = self.owe
 
     def owe(self, tags: Sequence[TagId]) -> None:
         """As `Shared` does."""
         self._owed.add(tags)
+        self._since_the_try += tags
         if not self._paying:
             self._paying = True
             task = self._process.scheduler.spawn(self._pay(), "payer")
@@ -54,11 +57,15 @@ class Payer:
         while self._owed:
             await scheduler.sleep(PAY_EVERY_S)
             tags, number = self._owed.batch()
+            self._since_the_try = []
             try:
                 await self.tier.bump(tags)
             except TierAway:
                 continue
             self._owed.paid(tags, number)
+            for tag in self._since_the_try:
+                if not self._owed.any_of((tag,)):
+                    raise Violation("owed", f"{tag} was owed after the try that paid for it was sent")
             self._hearing.hear(tags)
             self._settle()
         self._paying = False

@@ -131,6 +131,8 @@ class Process:
         """It did not say so, and goes on trying; where there is no tier that could fail to, it has."""
         self.acknowledged(versions, tags)
 
+    forgets = False
+    """Whether what an older history of the server vouched for is not even served within grace."""
     times_set = 0
     """How often this process knows that the server's clock was set."""
 

@@ -47,12 +47,12 @@ async def reader(process: Process, counts: Counts) -> None:
             await _many(process, keys, way < 0.94, counts)
 
 
-async def epilogue(process: Process, people: list[Task], counts: Counts) -> None:
-    """When all is over, and again when every mark has expired, read everything: what is stale then stays stale."""
+async def epilogue(process: Process, people: list[Task], counts: Counts, *, at_once: bool) -> None:
+    """When every mark has expired, and at_once too, when all is over, read everything: what is stale then stays stale."""
     scheduler = process.scheduler
     for task in people:
         await scheduler.ended(task)
-    for pause_s in (0.0, MARK_LIFETIME_S * (1.0 + process.inexact)):
+    for pause_s in (0.0, MARK_LIFETIME_S * (1.0 + process.inexact))[not at_once :]:
         await scheduler.sleep(pause_s)
         for key in process.keys_read:
             await _once(process, key, 0.0, counts)
@@ -63,7 +63,7 @@ async def _once(process: Process, key: tuple[str, int], way: float, counts: Coun
     call = process.calls[key]
     if way >= 0.75:
         call = _changed(call, way)
-    scheduler.current.boards = {}
+    scheduler.current.boards, scheduler.current.aboard = {}, {}
     counts.reads += 1
     began = judge.begins(process)
     if process.say is not None:
@@ -101,7 +101,7 @@ async def _many(process: Process, keys: list[tuple[str, int]], batched: bool, co
     name = keys[scheduler.pick(len(keys))][0]
     calls = [process.calls[key] for key in keys if key[0] == name]
     calls += calls[: scheduler.pick(2)]
-    scheduler.current.boards = {}
+    scheduler.current.boards, scheduler.current.aboard = {}, {}
     counts.reads += len(calls)
     began = judge.begins(process)
     answers: Any = await read_many(calls, process.ports, batched=batched, keys_max=2, at_once=4)

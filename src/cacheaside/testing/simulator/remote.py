@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cacheaside.flow.call import Call, Record
+from cacheaside.flow.ports import Lease, Seen, Stamped
 from cacheaside.stores.redis.names import generation_name, writers_name
 from cacheaside.stores.redis.tier import RedisTier
 from cacheaside.testing.simulator.marks import Marks
@@ -74,8 +75,26 @@ class WatchedTier(RedisTier):
         await super().release(tags, writer)
         self._shared_marks.still_there(tags)
 
+    async def stamp(self, tags: Sequence[TagId], lease: Lease | None = None) -> Stamped:
+        step = self._scheduler.steps
+        stamped = await super().stamp(tags, lease)
+        if stamped.seen is not None:
+            _asked(stamped.seen.record, step)
+        return stamped
+
+    async def peek(self, call: Call, *, ask: bool) -> Seen:
+        step = self._scheduler.steps
+        seen = await super().peek(call, ask=ask)
+        _asked(seen.record, step)
+        return seen
+
     def _entry(self, call: Call, record: Record) -> Any:
         entry = super()._entry(call, record)
         if entry is not None:
             self._shared_marks.sealed(entry[1], record)
         return entry
+
+
+def _asked(record: Record | None, step: int) -> None:
+    if record is not None:
+        record.held.asked_step = step

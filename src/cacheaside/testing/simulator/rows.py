@@ -16,16 +16,18 @@ Parts = tuple[tuple[int, int], ...]
 class Value:
     """What a load returned. parts: (thing, version) of what it was computed from.
 
-    born, born_step: when the oldest of it was read from the source. content: what the row says, or NOWHERE.
+    born, born_step: when the oldest of it was read from the source. content: what the row says, or NOWHERE. asked_step:
+    when the shared tier was asked for it.
     """
 
-    __slots__ = ("born", "born_step", "content", "parts")
+    __slots__ = ("asked_step", "born", "born_step", "content", "parts")
 
     def __init__(self, parts: Parts, born: float, born_step: int, content: int) -> None:
         self.parts = parts
         self.born = born
         self.born_step = born_step
         self.content = content
+        self.asked_step = -1
 
     @property
     def absent(self) -> bool:

@@ -97,6 +97,7 @@ class Scenario:
     on_failover: str
     wait_replicas: int
     retries: bool
+    write_deadline_s: float
     cuts: int
     stalls: int
     flushes: int
@@ -171,7 +172,7 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
         evictions=one(0, 0, 2, 6),
         processes=one(1, 2, 2, 3),
         max_unsynced_s=one(2.0, 2.0, 1.0),
-        beat_s=one(0.5, 1.0),
+        beat_s=one(0.5, 1.0, 1.0),
         drift=one(0.0, 0.5, 1.0),
         ahead_s=one(0.0, 0.1, 1000.0),
         generation_s=one(3600.0, 3600.0, 3600.0, 5.0),
@@ -181,6 +182,7 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
         on_failover=one("distrust", "distrust", "distrust", "forget", "trust"),
         wait_replicas=one(0, 0, 0, 1),
         retries=random.random() < 0.3,
+        write_deadline_s=one(0.5, 0.5, 0.0),
         cuts=one(0, 0, 1, 2),
         stalls=one(0, 0, 1, 2),
         flushes=one(0, 0, 0, 0, 1),

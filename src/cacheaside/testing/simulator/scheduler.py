@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from cacheaside.flow.flights import Flight
 from cacheaside.source.nest import OpenNest
 from cacheaside.types import TagId
 
@@ -79,11 +80,12 @@ class Clock:
 
 
 class Task:
-    """A coroutine under way. `nest`: the load it runs inside of. `boards`: flights by key that its read was on."""
+    """A coroutine under way. `nest`: the load it runs inside of. `boards`: flights by key that its read was on, how many;
+    `aboard`: the last of them."""
 
     __slots__ = (
-        "boards", "cancelled", "coroutine", "died", "done", "error", "held", "name", "nest", "parked", "result", "step",
-        "waiters",
+        "aboard", "boards", "cancelled", "coroutine", "died", "done", "error", "held", "name", "nest", "parked", "result",
+        "step", "waiters",
     )  # fmt: skip
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], name: str, nest: OpenNest | None) -> None:
@@ -97,6 +99,7 @@ class Task:
         self.died = False
         self.cancelled = False
         self.boards: dict[TagId, int] = {}
+        self.aboard: dict[TagId, Flight] = {}
         self.result: Any = None
         self.error: BaseException | None = None
         self.waiters: list[Callable[[], None]] | None = None

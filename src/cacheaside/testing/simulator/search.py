@@ -62,6 +62,7 @@ def search(
     began = time.perf_counter()
     failure = None
     gc.disable()  # a schedule is one heap of cycles: collected between schedules, all at once
+    gc.freeze()
     try:
         for number in range(schedules):
             seed = first + number * stride
@@ -74,6 +75,7 @@ def search(
                 if time.perf_counter() - began > seconds:
                     break
     finally:
+        gc.unfreeze()
         gc.enable()
     spent = time.perf_counter() - began
     return Searched(counts.schedules, counts.reads, counts.writes, counts.steps, spent, failure)

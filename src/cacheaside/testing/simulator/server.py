@@ -267,14 +267,19 @@ class Server:
         if by_s > 0:
             self._lose_all_marks()
 
-    def fail_over(self, lose: int, clock: ServerClock, *, moves: bool) -> tuple[int, int]:
+    def fail_over(self, lose: int, clock: ServerClock, *, moves: bool, stays: bool) -> tuple[int, int]:
         """A replica takes over that lacks the last `lose` changes, as far as it is not known to have them; its clock is
         its own. Every connection to the old primary is dead. The numbers of the changes that are lost: after the first,
-        up to the second."""
+        up to the second.
+
+        stays: it is the same machine, with the data of another; listeners are told that anything may have changed.
+        """
         through = max(self.replicated, self.written - lose)
         undone = [self._undo.pop() for _ in range(self.written - through)]
         for change in undone:
             self._put(*change)
+        if stays:
+            clock = self.clock
         ahead_s = clock.now() - self.clock.now()
         self.failovers.append(len(self.clock_set))
         self.clock_set.append((clock.true_s, ahead_s))
@@ -289,8 +294,12 @@ class Server:
         self.replicated = self.written
         self.term += 1
         self.identity = identity_of(f"term {self.term}")
-        self.ears = []
         self._untold = {}
+        if stays:
+            for ear in self.ears:
+                ear.say(None)
+            return through, last
+        self.ears = []
         if moves:
             self.address = ServerAddress("primary", 1 + self.term)
         return through, last

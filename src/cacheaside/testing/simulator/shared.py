@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
@@ -42,6 +42,7 @@ class SharedProcess(Process):
         """Put its shared tier together, as `stores.redis.shared` does, and begin to listen."""
         scheduler, scenario = self.scheduler, self.scenario
         self.server = server
+        self.forgets = scenario.on_failover == "forget"
         self.times = times
         servers = Servers(trusting=scenario.on_failover == "trust")
         owed = Owed(EVERYTHING)
@@ -77,6 +78,7 @@ class SharedProcess(Process):
             pause=scheduler.sleep,
             doubt=_no_doubt,
             pace=self.clock.now,
+            write_deadline_s=scenario.write_deadline_s,
             wait_replicas=scenario.wait_replicas,
             random_bytes=random.randbytes,
         )
@@ -99,7 +101,7 @@ class SharedProcess(Process):
         self.scheduler.interlude(INTERLUDE_STEPS)
 
     def _new_identity(self) -> None:
-        if self.scenario.on_failover == "forget":
+        if self.forgets:
             self._forget_everything()
 
     def _knows(self, pong: Pong, sharp: bool) -> None:
@@ -125,6 +127,8 @@ class Shared:
 
     def __init__(self, scheduler: Scheduler, rows: Rows, scenario: Scenario, random: Random) -> None:
         self.scenario = scenario
+        self.say: Callable[[str], None] | None = None
+        """Told of what befalls the server, when a schedule is traced."""
         self._scheduler = scheduler
         self.promises = Promises(
             scheduler.clock, len(THINGS), scenario.processes, scenario.max_unsynced_s * (1.0 + DRIFT)
@@ -164,18 +168,17 @@ class Shared:
         ahead_s = (self._scheduler.random() - 0.5) * self.scenario.ahead_s
         return ServerClock(self._scheduler.clock, ahead_s, self._drift())
 
-    def set_clock(self, by_s: float) -> None:
-        """The server's clock is set."""
-        self.server.set_clock(by_s)
-
     def fail_over(self) -> None:
-        """A replica takes over."""
+        """A replica takes over. Or the primary itself goes back, while those who listen stay connected: it was made a
+        replica for a moment, took over the data of another, and was made the primary again."""
         scheduler, scenario = self._scheduler, self.scenario
         lose = scheduler.pick(scenario.lagging + 1)
-        lost = self.server.fail_over(lose, self.a_clock(), moves=scenario.moves)
+        stays = scheduler.chance(0.3)
+        lost = self.server.fail_over(lose, self.a_clock(), moves=scenario.moves, stays=stays)
         self.promises.changes_lost(*lost)
-        for process in self.processes:
-            process.listener.cut(noticed=scheduler.chance(0.5))
+        if not stays:
+            for process in self.processes:
+                process.listener.cut(noticed=scheduler.chance(0.5))
 
     def _mark_lost(self, tag: TagId, shared_marks: SharedMarks) -> None:
         shared_marks.lost(tag)

@@ -84,6 +84,7 @@ class WatchedFlights(Flights):
         flight, leads = super().board(key, tags, pinned=pinned)
         boards = self._scheduler.current.boards
         boards[key] = boards.get(key, 0) + 1
+        self._scheduler.current.aboard[key] = flight
         if boards[key] > BOARDS_MAX:
             raise Violation("flight", f"one read was on {boards[key]} flights of {key}")
         if leads:

@@ -35,6 +35,7 @@ class World:
         self.rows = Rows(list(THINGS))
         self.counts = counts
         self.processes: Sequence[Process]
+        self.shared: Shared | None = None
         if name == "embedded":
             self.processes = _embedded(self.scheduler, self.rows, self.scenario)
             self.promises = self.processes[0].promises
@@ -57,7 +58,8 @@ class World:
             scheduler.spawn(writer(anywhere(), counts), f"writer {i + 1}") for i in range(scenario.writers)
         ]
         for process in processes:
-            scheduler.spawn(epilogue(process, readers + writers, counts), "reader at the end")
+            at_once = process is processes[0]
+            scheduler.spawn(epilogue(process, readers + writers, counts, at_once=at_once), "reader at the end")
         for _ in range(scenario.cancels):
             scheduler.spawn(gremlins.canceller(scheduler, readers + writers), "canceller")
         for _ in range(scenario.kills):
