@@ -126,7 +126,9 @@ class TestReading:
         assert found is not None
         assert found.standing is Standing.OUTDATED
 
-    @pytest.mark.parametrize(("forgets", "standing"), [(False, Standing.UNCERTAIN), (True, Standing.OUTDATED)])
+    @pytest.mark.parametrize(
+        ("forgets", "standing"), [(False, Standing.UNCERTAIN), (True, Standing.OUTDATED)]
+    )
     def test_another_identity_makes_it_uncertain(
         self, process: Process, server: Server, forgets: bool, standing: Standing
     ) -> None:
@@ -174,7 +176,9 @@ class TestReading:
         call = process.plain(2)
         generations = do(process.tier.stamp(call.tags)).generations
         record = process.record(call, 5, generations)
-        wrong = Record(**{name: getattr(record, name) for name in record.__struct_fields__} | {"encoded": b"\xa1x"})
+        wrong = Record(
+            **{name: getattr(record, name) for name in record.__struct_fields__} | {"encoded": b"\xa1x"}
+        )
         do(process.tier.store([(call, wrong)], ()))
         assert process.fetch(call) is None
         assert process.counts.rejected[Rejected.CORRUPT] == 1

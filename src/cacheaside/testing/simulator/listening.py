@@ -1,4 +1,4 @@
-"""How a process hears of changes: what the keeper of the shared tier does with threads and sockets, done with callbacks.
+"""How a process hears of changes: what the keeper of the shared tier does with threads and sockets, by callbacks.
 
 What the server says on the connection is heard in order, and late. The connection may be cut, with a notice or without
 one; then what is said on it is lost. Heartbeats say what was heard through when; after a new connection, and after a

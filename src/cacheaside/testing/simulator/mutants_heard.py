@@ -69,8 +69,10 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "shared",
             (
                 HEARING,
-                "            if self._near.log.unchanged(self._everything_tags, since.number):\n"
-                "                self._everything = generation, since.number\n",
+                (
+                    "            if self._near.log.unchanged(self._everything_tags, since.number):\n"
+                    "                self._everything = generation, since.number\n"
+                ),
                 "            self._everything = generation, self._near.log.number\n",
             ),
             given="lag=0.4",

@@ -137,8 +137,8 @@ class Process:
     """How often this process knows that the server's clock was set."""
 
     def unnoticed_s(self, born: float, times_set: int) -> float:
-        """By how much a read may take what was born then for younger than it is, since a server's clock was set; it knew
-        of the first `times_set` times when it began."""
+        """By how much a read may take what was born then for younger than it is, since a server's clock was set; it
+        knew of the first `times_set` times when it began."""
         return 0.0
 
     def number_of(self, tags: Sequence[TagId]) -> int:
