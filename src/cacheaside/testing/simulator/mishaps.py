@@ -18,7 +18,7 @@ PATIENCE_STEPS: Final = 200
 PATIENCE_S: Final = 6.0
 STALL_MAX_S: Final = 6.0
 FULL_MAX_S: Final = 2.0
-BEAT_DUE: Final = 0.1
+BEAT_DUE: Final = 0.3
 """How often a heartbeat happens to be due just then: time alone brings one only when nobody has anything to do."""
 CLOCK_STEPS_S: Final = (-30.0, -3.0, -0.8, -0.2, -0.1, 0.2, 3.0, 1000.0)
 

@@ -221,7 +221,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "tags found in the value are looked up in the log without hearing what was acknowledged",
             "shared",
             (FILL, "        await ports.heard.sync()\n", ""),
-            given="views=joined,processes=2",
+            given="views=joined,focus=1,processes=2,behind_steps=200,slow=0.5,unavailable=0.0,"
+            "failovers=0,cuts=0,blind=False,connected=True,pauses=0.1",
         ),
         other(
             "late-tags-from-after-the-load",
@@ -250,7 +251,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        ports.near.keep(call, record, since)\n",
                 "        ports.near.keep(call, record, ports.heard.position())\n",
             ),
-            given="focus=1,lag=0.4,pauses=0.0,unavailable=0.0,deaths=0.0,failovers=0",
+            given="focus=1,lag=0.4,pauses=0.1,unavailable=0.0,failovers=0,cuts=0,connected=True,"
+            "blind=False,behind_steps=5,views=row,slow=0.0,processes=2",
         ),
         other(
             "unvouched-inner-load",
@@ -268,14 +270,14 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "what another process has stored answers whoever joined, whenever it was fetched",
             "shared",
             (FLIGHTS, "        return arrived < landing.as_of\n", "        return True\n"),
-            given="focus=1,pauses=0.1,unavailable=0.0,slow=0.5,lag=0.4",
+            given="processes=3,focus=1,views=row,lag=0.4,behind_steps=200,slow=0.3,hurry=0.02",
         ),
         other(
             "as-of-the-end",
             "what another process has stored counts as valid when it arrived, not when it was fetched",
             "shared",
             (TURN, "None, as_of=as_of)", "None, as_of=ports.flights.moment())"),
-            given="focus=1,pauses=0.1,unavailable=0.0,slow=0.5,lag=0.4",
+            given="processes=3,focus=1,views=row,lag=0.4,behind_steps=200,slow=0.3,hurry=0.02",
         ),
         other(
             "unacknowledged-and-unheard",

@@ -91,7 +91,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "the hit path does not ask whether L1 may answer by itself",
             "shared",
             (GENERATED, "_e.until > _t and _gate.until > _t and", "_e.until > _t and"),
-            given="processes=2,focus=1,behind_steps=200,cuts=2",
+            given="processes=2,focus=1,views=row,max_unsynced_s=1.0,cuts=2,stalls=2,pauses=0.4,"
+            "slow=0.0,failovers=0,readers=5,reads=4,hurry=0.02,connected=True,blind=False",
         ),
         other(
             "found-past-the-gate",

@@ -47,7 +47,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 '("SET", generation_name(tag), fresh, "NX", "PX", self.generation_ms)',
                 '("SET", generation_name(tag), b"-------1", "NX", "PX", self.generation_ms)',
             ),
-            given="evictions=6",
+            given="evictions=6,clock_steps=0",
         ),
         named(
             "same-generation-resent",
@@ -110,14 +110,17 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "    state.identity = identity\n    if has_another_history or taken.set_forward:\n        hearing.heard(None)\n",
                 "    if has_another_history or taken.set_forward:\n        hearing.heard(None)\n    state.identity = identity\n",
             ),
-            given="failovers=2,lagging=8,clock_steps=0,moves=False,on_failover=distrust,tells_identity=True",
+            given="failovers=4,lagging=2,focus=1,on_failover=distrust,tells_identity=True,"
+            "unavailable=0.0,cuts=0,stalls=0,connected=True,blind=False,pauses=0.0,slow=0.0,"
+            "readers=4,reads=6",
         ),
         other(
             "forget-not-forgotten",
             "after a failover everything is to be forgotten, and is not",
             "shared",
             (BELIEFS, "        on_new_identity()\n", "        pass\n"),
-            given="failovers=2,lagging=8,on_failover=forget,clock_steps=0",
+            given="failovers=2,lagging=8,on_failover=forget,clock_steps=0,tells_identity=True,"
+            "focus=1",
         ),
         other(
             "age-without-lag",
@@ -158,7 +161,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "    if set_back_s:\n        on_set_back(set_back_s)\n    state.base = taken.base\n",
                 "    state.base = taken.base\n    if set_back_s:\n        hearing.heard(None)\n        on_set_back(set_back_s)\n",
             ),
-            given="clock_steps=2,failovers=0,connected=True,blind=False,pauses=0.4",
+            given="clock_steps=4,failovers=0,focus=1,unavailable=0.0,lag=0.0,connected=True,cuts=0,"
+            "stalls=0,processes=2,behind_steps=5",
         ),
         other(
             "outdated-by-the-new-clock",
@@ -180,7 +184,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "            state.base = max(bases, key=lambda base: base.high_s, default=None)\n",
                 "            state.base = None\n",
             ),
-            given="failovers=2,moves=True,ahead_s=1000.0,clock_steps=0",
+            given="failovers=2,moves=True,ahead_s=1000.0,clock_steps=0,on_failover=trust,focus=1,"
+            "connected=True,cuts=0,unavailable=0.0,slow=0.0,evictions=0,writers=1,writes=1,"
+            "pauses=0.4",
         ),
         other(
             "owed-tags-fetched",
@@ -192,7 +198,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "",
             ),
             (TIER, "        if self._wire.ring is not None or self._owed:\n", "        if self._wire.ring is not None:\n"),
-            given="unavailable=0.3,focus=1",
+            given="write_deadline_s=0.0,unavailable=0.3,focus=1",
         ),
         other(
             "owed-tags-stored",
@@ -201,7 +207,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             (TIER, "        if generation is None or self._owed.any_of((tag,)):\n", "        if generation is None:\n"),
             (TIER, "[None if self._owed.any_of((tag,)) else current[tag] for tag in recheck]", "[current[tag] for tag in recheck]"),
             ("cacheaside.coherence.log", "        return self.unsettled is None or not self.unsettled(tags)\n", "        return True\n"),
-            given="unavailable=0.3,focus=1",
+            given="write_deadline_s=0.0,unavailable=0.3,focus=1,slow=0.5,failovers=0",
         ),
         other(
             "paid-by-an-older-try",
@@ -212,7 +218,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "                if self._tags.get(tag, number + 1) <= number:\n",
                 "                if tag in self._tags:\n",
             ),
-            given="unavailable=0.3,focus=1,writers=3,writes=2",
+            given="write_deadline_s=0.0,unavailable=0.3,focus=1,writers=3,writes=2",
         ),
         other(
             "mark-joins-what-ends",
@@ -225,7 +231,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 '                commands.append(("SADD", name, writer))\n'
                 '                commands.append(("PEXPIRE", name, lifetime_ms, "GT"))\n',
             ),
-            given="writers=3,writes=2,focus=1,hurry=0.1",
+            given="writers=3,writes=2,focus=1,hurry=0.5,failovers=0,clock_steps=0,unavailable=0.0",
         ),
         other(
             "own-bumps-unheard",
@@ -250,7 +256,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "                continue\n"
                 "            tag = tag_in(name, self._prefix)\n",
             ),
-            given="views=joined,focus=1,processes=1,unavailable=0.0,failovers=0",
+            given="lag=0.4,views=joined,focus=1,processes=1,unavailable=0.0,failovers=0,"
+            "behind_steps=5,connected=True,blind=False,cuts=0,stalls=0,slow=0.5",
         ),
         other(
             "owed-when-it-arrives",

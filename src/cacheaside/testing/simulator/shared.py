@@ -104,7 +104,11 @@ class SharedProcess(Process):
             self._forget_everything()
 
     def _knows(self, pong: Pong, sharp: bool) -> None:
-        self.promises.known[self.index] = max(self.promises.known[self.index], pong.term)
+        known = self.promises.known
+        if pong.term > known[self.index]:
+            known[self.index] = pong.term
+            if self.promises.identity_counts:
+                self.l1.vouched_for_by(pong.identity)
         if sharp:
             self.times_set = self.times.knows(self.index, pong.times_set)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Final
 
 from cacheaside.coherence.hearing import Hearing
@@ -20,7 +20,7 @@ from cacheaside.types import TagId
 
 __all__ = ["INTERLUDE_STEPS", "NO_LOCK", "WatchedFlights", "WatchedHearing", "WatchedL1"]
 
-INTERLUDE_STEPS: Final = 12
+INTERLUDE_STEPS: Final = 30
 BOARDS_MAX: Final = 2
 """Flights that one read may be on for one key: it starts over once at most."""
 
@@ -53,6 +53,14 @@ class WatchedL1(L1):
             shared=shared,
         )
         self._marks = marks
+        self._vouched_by: dict[tuple[str, Hashable], int] = {}
+
+    def vouched_for_by(self, identity: int) -> None:
+        """Say that something is held that a server's older history vouches for, and not `identity`."""
+        for table in self._tables.values():
+            for slot in table.entries:
+                if self._vouched_by[table.name, slot] != identity:
+                    raise Violation("G1", f"{table.name}({slot}) is held on the word of an older history")
 
     def keep(self, call: Call, record: Record, since: Position) -> NotStored | None:
         entries = self.table_of(call).entries
@@ -68,6 +76,8 @@ class WatchedL1(L1):
             ):
                 raise Violation("order", f"{call.key}: an entry is replaced by one that was loaded earlier")
             self._marks.nothing_stored_under(record.tags, call.key)
+            if now is not before:
+                self._vouched_by[call.endpoint.name, call.slot] = record.generations[0] >> 64
         return refused
 
 
