@@ -13,6 +13,10 @@ BLUR_S: Final = 0.03
 """A step of a clock that is no larger may stay unnoticed: no reading is exact."""
 
 
+TICK_S: Final = 1e-9
+"""By so much a process's clock goes on with each look at it: what came later is later, though no time has passed."""
+
+
 class ProcessClock:
     """A process's monotonic clock: it began anywhere, and drifts. Implements `flow.ports.Clock`."""
 
@@ -24,6 +28,7 @@ class ProcessClock:
         self._rate = 1.0 + drift
 
     def now(self) -> float:
+        self._began_s += TICK_S
         return self._began_s + (self._true.time - START_S) * self._rate
 
 

@@ -18,7 +18,6 @@ from cacheaside.testing.simulator.views import first_thing
 __all__ = ["Began", "answered", "begins", "failed"]
 
 CACHED: Final = (Served.FRESH, Served.GRACE, Served.OUTDATED)
-EPSILON_S: Final = 1e-9
 
 
 class Began(NamedTuple):
@@ -50,7 +49,7 @@ def answered(
     if value.parts[0][0] != first_thing(call):
         raise Violation("order", f"{call.key} got {value}, the answer of another key")
     age_s = scheduler.clock.time - waited_s - value.born
-    unnoticed_s = process.unnoticed_s(value.born, began.times_set) + EPSILON_S
+    unnoticed_s = process.unnoticed_s(value.born, began.times_set) + process.blur_s
     if served in CACHED:
         _check_age(process, call, value, served, age_s - unnoticed_s)
     if lookup is not None and lookup.age_s < age_s * (1.0 - process.inexact) - unnoticed_s:
@@ -112,7 +111,7 @@ def failed(
         _check_floor(process, call.key, error.parts, began, "error", near=not loaded, vouched=True)
         remembered_s = max((ttl for _, ttl in terms.error_ttls_s), default=0.0)
         age_s = scheduler.clock.time - error.born
-        if loaded is False and age_s >= remembered_s * (1.0 + process.inexact) + EPSILON_S:
+        if loaded is False and age_s >= remembered_s * (1.0 + process.inexact) + process.blur_s:
             raise Violation(
                 "G3", f"{call.key}: an error {age_s:g} s old is remembered for {remembered_s:g} s"
             )

@@ -69,6 +69,8 @@ class Listener:
         self._stalled_until = 0.0
         self._waiting: list[Callable[[], None]] = []
         self.tried = False
+        self.base_before: Timebase | None = None
+        """What was believed of the server's clock before the heartbeat that is being taken in."""
         self.on_set_back: Callable[[float], None] = _nothing_of
         self.on_new_identity: Callable[[], None] = _nothing
         self.on_knows: Callable[[Pong, bool], None] = _nothing_of
@@ -79,7 +81,7 @@ class Listener:
     def begin(self, *, connected: bool) -> None:
         """Begin; connected: as one that has been for a while."""
         if connected:
-            ear = self._server.track()
+            ear = self._server.track(blind=self._blind)
             self._adopt(ear)
             self._pong_at_once(ear)
         else:
@@ -99,7 +101,7 @@ class Listener:
             self._failed()
             return
         # From here on the server keeps what changes for this connection.
-        ear = self._server.track()
+        ear = self._server.track(blind=self._blind)
         scheduler.after(scheduler.pick(CONNECT_STEPS), lambda: self._adopt(ear))
 
     def _adopt(self, ear: Ear) -> None:
@@ -241,6 +243,7 @@ class Listener:
     def _beaten(self, pong: Pong) -> None:
         reading = Reading(pong.sent, self._process.clock.now(), pong.server_s)
         state = self._state
+        self.base_before = state.base
         sharp = reading.received - reading.sent <= BLUR_S and _is_sharp(state.base, reading.received)
         believe(
             state,

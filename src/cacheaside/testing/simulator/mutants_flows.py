@@ -192,7 +192,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
         other(
             "join-under-a-mark",
             "a load under a writer's mark answers those who joined it",
-            "embedded",
+            "shared",
             (FILL, "    moved = moved or not this.writers.isdisjoint(draft.tags)\n", ""),
             given="focus=1,slow=0.8,deaths=0.6,threads=False",
         ),

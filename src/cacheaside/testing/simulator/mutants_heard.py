@@ -36,10 +36,15 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
         ),
         named(
             "revalidate-before-listening",
-            "what is held is dropped when a connection is lost, not when the next one listens",
+            "what is held is dropped when a connection is lost, not when the next one listens; and the tier is asked meanwhile",
             "shared",
             (HEARING, _CLEAR, "            self._synced[node] = -math.inf\n"),
             (HEARING, _LOST, _LOST + "        self._near.clear()\n"),
+            (
+                "cacheaside.testing.simulator.listening",
+                "        self._servers.say(state, is_up=False, why=why)\n",
+                "",
+            ),
             given="cuts=2,processes=2,focus=1",
         ),
         other(

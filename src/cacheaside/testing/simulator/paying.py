@@ -19,6 +19,7 @@ from cacheaside.types import TagId
 
 __all__ = ["Payer"]
 
+FIRST_STEPS: Final = 20
 PAY_EVERY_S: Final = 0.25
 
 
@@ -54,13 +55,14 @@ class Payer:
     async def _pay(self) -> None:
         scheduler = self._process.scheduler
         assert self.tier is not None
+        await scheduler.later(scheduler.pick(FIRST_STEPS))
         while self._owed:
-            await scheduler.sleep(PAY_EVERY_S)
             tags, number = self._owed.batch()
             self._since_the_try = []
             try:
                 await self.tier.bump(tags)
             except TierAway:
+                await scheduler.sleep(PAY_EVERY_S)
                 continue
             self._owed.paid(tags, number)
             for tag in self._since_the_try:

@@ -57,6 +57,8 @@ class Process:
         self.shared = shared
         self.inexact = 2 * DRIFT if shared else 0.0
         """By what part of a time it may be told wrongly: every clock drifts."""
+        self.blur_s = 1e-5 if shared else 1e-9
+        """By how much more, whatever the time."""
         self.marks = Marks(scheduler.clock, self.inexact)
         self.gate = Gate(0.0) if shared else Gate()
         self.l1 = WatchedL1(

@@ -47,7 +47,7 @@ class Scenario:
     """One schedule's setting. Shares are from 0 to 1, sizes are numbers, durations seconds.
 
     focus: how many keys are read, 0 for all of the views; focus_at: which. deaths: the share of brackets whose writer
-    dies inside. lag, behind_steps: how slowly messages and changes travel.
+    dies inside. sweeping: the share of invalidations that are of everything. lag, behind_steps: how slowly messages and changes travel.
     threads: leaders load themselves, as in threads; else each load is a task, as on an event loop.
     before, after: where a thread may lose the processor at a port. hurry: how readily time goes on.
 
@@ -85,6 +85,7 @@ class Scenario:
     focus: int
     focus_at: float
     deaths: float
+    sweeping: float
     processes: int
     max_unsynced_s: float
     beat_s: float
@@ -169,6 +170,7 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
         focus=one(0, 0, 1, 1, 2),
         focus_at=random.random(),
         deaths=one(0.0, 0.0, 0.3, 0.6),
+        sweeping=0.12,
         evictions=one(0, 0, 2, 6),
         processes=one(1, 2, 2, 3),
         max_unsynced_s=one(2.0, 2.0, 1.0),

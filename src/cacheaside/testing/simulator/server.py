@@ -39,11 +39,13 @@ class Pong(NamedTuple):
 
 
 class Ear:
-    """A connection that tracks changes. said: what the server pushed and answered, in order, and is not read yet."""
+    """A connection that tracks changes, unless it is blind. said: what the server pushed and answered, in order, and is
+    not read yet."""
 
-    __slots__ = ("on_said", "said")
+    __slots__ = ("is_blind", "on_said", "said")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_blind: bool) -> None:
+        self.is_blind = is_blind
         self.said: deque[tuple[bytes, ...] | Pong | None] = deque()
         self.on_said: Callable[[], None] = _nobody
 
@@ -89,7 +91,6 @@ class Server:
         self._ends: dict[str, float] = {}
         self._undo: list[tuple[str, Stored | None, float | None]] = []
         self._untold: dict[str, None] | None = {}
-        self._told_all = False
         self._do: dict[Any, Callable[..., Any]] = {
             "MGET": self._mget,
             "SET": self._set,
@@ -207,9 +208,9 @@ class Server:
 
     # -- who listens -------------------------------------------------------------------------------------------
 
-    def track(self) -> Ear:
+    def track(self, *, blind: bool) -> Ear:
         """A connection that hears of every change from now on."""
-        ear = Ear()
+        ear = Ear(is_blind=blind)
         self.ears.append(ear)
         return ear
 
@@ -220,7 +221,8 @@ class Server:
             self._untold = {}
             push = tuple([name.encode() for name in names])
             for ear in self.ears:
-                ear.say(push)
+                if not ear.is_blind:
+                    ear.say(push)
 
     def pong(self, ear: Ear, sent: float) -> None:
         """Answer a heartbeat, if the connection is still there."""
@@ -257,8 +259,12 @@ class Server:
         for name in list(self.data):
             self._write(name, None, None)
         self._untold = {}
+        self._tell_all()
+
+    def _tell_all(self) -> None:
         for ear in self.ears:
-            ear.say(None)
+            if not ear.is_blind:
+                ear.say(None)
 
     def set_clock(self, by_s: float) -> None:
         """The clock is set. Forward, marks end before their time."""
@@ -296,8 +302,7 @@ class Server:
         self.identity = identity_of(f"term {self.term}")
         self._untold = {}
         if stays:
-            for ear in self.ears:
-                ear.say(None)
+            self._tell_all()
             return through, last
         self.ears = []
         if moves:

@@ -26,6 +26,7 @@ from cacheaside.testing.simulator.scenario import Scenario
 from cacheaside.testing.simulator.scheduler import Scheduler
 from cacheaside.testing.simulator.server import Pong, Server
 from cacheaside.testing.simulator.transport import DEADLINE_S, SimulatedTransport
+from cacheaside.testing.simulator.verdicts import Violation
 from cacheaside.testing.simulator.views import EVERYTHING, NAMESPACE, THINGS, thing_of
 from cacheaside.testing.simulator.watched import INTERLUDE_STEPS, WatchedHearing
 from cacheaside.types import TagId
@@ -44,7 +45,7 @@ class SharedProcess(Process):
         self.server = server
         self.forgets = scenario.on_failover == "forget"
         self.times = times
-        servers = Servers(trusting=scenario.on_failover == "trust")
+        servers = self.servers = Servers(trusting=scenario.on_failover == "trust")
         owed = Owed(EVERYTHING)
         self.l1.log.unsettled = owed.any_of
         hearing = WatchedHearing(
@@ -93,6 +94,8 @@ class SharedProcess(Process):
             await self.scheduler.parked(wake, DEADLINE_S)
 
     def _set_back(self, by_s: float) -> None:
+        if self.servers.states[0].base is not self.listener.base_before:
+            raise Violation("G3", "a clock that was set back is believed before everything is forgotten")
         self._forget_everything()
 
     def _forget_everything(self) -> None:

@@ -38,12 +38,12 @@ async def writer(process: Process, counts: Counts) -> None:
             continue
         changes = _changes(process)
         way = scheduler.random()
-        if way < 0.35:
-            await _after_commit(process, changes, tuple(tag_of(thing) for thing in changes))
-        elif way < 0.4:
+        if way >= 0.4:
+            await _bracket(process, changes)
+        elif way < 0.4 * scenario.sweeping:
             await _after_commit(process, changes, (EVERYTHING,))
         else:
-            await _bracket(process, changes)
+            await _after_commit(process, changes, tuple(tag_of(thing) for thing in changes))
 
 
 def _changes(process: Process) -> Changes:
