@@ -33,6 +33,9 @@ NAMED: Final = {
     "drop-before-acknowledgement",
     "value-tags-by-bumps-alone",
     "nested-read-through-l1",
+    "revalidate-before-listening",
+    "heartbeat-answered-after",
+    "old-identity-trusted",
 }
 
 RARE: Final = {
@@ -42,14 +45,12 @@ RARE: Final = {
     "everything-known-for-ever",
     "forget-not-forgotten",
     "forgotten-once",
-    "heartbeat-answered-after",
     "join-under-a-mark",
     "late-tags-without-heartbeat",
     "new-primary-new-clock",
     "owed-tags-stored",
     "owed-when-it-arrives",
     "own-bumps-unheard",
-    "revalidate-before-listening",
 }
 """Found by chance in some thousands of schedules or not at all yet: searched for in the long run. None is named."""
 RARE_SCHEDULES_MAX: Final = 400_000
