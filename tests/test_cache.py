@@ -310,7 +310,8 @@ def test_a_cache_with_a_shared_tier_says_how_that_is() -> None:
         assert shared.as_dict()["up"] is False
     with Server() as server, Cache(server.url, namespace="shop", deadline="5s") as cache:
         assert counting(cache)(1) == 1
-        assert repr(cache) == "<Cache shop shared=up entries=1 endpoints=1>"
+        # Held, or let go of again: that a tag was created is told too, and may arrive after a quick first load.
+        assert repr(cache) in {f"<Cache shop shared=up entries={held} endpoints=1>" for held in (0, 1)}
         assert cache.stats().shared.up  # type: ignore[union-attr]
     assert Cache().stats().shared is None
 

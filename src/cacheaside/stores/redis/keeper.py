@@ -93,9 +93,9 @@ class Keeper:
         self._thread: threading.Thread | None = None
         self._closing = False
         self._ears: dict[str, Ear] = {}
-        self._watches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWatch] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._dropped: list[Ear] = []
+        """Ears that are forgotten, for the thread to close."""
+        self._watches = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWatch]()
         self._found: tuple[Fleet | None, list[Ear], ConnectionAway | None] | None = None
         self._attempting: object = None
         """The attempt that is under way; what an earlier one comes to is nobody's."""
@@ -242,7 +242,8 @@ class Keeper:
                 if self._ears.get(name) is not ear:
                     selector.unregister(ear)
                     del watched[name]
-                    ear.close()
+            while self._dropped:
+                self._dropped.pop().close()
             for name, ear in self._ears.items():
                 if name not in watched:
                     selector.register(ear, selectors.EVENT_READ, ear)
@@ -381,7 +382,8 @@ class Keeper:
         self.hearing.lost(ear.name)
         for watch in list(self._watches.values()):
             watch.remove(ear)
-        # Closed by the thread, which may be waiting for it in its selector.
+        # Closed by the thread, which may be waiting for it in its selector, or may not have seen it yet.
+        self._dropped.append(ear)
         if ear.gone is None:
             ear.lose("no longer needed", Away.CLOSED)
 
@@ -410,8 +412,7 @@ class Keeper:
             return any(loop.is_running() for loop in loops)
 
     def _wake(self) -> None:
-        waker = self._waker
-        if waker is not None:
+        if (waker := self._waker) is not None:
             waker.wake()
 
     # -- what ears tell ----------------------------------------------------------------------------------------
@@ -431,13 +432,11 @@ class Keeper:
         if names is None:
             self.hearing.heard(None)
             return
-        prefix = self._prefix_bytes
         tags = []
         for name in names:
-            tag = changed_tag(name, prefix)
-            if tag is not None:
+            if (tag := changed_tag(name, self._prefix_bytes)) is not None:
                 tags.append(tag)
-            elif (key := waiting_key(name, prefix)) is not None:
+            elif (key := waiting_key(name, self._prefix_bytes)) is not None:
                 self.hearing.done(key)
         if tags:
             self.hearing.heard(tags)
@@ -496,8 +495,5 @@ def _run(reference: weakref.ref[Keeper], waker: Waker, ears: dict[str, Ear]) -> 
             keeper.after_wait([ear for ear in ready if ear is not None], waker)
             del keeper, ready
     waker.close()
-    if keeper is None:
-        for ear in ears.values():
-            ear.close()
-    for ear in watched.values():
+    for ear in [*watched.values(), *(ears.values() if keeper is None else ())]:
         ear.close()
