@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cacheaside import DeclarationError
 from cacheaside.settings import SECRET_MIN_BYTES, Settings
-from cacheaside.stores.redis import seal
+from cacheaside.stores.redis.wire import seal
 from cacheaside.testing.servers.binary import BINARY_VARIABLE
 from tests.shape.checkout import ROOT
 

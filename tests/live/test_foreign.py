@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cacheaside import Served, Tier
-from cacheaside.stores.redis.rejected import Rejected
+from cacheaside.stores.redis.wire.rejected import Rejected
 from tests.live.service import MINUTE, Rows, Service, Start, ask, until
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import pytest
 from msgspec import structs
 
-from cacheaside.stores.redis.envelope import FORMAT, Envelope, Wire, decode, encode
-from cacheaside.stores.redis.generations import Identity, identity_of
-from cacheaside.stores.redis.rejected import Rejected
-from cacheaside.stores.redis.seal import KeyRing
-from cacheaside.stores.redis.stamp import Stamp
+from cacheaside.stores.redis.wire.envelope import FORMAT, Envelope, Wire, decode, encode
+from cacheaside.stores.redis.wire.generations import Identity, identity_of
+from cacheaside.stores.redis.wire.rejected import Rejected
+from cacheaside.stores.redis.wire.seal import KeyRing
+from cacheaside.stores.redis.wire.stamp import Stamp
 from cacheaside.types import Generation, TagId
 
 KEY = TagId("shop:product:1~k3f9abcd:i42")
@@ -28,8 +28,8 @@ SIGNED = Wire(ring=KeyRing(b"a secret of at least 16 bytes"))
 CHANGED = (
     "The bytes of stored entries changed. What is on servers now would be rejected or misread, and processes of "
     "two versions would not read each other's entries. If that is meant: give the new form the next FORMAT in "
-    "stores/redis/envelope.py, keep reading the old one for a release, add rows for the new one here and leave these, "
-    "and say so in CHANGELOG.md."
+    "stores/redis/wire/envelope.py, keep reading the old one for a release, add rows for the new one here and leave "
+    "these, and say so in CHANGELOG.md."
 )
 
 

@@ -14,18 +14,18 @@ import hiredis
 import pytest
 
 from cacheaside.runtime.blocking import run_blocking
-from cacheaside.stores.redis.away import ConnectionAway
-from cacheaside.stores.redis.fleet import Fleet
-from cacheaside.stores.redis.server import Limits, ServerAddress
-from cacheaside.stores.redis.transport_aio import AioTransport
-from cacheaside.stores.redis.transport_blocking import BlockingTransport
+from cacheaside.stores.redis.connect.away import ConnectionAway
+from cacheaside.stores.redis.connect.fleet import Fleet
+from cacheaside.stores.redis.connect.server import Limits, ServerAddress
+from cacheaside.stores.redis.connect.transport_aio import AioTransport
+from cacheaside.stores.redis.connect.transport_blocking import BlockingTransport
 from cacheaside.testing.proxy import Proxy
 from cacheaside.testing.servers import Server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from cacheaside.stores.redis.pool import Pool
+    from cacheaside.stores.redis.connect.pool import Pool
 
 PATIENT = Limits(deadline_s=10.0, connect_s=10.0)
 """For tests in which nothing is to be late, on a machine that may be busy."""

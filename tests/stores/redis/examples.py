@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from cacheaside.stores.redis.envelope import Envelope
-from cacheaside.stores.redis.generations import Identity
-from cacheaside.stores.redis.stamp import Stamp
+from cacheaside.stores.redis.wire.envelope import Envelope
+from cacheaside.stores.redis.wire.generations import Identity
+from cacheaside.stores.redis.wire.stamp import Stamp
 from cacheaside.types import Generation, TagId
 
 KEY = TagId("shop:product:1~k3f9abcd:i42")

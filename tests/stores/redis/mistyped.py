@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from cacheaside import DeclarationError
-from cacheaside.stores.redis.url import Target, parse_url
+from cacheaside.stores.redis.connect.url import Target, parse_url
 
 MARK = "Zq9xW"
 """What stands in every piece of a password, and is neither in a message nor anywhere else in a URL."""

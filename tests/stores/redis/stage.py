@@ -10,16 +10,16 @@ from cacheaside.coherence.hearing import Hearing
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.ports import Lease
 from cacheaside.policy.timebase import Timebase
-from cacheaside.stores.redis.away import Away, ConnectionAway
-from cacheaside.stores.redis.commands import Commands
+from cacheaside.stores.redis.connect.away import Away, ConnectionAway
+from cacheaside.stores.redis.connect.fleet import Fleet, Transport
+from cacheaside.stores.redis.connect.server import ServerAddress
 from cacheaside.stores.redis.counts import Counts
-from cacheaside.stores.redis.envelope import PLAIN, Wire
-from cacheaside.stores.redis.fleet import Fleet, Transport
-from cacheaside.stores.redis.generations import Identity
+from cacheaside.stores.redis.listen.servers import Servers
 from cacheaside.stores.redis.owed import Owed
-from cacheaside.stores.redis.replies import Command
-from cacheaside.stores.redis.server import ServerAddress
-from cacheaside.stores.redis.servers import Servers
+from cacheaside.stores.redis.wire.commands import Commands
+from cacheaside.stores.redis.wire.envelope import PLAIN, Wire
+from cacheaside.stores.redis.wire.generations import Identity
+from cacheaside.stores.redis.wire.replies import Command
 from cacheaside.types import Generation, TagId
 from tests.coherence.near import Near
 from tests.stores.redis.conftest import random_numbers

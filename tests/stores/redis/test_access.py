@@ -11,16 +11,16 @@ import pytest
 
 from cacheaside import DeclarationError
 from cacheaside.stores.redis.access import COMMANDS, PASSWORD_PLACEHOLDER, access_list, main
-from cacheaside.stores.redis.away import Away, ConnectionAway, ErrorReply
-from cacheaside.stores.redis.commands import Commands
-from cacheaside.stores.redis.names import changes_prefix, generation_name, writers_name
-from cacheaside.stores.redis.server import Login, ServerAddress
-from cacheaside.stores.redis.transport_aio import AioTransport
+from cacheaside.stores.redis.connect.away import Away, ConnectionAway, ErrorReply
+from cacheaside.stores.redis.connect.server import Login, ServerAddress
+from cacheaside.stores.redis.connect.transport_aio import AioTransport
+from cacheaside.stores.redis.wire.commands import Commands
+from cacheaside.stores.redis.wire.names import changes_prefix, generation_name, writers_name
 from cacheaside.testing.servers import Server
 from cacheaside.testing.servers.client import ServerError
 from tests.stores.redis.conftest import PATIENT, ask
 from tests.stores.redis.examples import KEY, PRODUCT
-from tests.stores.redis.test_commands import BUILT, commands
+from tests.stores.redis.wire.test_commands import BUILT, commands
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

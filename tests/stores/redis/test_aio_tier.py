@@ -12,12 +12,12 @@ import pytest
 from cacheaside.flow.call import Record, Standing
 from cacheaside.flow.ports import TierAway
 from cacheaside.stores.redis.aio_tier import ELSE, AioTier
-from cacheaside.stores.redis.away import ConnectionAway, ErrorReply
-from cacheaside.stores.redis.commands import KEYS_MAX
-from cacheaside.stores.redis.connection import Command, Connection, Receiver
-from cacheaside.stores.redis.generations import Identity
-from cacheaside.stores.redis.names import generation_name
-from cacheaside.stores.redis.routing_aio import AioFleet
+from cacheaside.stores.redis.connect.away import ConnectionAway, ErrorReply
+from cacheaside.stores.redis.connect.connection import Command, Connection, Receiver
+from cacheaside.stores.redis.connect.routing_aio import AioFleet
+from cacheaside.stores.redis.wire.commands import KEYS_MAX
+from cacheaside.stores.redis.wire.generations import Identity
+from cacheaside.stores.redis.wire.names import generation_name
 from cacheaside.testing.servers import Server
 from cacheaside.types import TagId
 from tests.stores.redis.conftest import PATIENT

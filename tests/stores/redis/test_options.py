@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from cacheaside import DeclarationError
-from cacheaside.stores.redis.envelope import PLAIN
+from cacheaside.stores.redis.connect.topology import ClusterTopology, SentinelTopology, Single
 from cacheaside.stores.redis.options import options_of
-from cacheaside.stores.redis.topology import ClusterTopology, SentinelTopology, Single
+from cacheaside.stores.redis.wire.envelope import PLAIN
 
 URL = "redis://localhost:6379/0"
 

@@ -14,9 +14,9 @@ import pytest
 
 from cacheaside import Cache, Contract, Unacknowledged
 from cacheaside.policy.timebase import Timebase
-from cacheaside.stores.redis.generations import Identity
-from cacheaside.stores.redis.names import generation_name
 from cacheaside.stores.redis.shared import OWN_GENERATION_MIN_S, SHARED_GENERATION_S, Shared
+from cacheaside.stores.redis.wire.generations import Identity
+from cacheaside.stores.redis.wire.names import generation_name
 from cacheaside.testing.proxy import Proxy
 from cacheaside.testing.servers import Server
 from tests.stores.redis.conftest import wait_for

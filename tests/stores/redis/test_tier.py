@@ -12,14 +12,14 @@ from cacheaside.flow.call import Record, Standing
 from cacheaside.flow.ports import Leased, TierAway
 from cacheaside.policy.timebase import Timebase
 from cacheaside.runtime.blocking import run_blocking
-from cacheaside.stores.redis.away import Away, ConnectionAway, ErrorReply
-from cacheaside.stores.redis.envelope import Wire
-from cacheaside.stores.redis.generations import Identity
-from cacheaside.stores.redis.names import generation_name, lease_name, waiting_name
-from cacheaside.stores.redis.rejected import Rejected
-from cacheaside.stores.redis.replies import StoreReplyError
+from cacheaside.stores.redis.connect.away import Away, ConnectionAway, ErrorReply
+from cacheaside.stores.redis.connect.transport_blocking import BlockingTransport
 from cacheaside.stores.redis.tier import RETRY_S, RedisTier
-from cacheaside.stores.redis.transport_blocking import BlockingTransport
+from cacheaside.stores.redis.wire.envelope import Wire
+from cacheaside.stores.redis.wire.generations import Identity
+from cacheaside.stores.redis.wire.names import generation_name, lease_name, waiting_name
+from cacheaside.stores.redis.wire.rejected import Rejected
+from cacheaside.stores.redis.wire.replies import StoreReplyError
 from cacheaside.testing.servers import Server
 from cacheaside.types import TagId
 from tests.stores.redis.conftest import PATIENT

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from cacheaside.errors import DeclarationError
-from cacheaside.stores.redis.names import changes_prefix, everything_pattern
+from cacheaside.stores.redis.wire.names import changes_prefix, everything_pattern
 
 __all__ = ["COMMANDS", "PASSWORD_PLACEHOLDER", "access_list"]
 

@@ -14,14 +14,14 @@ from typing import Any, Final, Protocol
 from cacheaside.errors import ValueEncodingError
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.ports import TierAway
-from cacheaside.stores.redis.away import ConnectionAway
-from cacheaside.stores.redis.commands import KEYS_MAX, Fetched, Wanted
-from cacheaside.stores.redis.connection import Command, Connection
-from cacheaside.stores.redis.entry import MASK, plain_opened, plain_stamp
-from cacheaside.stores.redis.generations import GENERATION_BYTES
-from cacheaside.stores.redis.names import generation_prefix
-from cacheaside.stores.redis.replies import StoreReplyError, generations_in, values_in
+from cacheaside.stores.redis.connect.away import ConnectionAway
+from cacheaside.stores.redis.connect.connection import Command, Connection
 from cacheaside.stores.redis.tier import Asking, Found, RedisTier
+from cacheaside.stores.redis.wire.commands import KEYS_MAX, Fetched, Wanted
+from cacheaside.stores.redis.wire.entry import MASK, plain_opened, plain_stamp
+from cacheaside.stores.redis.wire.generations import GENERATION_BYTES
+from cacheaside.stores.redis.wire.names import generation_prefix
+from cacheaside.stores.redis.wire.replies import StoreReplyError, generations_in, values_in
 from cacheaside.tally import Tally
 from cacheaside.types import TagId
 

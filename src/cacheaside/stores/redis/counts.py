@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cacheaside.stores.redis.rejected import Rejected
+from cacheaside.stores.redis.wire.rejected import Rejected
 
 __all__ = ["Counts"]
 

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from cacheaside.durations import Duration, Size, byte_count, seconds
 from cacheaside.errors import DeclarationError
-from cacheaside.stores.redis.envelope import Wire
-from cacheaside.stores.redis.fleet import Topology
-from cacheaside.stores.redis.seal import KeyRing
-from cacheaside.stores.redis.server import Limits
+from cacheaside.stores.redis.connect.fleet import Topology
+from cacheaside.stores.redis.connect.server import Limits
+from cacheaside.stores.redis.connect.topology import ClusterTopology, SentinelTopology, Single
+from cacheaside.stores.redis.connect.url import Kind, Target, parse_url
 from cacheaside.stores.redis.shared import OnFailover, Options
-from cacheaside.stores.redis.topology import ClusterTopology, SentinelTopology, Single
-from cacheaside.stores.redis.url import Kind, Target, parse_url
+from cacheaside.stores.redis.wire.envelope import Wire
+from cacheaside.stores.redis.wire.seal import KeyRing
 
 __all__ = ["options_of"]
 

@@ -19,21 +19,21 @@ from cacheaside.flow.flights import Flights
 from cacheaside.flow.ports import Clock, TierAway
 from cacheaside.observe.stats import SharedStats
 from cacheaside.stores.redis.aio_tier import AioTier
-from cacheaside.stores.redis.commands import Commands
+from cacheaside.stores.redis.connect.fleet import Fleet, Topology
+from cacheaside.stores.redis.connect.routing_aio import AioFleet
+from cacheaside.stores.redis.connect.server import Limits, Login
+from cacheaside.stores.redis.connect.transport_blocking import BlockingTransport
 from cacheaside.stores.redis.counts import Counts
-from cacheaside.stores.redis.ear import Start
-from cacheaside.stores.redis.envelope import PLAIN, Wire
-from cacheaside.stores.redis.fleet import Fleet, Topology
-from cacheaside.stores.redis.generations import UNKNOWN_IDENTITY, Identity
-from cacheaside.stores.redis.heard import AioHeard, BlockingHeard, waker
-from cacheaside.stores.redis.keeper import Keeper
-from cacheaside.stores.redis.names import generation_name, is_declared
+from cacheaside.stores.redis.listen.ear import Start
+from cacheaside.stores.redis.listen.heard import AioHeard, BlockingHeard, waker
+from cacheaside.stores.redis.listen.keeper import Keeper
+from cacheaside.stores.redis.listen.servers import Servers
 from cacheaside.stores.redis.owed import Owed
-from cacheaside.stores.redis.routing_aio import AioFleet
-from cacheaside.stores.redis.server import Limits, Login
-from cacheaside.stores.redis.servers import Servers
 from cacheaside.stores.redis.tier import RedisTier
-from cacheaside.stores.redis.transport_blocking import BlockingTransport
+from cacheaside.stores.redis.wire.commands import Commands
+from cacheaside.stores.redis.wire.envelope import PLAIN, Wire
+from cacheaside.stores.redis.wire.generations import UNKNOWN_IDENTITY, Identity
+from cacheaside.stores.redis.wire.names import generation_name, is_declared
 from cacheaside.types import TagId
 
 __all__ = ["OnFailover", "Options", "Shared"]

@@ -15,9 +15,12 @@ from zlib import crc32
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.flow.call import Call, Record, Standing
 from cacheaside.flow.ports import Clock, Lease, Position, Seen, Stamped, TierAway
-from cacheaside.stores.redis.commands import Commands, Exchange, Fetched, Wanted
+from cacheaside.stores.redis.connect.fleet import Transport
 from cacheaside.stores.redis.counts import Counts
-from cacheaside.stores.redis.entry import (
+from cacheaside.stores.redis.listen.servers import Servers
+from cacheaside.stores.redis.owed import Owed
+from cacheaside.stores.redis.wire.commands import Commands, Exchange, Fetched, Wanted
+from cacheaside.stores.redis.wire.entry import (
     MASK,
     Opened,
     identified,
@@ -28,13 +31,10 @@ from cacheaside.stores.redis.entry import (
     stamp_of,
     standing_of,
 )
-from cacheaside.stores.redis.envelope import Envelope, Wire, encode
-from cacheaside.stores.redis.fleet import Transport
-from cacheaside.stores.redis.generations import GENERATION_BYTES, Identity, RandomBytes, new_generations
-from cacheaside.stores.redis.owed import Owed
-from cacheaside.stores.redis.rejected import Rejected
-from cacheaside.stores.redis.replies import StoreReplyError, Unconfirmed
-from cacheaside.stores.redis.servers import Servers
+from cacheaside.stores.redis.wire.envelope import Envelope, Wire, encode
+from cacheaside.stores.redis.wire.generations import GENERATION_BYTES, Identity, RandomBytes, new_generations
+from cacheaside.stores.redis.wire.rejected import Rejected
+from cacheaside.stores.redis.wire.replies import StoreReplyError, Unconfirmed
 from cacheaside.types import Generation, TagId
 
 __all__ = ["RedisTier"]

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.policy.timebase import DRIFT, Reading, Timebase
-from cacheaside.stores.redis.away import Away, ConnectionAway
-from cacheaside.stores.redis.beliefs import believe
-from cacheaside.stores.redis.fleet import Fleet
-from cacheaside.stores.redis.names import changed_tag, waiting_key
-from cacheaside.stores.redis.servers import Servers, ServerState
+from cacheaside.stores.redis.connect.away import Away, ConnectionAway
+from cacheaside.stores.redis.connect.fleet import Fleet
+from cacheaside.stores.redis.listen.beliefs import believe
+from cacheaside.stores.redis.listen.servers import Servers, ServerState
+from cacheaside.stores.redis.wire.names import changed_tag, waiting_key
 from cacheaside.testing.simulator.clocks import BLUR_S
 from cacheaside.testing.simulator.process import Process
 from cacheaside.testing.simulator.scenario import Scenario

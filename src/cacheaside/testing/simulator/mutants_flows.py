@@ -111,7 +111,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "a writer that is done removes every mark of its tags",
             "shared",
             (
-                "cacheaside.stores.redis.commands",
+                "cacheaside.stores.redis.wire.commands",
                 '[("SREM", writers_name(tag), writer) for tag in tags]',
                 '[("DEL", writers_name(tag)) for tag in tags]',
             ),

@@ -22,7 +22,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "of marks, and that they expire, nothing is heard",
             "shared",
             (
-                "cacheaside.stores.redis.names",
+                "cacheaside.stores.redis.wire.names",
                 '    tag = name[len(prefix) + 1 :].removesuffix(b"!")\n',
                 "    tag = name[len(prefix) + 1 :]\n",
             ),

@@ -27,12 +27,12 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "entries carry no stamp that counts, and fills look at no log: writes delete, and that is all",
             "shared",
             (
-                "cacheaside.stores.redis.entry",
+                "cacheaside.stores.redis.wire.entry",
                 "        if now is None or now & MASK != own:\n",
                 "        if False:\n",
             ),
             (
-                "cacheaside.stores.redis.entry",
+                "cacheaside.stores.redis.wire.entry",
                 "        if now >> 64 not in",
                 "        if now is not None and now >> 64 not in",
             ),

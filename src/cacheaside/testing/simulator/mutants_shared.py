@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from cacheaside.testing.simulator.mutants import Make, Mutant
 
-COMMANDS: Final = "cacheaside.stores.redis.commands"
-ENTRY: Final = "cacheaside.stores.redis.entry"
+COMMANDS: Final = "cacheaside.stores.redis.wire.commands"
+ENTRY: Final = "cacheaside.stores.redis.wire.entry"
 TIER: Final = "cacheaside.stores.redis.tier"
 TIMEBASE: Final = "cacheaside.policy.timebase"
-BELIEFS: Final = "cacheaside.stores.redis.beliefs"
+BELIEFS: Final = "cacheaside.stores.redis.listen.beliefs"
 
 
 def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
@@ -199,7 +199,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "the clock of a new primary is not compared with the old one's",
             "shared",
             (
-                "cacheaside.stores.redis.servers",
+                "cacheaside.stores.redis.listen.servers",
                 "            state.base = max(bases, key=lambda base: base.high_s, default=None)\n",
                 "            state.base = None\n",
             ),

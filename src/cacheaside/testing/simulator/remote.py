@@ -7,8 +7,8 @@ from typing import Any
 
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.ports import Lease, Seen, Stamped
-from cacheaside.stores.redis.names import generation_name, writers_name
 from cacheaside.stores.redis.tier import RedisTier
+from cacheaside.stores.redis.wire.names import generation_name, writers_name
 from cacheaside.testing.simulator.marks import Marks
 from cacheaside.testing.simulator.scheduler import Scheduler
 from cacheaside.testing.simulator.server import Server

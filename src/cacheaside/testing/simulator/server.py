@@ -12,11 +12,11 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from cacheaside.stores.redis.away import ErrorReply
-from cacheaside.stores.redis.generations import Identity, identity_of
-from cacheaside.stores.redis.names import changed_tag
-from cacheaside.stores.redis.replies import Command
-from cacheaside.stores.redis.server import ServerAddress
+from cacheaside.stores.redis.connect.away import ErrorReply
+from cacheaside.stores.redis.connect.server import ServerAddress
+from cacheaside.stores.redis.wire.generations import Identity, identity_of
+from cacheaside.stores.redis.wire.names import changed_tag
+from cacheaside.stores.redis.wire.replies import Command
 from cacheaside.testing.simulator.clocks import ServerClock
 from cacheaside.types import TagId
 

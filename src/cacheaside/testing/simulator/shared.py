@@ -7,12 +7,12 @@ from random import Random
 from typing import Final
 
 from cacheaside.policy.timebase import DRIFT
-from cacheaside.stores.redis.commands import Commands
 from cacheaside.stores.redis.counts import Counts
-from cacheaside.stores.redis.envelope import PLAIN
-from cacheaside.stores.redis.names import changes_prefix, generation_name, writers_name
+from cacheaside.stores.redis.listen.servers import Servers
 from cacheaside.stores.redis.owed import Owed
-from cacheaside.stores.redis.servers import Servers
+from cacheaside.stores.redis.wire.commands import Commands
+from cacheaside.stores.redis.wire.envelope import PLAIN
+from cacheaside.stores.redis.wire.names import changes_prefix, generation_name, writers_name
 from cacheaside.testing.simulator import mishaps
 from cacheaside.testing.simulator.clocks import ProcessClock, ServerClock, Times
 from cacheaside.testing.simulator.heard import SimulatedHeard

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Any, Final
 
-from cacheaside.stores.redis.away import Away, ConnectionAway
-from cacheaside.stores.redis.fleet import Fleet
-from cacheaside.stores.redis.replies import Command
+from cacheaside.stores.redis.connect.away import Away, ConnectionAway
+from cacheaside.stores.redis.connect.fleet import Fleet
+from cacheaside.stores.redis.wire.replies import Command
 from cacheaside.testing.simulator.scenario import Scenario
 from cacheaside.testing.simulator.scheduler import POINT, Scheduler
 from cacheaside.testing.simulator.server import Server

@@ -1,0 +1,243 @@
+"""The connections to one server that threads take turns with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from cacheaside.stores.redis.connect.away import Away, ConnectionAway
+from cacheaside.stores.redis.connect.connection_blocking import BlockingConnection, Target
+from cacheaside.stores.redis.connect.deadline import Deadline
+from cacheaside.stores.redis.connect.forked import mend_after_fork
+from cacheaside.stores.redis.connect.server import Limits, Login, ServerAddress
+from cacheaside.stores.redis.connect.standing import Standing
+
+__all__ = ["Pool"]
+
+
+class Pool:
+    """At most `connections_max` connections, each used by one thread at a time, made as they are needed.
+
+    The first, and the first after a failure, is made on a daemon thread: name resolution cannot be given a deadline.
+    Callers wait for it while nothing has failed, within their deadline. After a failure nobody waits: calls fail at
+    once, the first after each pause has the server tried, and they work again once it answered a PING in time. While
+    the server is there, who finds no connection idle makes one more.
+
+    Every period between two failures is an *epoch*: what was connected before a failure is not used after it, and says
+    nothing about the server any more.
+    """
+
+    def __init__(
+        self,
+        address: ServerAddress,
+        login: Login,
+        limits: Limits,
+        connections_max: int,
+        *,
+        now: Callable[[], float],
+        chance: Callable[[], float],
+    ) -> None:
+        self.address = address
+        self._login = login
+        self._limits = limits
+        self._connections_max = connections_max
+        self._now = now
+        self._chance = chance
+        self._is_closed = False
+        self._begin()
+        mend_after_fork(self)
+
+    def _begin(self) -> None:
+        self._changed = threading.Condition(threading.Lock())
+        self._standing = Standing(str(self.address), self._limits, self._now, self._chance)
+        self._is_up = False
+        self._is_trying = False
+        self._epoch = 0
+        self._target: list[Target] = []
+        self._idle: list[BlockingConnection] = []
+        self._all: set[BlockingConnection] = set()
+
+    # -- what callers do ---------------------------------------------------------------------------------------
+
+    def take(self, deadline: Deadline) -> BlockingConnection:
+        """A connection for this thread alone, until `give_back` or `broken`. Raises `ConnectionAway`, nothing sent."""
+        while True:
+            had_s = deadline.left_s()
+            connection = self._lend(deadline)
+            try:
+                if connection.protocol is not None:
+                    connection.check_idle()
+                else:
+                    connection.open(self._login, deadline, self._target)
+                return connection
+            except ConnectionAway as away:
+                was_idle = connection.protocol is not None
+                # One more connection that is not opened in time says little of a server that answers on the others: a
+                # thread among many that are busy gets few turns, and to open one takes several.
+                blame = was_idle or (away.reason is not Away.LATE and had_s > self._limits.deadline_s / 2)
+                told = self.broken(connection, away, blame=blame)
+                # An idle connection may have ended long ago, and the next be well.
+                if not (was_idle and away.reason is Away.LOST):
+                    raise told from None
+            except BaseException:
+                self.drop(connection)
+                raise
+
+    def give_back(self, connection: BlockingConnection, *, answered: bool = True) -> None:
+        """Have others use it. answered: it was used, and a call was answered."""
+        with self._changed:
+            if not self._is_closed and connection.epoch == self._epoch:
+                if answered:
+                    connection.worked = True
+                    self._standing.worked()
+                self._idle.append(connection)
+                self._changed.notify()
+                return
+            self._all.discard(connection)
+            self._changed.notify()  # of the room
+        connection.close()
+
+    def broken(
+        self, connection: BlockingConnection, away: ConnectionAway, *, blame: bool = True
+    ) -> ConnectionAway:
+        """Close it; what its caller is told: `away`, unless this side closed the connection under it.
+
+        blame: the server had the time it was to have, so this counts as its failure.
+        """
+        idle: list[BlockingConnection] = []
+        with self._changed:
+            self._all.discard(connection)
+            if self._is_closed:
+                away = self._closed(maybe_sent=away.maybe_sent)
+            elif blame and connection.epoch == self._epoch:
+                idle = self._judge(connection, away)
+            self._changed.notify_all()
+        for one in (connection, *idle):
+            one.close()
+        return away
+
+    def drop(self, connection: BlockingConnection) -> None:
+        """Close it, as its caller was interrupted: what it would answer next is nobody's. No word on the server."""
+        with self._changed:
+            self._all.discard(connection)
+            self._changed.notify()
+        connection.close()
+
+    def close(self) -> None:
+        """Close every connection; calls under way, and calls from now on, fail. Waits for nobody."""
+        with self._changed:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+            for connection in self._all.difference(idle):
+                connection.interrupt()
+            self._all.difference_update(idle)
+            self._changed.notify_all()
+        for connection in idle:
+            connection.close()
+
+    def begin_as_child(self) -> None:
+        """See `Forked`."""
+        for connection in self._all:
+            connection.begin_as_child()
+        self._begin()
+
+    # -- under the lock ----------------------------------------------------------------------------------------
+
+    def _lend(self, deadline: Deadline) -> BlockingConnection:
+        """An idle connection, or one to be opened."""
+        waited = False
+        with self._changed:
+            while True:
+                if self._is_closed:
+                    raise self._closed()
+                if self._idle:
+                    return self._idle.pop()
+                if self._is_up:
+                    if len(self._all) < self._connections_max:
+                        return self._new()
+                elif self._standing.failures:
+                    if waited:
+                        raise self._standing.once_more()
+                    if not self._is_trying and self._standing.is_due():
+                        self._try_behind()
+                    raise self._standing.left_alone()
+                elif not self._is_trying:
+                    self._try_behind()
+                    continue  # it may have failed already
+                left_s = deadline.left_s()
+                if not left_s:
+                    raise self._waited_in_vain()
+                self._changed.wait(left_s)
+                waited = True
+
+    def _waited_in_vain(self) -> ConnectionAway:
+        if self._is_up:
+            message = f"all connections are in use, connections_max={self._connections_max}"
+            return self._away(message, Away.FULL)
+        away = self._away(f"no connection within deadline_s={self._limits.deadline_s:g}", Away.LATE)
+        self._standing.doubted(away)
+        return away
+
+    def _new(self) -> BlockingConnection:
+        connection = BlockingConnection(self.address, self._limits)
+        connection.epoch = self._epoch
+        self._all.add(connection)
+        return connection
+
+    def _judge(self, connection: BlockingConnection, away: ConnectionAway) -> list[BlockingConnection]:
+        """What a failure says about the server; the connections to close with it."""
+        if connection.worked and away.reason is Away.LOST:
+            self._standing.lost(away)
+            return []
+        self._failed(away)
+        idle, self._idle = self._idle, []
+        self._all.difference_update(idle)
+        return idle
+
+    def _failed(self, away: ConnectionAway) -> None:
+        self._standing.failed(away)
+        self._is_up = False
+        self._epoch += 1
+
+    # -- behind callers ----------------------------------------------------------------------------------------
+
+    def _try_behind(self) -> None:
+        self._is_trying = True
+        connection = self._new()
+        try:
+            threading.Thread(
+                target=self._try, args=(connection,), name=f"cacheaside-connect-{self.address}", daemon=True
+            ).start()
+        except RuntimeError as error:  # no more threads, or the interpreter is ending
+            self._is_trying = False
+            self._all.discard(connection)
+            self._failed(self._away(f"no connection ({error})", Away.REFUSED))
+
+    def _try(self, connection: BlockingConnection) -> None:
+        failure: ConnectionAway | None = None
+        try:
+            connection.open(self._login, Deadline.after(self._limits.connect_s, self._now))
+        except ConnectionAway as away:
+            failure = away
+        except Exception as error:  # noqa: BLE001 - callers are told; this thread has nobody to raise to
+            failure = self._away(f"no connection ({error})", Away.REFUSED)
+        with self._changed:
+            self._is_trying = False
+            if failure is None and not self._is_closed:
+                assert connection.target is not None, "an open connection leads somewhere"
+                self._is_up, self._target = True, [connection.target]
+                connection.epoch = self._epoch
+                self._idle.append(connection)
+            else:
+                self._all.discard(connection)
+                if failure is not None:
+                    self._failed(failure)
+            self._changed.notify_all()
+        if connection not in self._all:
+            connection.close()
+
+    def _closed(self, *, maybe_sent: bool = False) -> ConnectionAway:
+        return self._away("this side closed the connection", Away.CLOSED, maybe_sent=maybe_sent)
+
+    def _away(self, message: str, reason: Away, *, maybe_sent: bool = False) -> ConnectionAway:
+        return ConnectionAway(message, endpoint=str(self.address), reason=reason, maybe_sent=maybe_sent)

@@ -1,0 +1,499 @@
+"""Keeps a process in touch with its shared tier: finds the primaries, listens to each, proves by heartbeats that
+all was heard, and says who is up. One thread for each cache that is used.
+
+It is the breaker too: while a server is not heard, nobody waits for it; attempts to reach it are made here, behind
+everybody, with a pause that doubles.
+
+Connections are read by whoever comes first: every event loop that uses the cache watches them, and so does the thread.
+A thread alone starves beside a loop that is busy, a loop alone hears nothing while it is blocked; so the thread leaves
+what arrives to the loops for `LOOPS_FIRST_S`, and then reads it itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import selectors
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from cacheaside.coherence.hearing import Hearing
+from cacheaside.stores.redis.connect.away import Away, ConnectionAway
+from cacheaside.stores.redis.connect.fleet import Fleet, Topology
+from cacheaside.stores.redis.connect.server import Limits, Login, ServerAddress
+from cacheaside.stores.redis.listen.beliefs import believe
+from cacheaside.stores.redis.listen.ear import Beat, Ear, Start, open_ear
+from cacheaside.stores.redis.listen.finding import find
+from cacheaside.stores.redis.listen.servers import Servers, ServerState
+from cacheaside.stores.redis.listen.waker import Waker
+from cacheaside.stores.redis.listen.watch import LoopWatch
+from cacheaside.stores.redis.wire.names import changed_tag, changes_prefix, waiting_key
+
+__all__ = ["Keeper"]
+
+log = logging.getLogger("cacheaside")
+
+LOOPS_FIRST_S: Final = 0.003
+SILENT_BEATS: Final = 4
+"""A connection whose heartbeat is not answered while so many should have been is given up."""
+BEATS_A_WINDOW: Final = 8
+
+
+class Keeper:
+    """Thread-safe. It starts with the first use, and again after `close` or a fork.
+
+    now: the clock that ages are told by. pace: the one that waiting is told by, which a test does not move.
+
+    on_fleet: told of the primaries when they change. on_set_back: told that a server's clock was set back, or that its
+    data may be older than what was stored: everything is to be forgotten. on_up: told when a server is up again.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        login: Login,
+        limits: Limits,
+        servers: Servers,
+        hearing: Hearing,
+        *,
+        namespace: str,
+        touched: str,
+        now: Callable[[], float],
+        pace: Callable[[], float],
+        chance: Callable[[], float],
+        max_unsynced_s: float,
+    ) -> None:
+        self._topology = topology
+        self._login = login
+        self._limits = limits
+        self.servers = servers
+        self.hearing = hearing
+        self._namespace = namespace
+        self._prefix = changes_prefix(namespace)
+        self._prefix_bytes = self._prefix.encode()
+        self._touched = touched
+        self._now = now
+        self._pace = pace
+        self._chance = chance
+        self._beat_s = max_unsynced_s / BEATS_A_WINDOW
+        self._silent_s = max_unsynced_s / BEATS_A_WINDOW * SILENT_BEATS
+        self.on_fleet: Callable[[Fleet], None] = lambda fleet: None
+        self.on_set_back: Callable[[str], None] = lambda why: None
+        self.on_new_identity: Callable[[str], None] = lambda name: None
+        self.on_start: Callable[[Start], None] = lambda start: None
+        self.on_turn: Callable[[], float | None] = lambda: None
+        """Run by the thread at each turn, when all are up; says after how many seconds it wants another."""
+        hearing.beat_soon = self.beat_soon
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.RLock()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._ears: dict[str, Ear] = {}
+        self._dropped: list[Ear] = []
+        """Ears that are forgotten, for the thread to close."""
+        self._watches = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWatch]()
+        self._found: tuple[Fleet | None, list[Ear], ConnectionAway | None] | None = None
+        self._attempting: object = None
+        """The attempt that is under way; what an earlier one comes to is nobody's."""
+        self._looks_again = True
+        self._failures = 0
+        self._said_away = False
+        self._retry_at = float("-inf")
+        self._waiting: list[Callable[[], None]] = []
+        self._tried = False
+        self._waker: Waker | None = None
+
+    # -- what users of the tier ask ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """See to it that the thread runs. Never waits."""
+        if self._thread is not None:
+            return
+        with self._lock:
+            if self._thread is None:
+                self._closing = False
+                waker = self._waker = Waker()
+                thread = threading.Thread(
+                    target=_run,
+                    args=(weakref.ref(self), waker, self._ears),
+                    name="cacheaside-keeper",
+                    daemon=True,
+                )
+                self._thread = thread
+                try:
+                    thread.start()
+                except RuntimeError:  # the interpreter is shutting down, or there are too many threads
+                    self._thread = None
+                    self._tried = True
+                    waker.close()
+
+    @property
+    def has_tried(self) -> bool:
+        """Whether the first attempt to reach the servers is over: from then on nobody waits for one."""
+        return self._tried
+
+    @property
+    def thread(self) -> threading.Thread | None:
+        """The thread that keeps; another one ends."""
+        return self._thread
+
+    def when_tried(self, wake: Callable[[], None]) -> bool:
+        """Have `wake` called when the first attempt is over; False when it is."""
+        self.start()
+        with self._lock:
+            if self._tried:
+                return False
+            self._waiting.append(wake)
+            return True
+
+    def watch_from(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have `loop`, the running one, hear too."""
+        if loop in self._watches:
+            return
+        with self._lock:
+            for other in [other for other in self._watches if other.is_closed()]:
+                self._watches.pop(other).end()
+            watch = self._watches[loop] = LoopWatch(self, loop, self._beat_s)
+            for ear in self._ears.values():
+                watch.add(ear)
+
+    def waited_in_vain(self) -> None:
+        """Somebody waited for the first attempt as long as anybody is to: nobody else does."""
+        with self._lock:
+            self._say_tried()
+
+    def suspect(self, name: str) -> None:
+        """Another server than the one that is listened to answers at this address: listen to that one."""
+        with self._lock:
+            ear = self._ears.get(name)
+            if ear is not None:
+                ear.lose("another server answers at its address", Away.LOST)
+                self._drop_lost()
+
+    def doubt(self) -> None:
+        """A server answered as one that is not the primary, or not of that slot: look who is."""
+        with self._lock:
+            self._looks_again = True
+        self._wake()
+
+    def beat_soon(self) -> None:
+        """Send a heartbeat to every server now."""
+        with self._lock:
+            for ear in self._ears.values():
+                ear.beat()
+            self._drop_lost()
+
+    def close(self) -> None:
+        """End the thread and close the connections. It can be used again after."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            self._closing = True
+            self._tried = False
+            self._attempting = None
+        self._wake()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(self._limits.connect_s)
+        with self._lock:
+            self._end_ears()
+            self._failures, self._retry_at, self._looks_again = 0, float("-inf"), True
+
+    def after_fork(self) -> None:
+        """In the child: the thread stayed in the parent, and the connections are the parent's."""
+        ears, watches = self._ears, list(self._watches.values())
+        if self._waker is not None:
+            self._waker.close()
+        self._begin()
+        for ear in ears.values():
+            ear.begin_as_child()
+        for watch in watches:
+            watch.begin_as_child()
+        self.servers.forget()
+        self.hearing.restart()
+
+    # -- the thread --------------------------------------------------------------------------------------------
+
+    def before_wait(self, selector: selectors.BaseSelector, watched: dict[str, Ear]) -> float:
+        """How long the thread may wait for what comes next, and by what."""
+        self._sync_selector(selector, watched)
+        return self._due()
+
+    def after_wait(self, ears: Sequence[Ear], waker: Waker) -> None:
+        """Do what has come, or is due."""
+        if ears and self._loops_are_watching():
+            # Only a wake-up ends this early: what arrives is the loops' to read, for so long.
+            waker.pause(LOOPS_FIRST_S)
+            ears = [ear for ear in ears if ear.gone is None and ear.is_readable()]
+        with self._lock:
+            for ear in ears:
+                ear.pump(self)
+            self._drop_lost()
+            self._adopt()
+            self._beat_if_due()
+        if self.servers.all_up:
+            self.on_turn()
+
+    def _sync_selector(self, selector: selectors.BaseSelector, watched: dict[str, Ear]) -> None:
+        with self._lock:
+            for name, ear in list(watched.items()):
+                if self._ears.get(name) is not ear:
+                    selector.unregister(ear)
+                    del watched[name]
+            while self._dropped:
+                self._dropped.pop().close()
+            for name, ear in self._ears.items():
+                if name not in watched:
+                    selector.register(ear, selectors.EVENT_READ, ear)
+                    watched[name] = ear
+
+    def _due(self) -> float:
+        """How long the thread may wait; begins an attempt when one is due."""
+        now = self._pace()
+        with self._lock:
+            due = now + self._beat_s
+            wanted = self._looks_again or len(self._ears) < len(self.servers.states)
+            if wanted and not self._attempting:
+                if now >= self._retry_at:
+                    self._attempt()
+                else:
+                    due = min(due, self._retry_at)
+            for ear in self._ears.values():
+                due = min(due, ear.last_beat + self._beat_s)
+            return max(0.0, due - now)
+
+    def _attempt(self) -> None:
+        attempt = self._attempting = object()
+        have = {ear.address for ear in self._ears.values()}
+
+        # On a thread of its own: while it waits for one server, the others are heard.
+        def listen(address: ServerAddress) -> Ear:
+            return open_ear(address, login, prefix, touched, limits, now, pace)
+
+        login, prefix, touched, limits = self._login, self._prefix, self._touched, self._limits
+        now, pace = self._now, self._pace
+        what = attempt, self._topology, listen, have, limits.connect_s
+        thread = threading.Thread(
+            target=find, args=(weakref.ref(self), *what), name="cacheaside-connect", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            self._attempting = None
+            self._failed(ConnectionAway("no thread can be started", endpoint="", reason=Away.REFUSED))
+
+    def found(
+        self, attempt: object, fleet: Fleet | None, ears: list[Ear], why: ConnectionAway | None
+    ) -> bool:
+        """What an attempt came to; False when nobody waits for it any more, so that its ears are to be closed."""
+        with self._lock:
+            if self._attempting is not attempt:
+                return False
+            self._found = fleet, ears, why
+        self._wake()
+        return True
+
+    def _adopt(self) -> None:
+        if self._found is None:
+            return
+        (fleet, ears, why), self._found = self._found, None
+        self._attempting = None
+        if fleet is not None:
+            self._looks_again = False
+            if fleet != self.servers.fleet:
+                self.servers.use(fleet)
+                self.hearing.expect(state.name for state in self.servers.states)
+                self.on_fleet(fleet)
+            names = {state.name for state in self.servers.states}
+            for name in [name for name in self._ears if name not in names]:
+                self._forget_ear(self._ears[name])
+        for ear in ears:
+            self._ears[ear.name] = ear
+            for watch in list(self._watches.values()):
+                watch.add(ear)
+            ear.beat()
+        if why is not None:
+            self._failed(why)
+        self._drop_lost()
+
+    def _failed(self, why: ConnectionAway) -> None:
+        self._failures += 1
+        self._retry_at = self._pace() + self._limits.pause_s(self._failures, self._chance())
+        self.servers.why = why
+        for state in self.servers.states:
+            if not state.is_up:
+                state.why = why
+        self._say_away(why)
+        self._say_tried()
+
+    def _say_away(self, why: ConnectionAway) -> None:
+        if not self._said_away:
+            self._said_away = True
+            log.warning("cache %s: the shared tier is away: %s", self._namespace, why)
+
+    def _say_tried(self) -> None:
+        self._tried = True
+        waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
+
+    def beat_if_due(self) -> None:
+        """For loops, whose timers go on where the thread is starved."""
+        with self._lock:
+            self._beat_if_due()
+
+    def _beat_if_due(self) -> None:
+        now = self._pace()
+        for ear in list(self._ears.values()):
+            since = ear.unanswered_since
+            if since is not None and now - since > self._silent_s:
+                # Unread is not unanswered: whoever should have read it may have been kept from it.
+                ear.pump(self)
+                if ear.unanswered_since == since:
+                    ear.lose(f"it answered nothing for {self._silent_s:g} s", Away.LATE)
+            elif now - ear.last_beat >= self._beat_s:
+                ear.beat()
+        self._drop_lost()
+
+    def pump(self, ear: Ear) -> None:
+        """For loops: read what has come."""
+        with self._lock:
+            if self._ears.get(ear.name) is ear:
+                ear.pump(self)
+                self._drop_lost()
+
+    def _drop_lost(self) -> None:
+        for ear in [ear for ear in self._ears.values() if ear.gone is not None]:
+            assert ear.gone is not None
+            self._forget_ear(ear)
+            state = self._state(ear)
+            if state is not None:
+                self.servers.say(state, is_up=False, why=ear.gone)
+            self._looks_again = True
+            self._say_away(ear.gone)
+            if ear.gone.reason is not Away.LOST:
+                self._failed(ear.gone)
+            self._wake()
+
+    def _forget_ear(self, ear: Ear) -> None:
+        self._ears.pop(ear.name, None)
+        self.hearing.lost(ear.name)
+        for watch in list(self._watches.values()):
+            watch.remove(ear)
+        # Closed by the thread, which may be waiting for it in its selector, or may not have seen it yet.
+        self._dropped.append(ear)
+        if ear.gone is None:
+            ear.lose("no longer needed", Away.CLOSED)
+
+    def _end_ears(self) -> None:
+        if self._found is not None:
+            for ear in self._found[1]:
+                ear.close()
+            self._found = None
+        for ear in list(self._ears.values()):
+            self._forget_ear(ear)
+            ear.close()
+        for watch in list(self._watches.values()):
+            watch.end()
+        self._watches.clear()
+        self.servers.forget()
+
+    def _state(self, ear: Ear) -> ServerState | None:
+        return next((state for state in self.servers.states if state.address == ear.address), None)
+
+    def _loops_are_watching(self) -> bool:
+        with self._lock:
+            loops = list(self._watches)
+            for loop in loops:
+                if loop.is_closed():
+                    self._watches.pop(loop).end()
+            return any(loop.is_running() for loop in loops)
+
+    def _wake(self) -> None:
+        if (waker := self._waker) is not None:
+            waker.wake()
+
+    # -- what ears tell ----------------------------------------------------------------------------------------
+
+    def started(self, ear: Ear, start: Start) -> None:
+        self.hearing.listening(ear.name, blind=start.blind)
+        self.on_start(start)
+        if start.blind:
+            log.warning(
+                "cache %s: %s does not tell of changes (CLIENT TRACKING over RESP3): this process holds nothing "
+                "for longer than max_unsynced",
+                self._namespace,
+                ear.name,
+            )
+
+    def changed(self, ear: Ear, names: Sequence[bytes] | None) -> None:
+        if names is None:
+            self.hearing.heard(None)
+            return
+        tags = []
+        for name in names:
+            if (tag := changed_tag(name, self._prefix_bytes)) is not None:
+                tags.append(tag)
+            elif (key := waiting_key(name, self._prefix_bytes)) is not None:
+                self.hearing.done(key)
+        if tags:
+            self.hearing.heard(tags)
+
+    def beaten(self, ear: Ear, beat: Beat) -> None:
+        state = self._state(ear)
+        if state is None:
+            return
+        if not beat.is_primary:
+            ear.lose("it is a replica, and takes no writes", Away.REFUSED)
+            return
+        news = believe(
+            state,
+            beat.reading,
+            beat.identity,
+            self.servers,
+            self.hearing,
+            on_set_back=lambda by_s: self.on_set_back(
+                f"the clock of {ear.name} was set back by {by_s:.3g} s"
+            ),
+            on_new_identity=lambda: self._another_history(ear),
+        )
+        if news.is_up:
+            self._failures, self._retry_at = 0, float("-inf")
+            if self.servers.all_up:
+                if self._said_away:
+                    log.info("cache %s: the shared tier is back", self._namespace)
+                self._said_away = False
+                self.servers.why = None
+                self._say_tried()
+            self._wake()
+
+    def _another_history(self, ear: Ear) -> None:
+        log.warning("cache %s: %s has another history than before", self._namespace, ear.name)
+        self.on_new_identity(ear.name)
+
+
+def _run(reference: weakref.ref[Keeper], waker: Waker, ears: dict[str, Ear]) -> None:
+    """The thread: while it waits it holds no keeper, so that a cache that nobody refers to can go; but its ears, which
+    it then closes."""
+    this = threading.current_thread()
+    watched: dict[str, Ear] = {}
+    with selectors.DefaultSelector() as selector:
+        selector.register(waker, selectors.EVENT_READ, None)
+        while True:
+            keeper = reference()
+            if keeper is None or keeper.thread is not this:
+                break
+            wait_s = keeper.before_wait(selector, watched)
+            del keeper
+            ready = [key.data for key, _ in selector.select(wait_s)]
+            waker.drain()
+            keeper = reference()
+            if keeper is None or keeper.thread is not this:
+                break
+            keeper.after_wait([ear for ear in ready if ear is not None], waker)
+            del keeper, ready
+    waker.close()
+    for ear in [*watched.values(), *(ears.values() if keeper is None else ())]:
+        ear.close()
