@@ -51,7 +51,11 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "gate-never-closing",
             "L1 answers for ever once it has heard",
             "shared",
-            (HEARING, "        self._open_until(self._known_until)\n", "        self._open_until(math.inf)\n"),
+            (
+                HEARING,
+                "        self._open_until(self._known_until)\n",
+                "        self._open_until(math.inf)\n",
+            ),
             given="cuts=2,processes=2,focus=1",
         ),
         other(
@@ -91,7 +95,11 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "blind-and-held",
             "where a server tells of nothing, what is held is dropped once, and never again",
             "shared",
-            (HEARING, "                self._near.clear()\n                self._blind_since = self._clock.now()\n", "                self._blind_since = self._clock.now()\n"),
+            (
+                HEARING,
+                "                self._near.clear()\n                self._blind_since = self._clock.now()\n",
+                "                self._blind_since = self._clock.now()\n",
+            ),
             given="blind=True,processes=2",
         ),
         other(

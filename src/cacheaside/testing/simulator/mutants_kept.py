@@ -31,7 +31,11 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        if now is None or now & MASK != own:\n",
                 "        if False:\n",
             ),
-            ("cacheaside.stores.redis.entry", "        if now >> 64 not in", "        if now is not None and now >> 64 not in"),
+            (
+                "cacheaside.stores.redis.entry",
+                "        if now >> 64 not in",
+                "        if now is not None and now >> 64 not in",
+            ),
             _LOG_CHECK,
         ),
         named(
@@ -98,7 +102,11 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "found-past-the-gate",
             "a flow does not ask whether L1 may answer by itself",
             "shared",
-            (L1, "        if until != Gate.OPEN and until <= self._clock.now():\n", "        if until < 0.0:\n"),
+            (
+                L1,
+                "        if until != Gate.OPEN and until <= self._clock.now():\n",
+                "        if until < 0.0:\n",
+            ),
             given="processes=2,focus=1,behind_steps=200,cuts=2",
         ),
         other(
@@ -127,7 +135,11 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "index-forgets",
             "a refilled entry is not indexed by its tags",
             "embedded",
-            (L1, "        self._index.add(entry)\n", "        self._index.add(entry) if old is None else None\n"),
+            (
+                L1,
+                "        self._index.add(entry)\n",
+                "        self._index.add(entry) if old is None else None\n",
+            ),
         ),
         other(
             "keys-unindexed",

@@ -58,7 +58,11 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        until = self._pace() + self._write_deadline_s\n",
                 "        until = self._pace() + self._write_deadline_s\n        first = exchange()\n",
             ),
-            (TIER, "                await self._say(exchange())\n", "                await self._say(first)\n"),
+            (
+                TIER,
+                "                await self._say(exchange())\n",
+                "                await self._say(first)\n",
+            ),
             given="unavailable=0.3,focus=1,failovers=0,evictions=0",
         ),
         named(
@@ -98,7 +102,11 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "    if has_another_history or taken.set_forward:\n        hearing.heard(None)\n",
                 "",
             ),
-            ("cacheaside.coherence.hearing", "            self._near.clear()\n            self._synced[node] = -math.inf\n", "            self._synced[node] = -math.inf\n"),
+            (
+                "cacheaside.coherence.hearing",
+                "            self._near.clear()\n            self._synced[node] = -math.inf\n",
+                "            self._synced[node] = -math.inf\n",
+            ),
             given="failovers=2,lagging=8,clock_steps=0",
         ),
         other(
@@ -119,20 +127,27 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "after a failover everything is to be forgotten, and is not",
             "shared",
             (BELIEFS, "        on_new_identity()\n", "        pass\n"),
-            given="failovers=2,lagging=8,on_failover=forget,clock_steps=0,tells_identity=True,"
-            "focus=1",
+            given="failovers=2,lagging=8,on_failover=forget,clock_steps=0,tells_identity=True,focus=1",
         ),
         other(
             "age-without-lag",
             "what a server's clock said counts as told by this process's clock at its earliest",
             "shared",
-            (TIMEBASE, "        return self.high_s + DRIFT * abs(now - self.at) + self.slack_s\n", "        return self.low_s\n"),
+            (
+                TIMEBASE,
+                "        return self.high_s + DRIFT * abs(now - self.at) + self.slack_s\n",
+                "        return self.low_s\n",
+            ),
         ),
         other(
             "load-at-its-latest",
             "an entry is stored as loaded when the server's clock was at its latest",
             "shared",
-            (TIMEBASE, "        return now + self.low_s - DRIFT * abs(now - self.at)\n", "        return now + self.high_s\n"),
+            (
+                TIMEBASE,
+                "        return now + self.low_s - DRIFT * abs(now - self.at)\n",
+                "        return now + self.high_s\n",
+            ),
         ),
         other(
             "set-back-ignored",
@@ -197,16 +212,32 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        if was_owed or self._owed.any_of(tags):\n            standing = Standing.OUTDATED\n",
                 "",
             ),
-            (TIER, "        if self._wire.ring is not None or self._owed:\n", "        if self._wire.ring is not None:\n"),
+            (
+                TIER,
+                "        if self._wire.ring is not None or self._owed:\n",
+                "        if self._wire.ring is not None:\n",
+            ),
             given="write_deadline_s=0.0,unavailable=0.3,focus=1",
         ),
         other(
             "owed-tags-stored",
             "what depends on a tag whose change is owed is stored and kept under the generation it has",
             "shared",
-            (TIER, "        if generation is None or self._owed.any_of((tag,)):\n", "        if generation is None:\n"),
-            (TIER, "[None if self._owed.any_of((tag,)) else current[tag] for tag in recheck]", "[current[tag] for tag in recheck]"),
-            ("cacheaside.coherence.log", "        return self.unsettled is None or not self.unsettled(tags)\n", "        return True\n"),
+            (
+                TIER,
+                "        if generation is None or self._owed.any_of((tag,)):\n",
+                "        if generation is None:\n",
+            ),
+            (
+                TIER,
+                "[None if self._owed.any_of((tag,)) else current[tag] for tag in recheck]",
+                "[current[tag] for tag in recheck]",
+            ),
+            (
+                "cacheaside.coherence.log",
+                "        return self.unsettled is None or not self.unsettled(tags)\n",
+                "        return True\n",
+            ),
             given="write_deadline_s=0.0,unavailable=0.3,focus=1,slow=0.5,failovers=0",
         ),
         other(
@@ -263,7 +294,11 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "owed-when-it-arrives",
             "what was owed when something was asked for does not count once it is paid",
             "shared",
-            (TIER, "self._hearing.everything(), self._owed.names())", "self._hearing.everything(), frozenset())"),
+            (
+                TIER,
+                "self._hearing.everything(), self._owed.names())",
+                "self._hearing.everything(), frozenset())",
+            ),
             given="clock_steps=2,failovers=2",
         ),
         other(

@@ -117,7 +117,12 @@ async def _many(process: Process, keys: list[tuple[str, int]], batched: bool, co
 
 
 def _failed(
-    process: Process, call: Call, began: judge.Began, error: BaseException, loaded: bool | None, counts: Counts
+    process: Process,
+    call: Call,
+    began: judge.Began,
+    error: BaseException,
+    loaded: bool | None,
+    counts: Counts,
 ) -> None:
     # A thread that loads cannot be stopped, so its followers may lose patience.
     hard = counts.hard or process.scenario.threads

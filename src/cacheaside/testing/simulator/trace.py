@@ -60,7 +60,9 @@ def attach(world: World, say: Say) -> None:
     _wrap(world.rows, "commit", "source.commit", scheduler, say)
     _wrap(world.promises, "make", "promised", scheduler, say)
     if world.shared is not None:
-        world.shared.say = lambda text: say(f"{scheduler.steps:5d}  {scheduler.clock.time - 1000:7.2f} s  ({text})")
+        world.shared.say = lambda text: say(
+            f"{scheduler.steps:5d}  {scheduler.clock.time - 1000:7.2f} s  ({text})"
+        )
     for process in world.processes:
         which = f"{process.index}:" if len(world.processes) > 1 else ""
         process.say = lambda text: say(f"{' ' * 18}{text}")

@@ -59,7 +59,9 @@ class World:
         ]
         for process in processes:
             at_once = process is processes[0]
-            scheduler.spawn(epilogue(process, readers + writers, counts, at_once=at_once), "reader at the end")
+            scheduler.spawn(
+                epilogue(process, readers + writers, counts, at_once=at_once), "reader at the end"
+            )
         for _ in range(scenario.cancels):
             scheduler.spawn(gremlins.canceller(scheduler, readers + writers), "canceller")
         for _ in range(scenario.kills):
