@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a developer runs, from a fresh checkout with nothing but Python 3.11 or newer.
 
-    python3 dev.py demo [...]    the demo: real rows, an HTTP service, the cache on and off (--help: options)
+    python3 dev.py demo [...]    the demo: real rows, three processes, the cache off and on, outages (--help: options)
     python3 dev.py test          every check that needs only Python packages
     python3 dev.py test --all    the same, and the tests that need system packages
     python3 dev.py test [...]    pytest alone, with these arguments

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from cacheaside import Cache, Contract, Forward, Overloaded
+from cacheaside import Cache, Contract, DeclarationError, Forward, Overloaded
+from cacheaside.testing.servers import Server
 
 MINUTE = Contract("60s")
 
@@ -250,3 +251,112 @@ def test_strict_makes_a_value_that_cannot_be_stored_an_error() -> None:
     cache._be_strict(True)
     with pytest.raises(Exception, match=r"rows .*int.*does not fit"):
         rows(2)
+
+
+# -- a shared tier ---------------------------------------------------------------------------------------------------
+
+NOWHERE = "redis://127.0.0.1:1/0"
+"""A server that is not there."""
+
+
+def test_a_cache_with_a_url_needs_a_namespace() -> None:
+    """Services that share a server must not share entries by accident; without a URL there is a default."""
+    with pytest.raises(DeclarationError, match=r'needs a namespace.*Cache\(url, namespace="shop"\)'):
+        Cache(NOWHERE)
+    assert Cache(NOWHERE, namespace="shop").namespace == "shop"
+    for wrong in ("", 7):
+        with pytest.raises(DeclarationError, match="namespace="):
+            Cache(NOWHERE, namespace=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", ["ignore", "", None, True])
+def test_what_a_write_does_without_the_tier_is_one_of_two(wrong: Any) -> None:
+    """Whatever else is given is refused, with or without a URL."""
+    for url in (None, NOWHERE):
+        with pytest.raises(DeclarationError, match=f'when_away={wrong!r} must be "raise" or "retry"'):
+            Cache(url, namespace="shop", when_away=wrong)
+
+
+def test_only_with_a_url_may_this_process_hold_nothing() -> None:
+    """Without a shared tier a cache that holds nothing would be none."""
+    with pytest.raises(DeclarationError, match="l1_entries=0 must be a whole number of entries, at least 1"):
+        Cache(l1_entries=0)
+    assert repr(Cache(NOWHERE, namespace="shop", l1_entries=0)).endswith("entries=0 endpoints=0>")
+    for wrong in (-1, True, 1.0, "many"):
+        with pytest.raises(DeclarationError, match="at least 0"):
+            Cache(NOWHERE, namespace="shop", l1_entries=wrong)  # type: ignore[arg-type]
+
+
+def test_a_mistake_in_an_option_of_the_shared_tier_is_one_at_once() -> None:
+    """Not at the first read."""
+    with pytest.raises(DeclarationError, match="on_failover='panic'"):
+        Cache(NOWHERE, namespace="shop", on_failover="panic")  # type: ignore[arg-type]
+    with pytest.raises(DeclarationError, match="The URL of the server"):
+        Cache("localhost", namespace="shop")
+
+
+def test_a_cache_with_a_shared_tier_says_how_that_is() -> None:
+    """Its text has whether it was used, and whether it is up; its stats have more, and are plain data."""
+    with Cache(NOWHERE, namespace="shop", deadline="5s") as cache:
+        assert repr(cache) == "<Cache shop shared=unused entries=0 endpoints=0>"
+        shared = cache.stats().shared
+        assert shared is not None
+        assert (shared.up, shared.why_away, shared.owed) == (False, None, 0)
+        assert counting(cache)(1) == 1
+        shared = cache.stats().shared
+        assert shared is not None
+        assert not shared.up
+        assert "127.0.0.1:1" in str(shared.why_away)
+        assert shared.as_dict()["up"] is False
+    with Server() as server, Cache(server.url, namespace="shop", deadline="5s") as cache:
+        assert counting(cache)(1) == 1
+        # Held, or let go of again: that a tag was created is told too, and may arrive after a quick first load.
+        assert repr(cache) in {f"<Cache shop shared=up entries={held} endpoints=1>" for held in (0, 1)}
+        assert cache.stats().shared.up  # type: ignore[union-attr]
+    assert Cache().stats().shared is None
+
+
+class TestFromTheEnvironment:
+    """`Cache.from_env`."""
+
+    def test_an_empty_environment_makes_an_embedded_cache(self) -> None:
+        """As `Cache()` does."""
+        cache = Cache.from_env({})
+        assert (cache.namespace, cache.enabled, cache.stats().shared) == ("app", True, None)
+
+    def test_what_it_says_counts_before_what_the_code_says(self) -> None:
+        """And what it does not say is the code's."""
+        environ = {
+            "CACHEASIDE_URL": NOWHERE,
+            "CACHEASIDE_NAMESPACE": "shop",
+            "CACHEASIDE_DEADLINE": "20ms",
+            "CACHEASIDE_MAX_UNSYNCED": "5s",
+            "CACHEASIDE_SECRETS": "s" * 32,
+        }
+        cache = Cache.from_env(environ, namespace="else", deadline="1s", on_failover="forget")
+        shared = cache._host.shared
+        assert shared is not None
+        options = shared.options
+        assert cache.namespace == "shop"
+        assert (options.limits.deadline_s, options.max_unsynced_s, options.on_failover) == (
+            0.02,
+            5.0,
+            "forget",
+        )
+        assert options.wire.ring is not None
+
+    def test_it_may_begin_switched_off(self) -> None:
+        """Then every read goes to its source until it is enabled."""
+        cache = Cache.from_env({"CACHEASIDE_DISABLED": "yes"})
+        count = counting(cache)
+        assert not cache.enabled
+        assert [count(1), count(1)] == [1, 2]
+        cache.enable()
+        assert [count(1), count(1)] == [3, 3]
+
+    def test_a_mistake_in_it_is_one_at_once(self) -> None:
+        """A variable that is misspelt, and a URL without a namespace."""
+        with pytest.raises(DeclarationError, match=r"CACHEASIDE_URLS is no setting.*CACHEASIDE_URL"):
+            Cache.from_env({"CACHEASIDE_URLS": NOWHERE})
+        with pytest.raises(DeclarationError, match="needs a namespace"):
+            Cache.from_env({"CACHEASIDE_URL": NOWHERE})

@@ -10,11 +10,12 @@ from cacheaside.errors import (
     MissingFromBatch,
     Overloaded,
     SourceError,
+    Unacknowledged,
     UsageError,
     ValueEncodingError,
 )
 from cacheaside.lookup import Forward, Lookup, NotStored, Served, Tier
-from cacheaside.observe.stats import CacheStats, EndpointStats
+from cacheaside.observe.stats import CacheStats, EndpointStats, SharedStats
 from cacheaside.source import Source
 from cacheaside.tags import Tag, TagFamily
 
@@ -35,11 +36,13 @@ __all__ = [
     "NotStored",
     "Overloaded",
     "Served",
+    "SharedStats",
     "Source",
     "SourceError",
     "Tag",
     "TagFamily",
     "Tier",
+    "Unacknowledged",
     "UsageError",
     "ValueEncodingError",
     "__version__",

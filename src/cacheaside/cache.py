@@ -59,7 +59,8 @@ class Cache:
 
     For the shared tier:
 
-    deadline: no read waits longer for it. max_unsynced: how long this process answers by itself after it last knew that
+    deadline: no read waits longer for an answer of it; a hit takes one, a load three; while it is away, none is
+    waited for. max_unsynced: how long this process answers by itself after it last knew that
     it had heard every invalidation (G2). when_away: what a write does whose invalidation is not acknowledged:
     "raise", or "retry" behind the caller and say nothing; either way it is retried. on_failover: what becomes of
     entries when a server comes back with another history: "distrust" (past their ttl), "forget", or "trust".

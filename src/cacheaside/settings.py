@@ -120,8 +120,8 @@ def _entries(given: Mapping[str, str], name: str) -> int | None:
     value = given.get(name)
     if value is None:
         return None
-    if not _WHOLE.fullmatch(value) or not int(value):
-        raise DeclarationError(f"{name} is no number of entries: write a whole number of 1 or more.")
+    if not _WHOLE.fullmatch(value):
+        raise DeclarationError(f"{name} is no number of entries: write a whole number.")
     return int(value)
 
 

@@ -98,3 +98,33 @@ def test_it_never_says_unchanged_of_what_changed(size: int, steps: list[list[Tag
                 changed = any(tag in tags for tags in history[at:])
                 assert not (changed and log.unchanged([tag], number))
                 assert not (changed and log.last(tag) == lasts[tag])
+
+
+def test_a_tag_that_is_unsettled_is_never_unchanged() -> None:
+    """While a tag counts as changing all the time, no position shows it or what it stands with to be current; others
+    are, and it is again when it has settled."""
+    log = ChangeLog()
+    owed = {TAGS[0]}
+    log.unsettled = lambda tags: bool(owed & set(tags))
+    assert not log.unchanged(TAGS[:1], log.number)
+    assert not log.unchanged(TAGS[:3], log.number)
+    assert log.unchanged(TAGS[1:], log.number)
+    owed.clear()
+    assert log.unchanged(TAGS, log.number)
+
+
+def test_what_changed_is_not_asked_about() -> None:
+    """A change that was heard decides by itself; whether a tag is unsettled is asked last, of all of them at once."""
+    log, asked = ChangeLog(), list[list[TagId]]()
+
+    def unsettled(tags: object) -> bool:
+        asked.append(list(tags))  # type: ignore[call-overload]
+        return False
+
+    log.unsettled = unsettled
+    since = log.number
+    log.record(TAGS[:1])
+    assert not log.unchanged(TAGS[:2], since)
+    assert asked == []
+    assert log.unchanged(TAGS[1:3], since)
+    assert asked == [TAGS[1:3]]

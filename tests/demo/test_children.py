@@ -30,6 +30,10 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print('{"type":"listening"}', flush=True)
 time.sleep(600)
 """
+TELLS = """
+import os
+print('{"type":"listening","port":%s}' % os.environ.get("A_PORT", "0"))
+"""
 BROKEN = "raise SystemExit('the reason')"
 
 
@@ -69,3 +73,19 @@ async def test_a_child_that_does_not_stop_is_killed(
     async with child(DEAF, tmp_path, module) as deaf:
         await anext(deaf.reports())
     assert deaf.exit_code not in (0, None)
+
+
+async def test_a_child_finds_what_it_is_given_in_its_environment(tmp_path: Path, module: str) -> None:
+    """Variables for a child are there besides those of this process, and of no other child."""
+    (tmp_path / f"{module}.py").write_text(TELLS, encoding="utf-8")
+    for environment, port in (({"A_PORT": "9"}, 9), ({}, 0)):
+        async with Child[FromLoad](module, [], FromLoad, environment) as given:
+            assert await anext(given.reports()) == Listening(port)
+
+
+async def test_a_child_that_is_hung_up_on_ends_by_itself(tmp_path: Path, module: str) -> None:
+    """Hung up on, a child takes it as the order to stop; to do it again at its end is harmless."""
+    async with child(ECHO, tmp_path, module) as echo:
+        echo.hang_up()
+        assert [report async for report in echo.reports()] == []
+        assert echo.exit_code == 0

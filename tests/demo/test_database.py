@@ -128,3 +128,13 @@ async def test_a_failed_write_leaves_no_trace(built: Path) -> None:
         await writer.run(fail)
     assert await writer.run(versions)
     await writer.close()
+
+
+async def test_a_database_far_away_takes_that_much_longer(built: Path) -> None:
+    """A read is on its way for the distance, and holds its connection meanwhile as a read of any other kind does."""
+    far = Database(distance_s=0.02)
+    await asyncio.to_thread(far.open, built)
+    async with far.session() as session:
+        assert await session.read(versions)
+    assert far.read_s[0] >= 0.02
+    await far.close()

@@ -1,26 +1,21 @@
-"""The writer: what it plans, in which order, and that it writes down what it did."""
+"""The replay: what it plans, in which order, and when it has it made."""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing, nullcontext
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cacheaside.demo.build import REPLAY_START
-from cacheaside.demo.catalog import boards, flights, origins, planes
-from cacheaside.demo.database import Writer, connect
-from cacheaside.demo.records import whole_history
-from cacheaside.demo.replay import Replay, ReplayClock, Update, in_order, planned
+from cacheaside.demo.database import connect
+from cacheaside.demo.replay import AT_ONCE_MAX, Replay, ReplayClock, Update, in_order, planned
 from cacheaside.demo.timeline import Change, Hold
 from tests.demo.conftest import ID
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from cacheaside import Tag
 
 HOUR = 3600
 UNTIL = REPLAY_START + 30 * HOUR
@@ -32,32 +27,29 @@ def plan(built: Path) -> list[Update | Hold]:
         return planned(connection, REPLAY_START, UNTIL)
 
 
-class Brackets:
-    """Stands in for `cache.changing`, and remembers what was named."""
+class Makers:
+    """Stands for whoever makes the changes, and holds them up until told."""
 
     def __init__(self) -> None:
-        self.named: list[tuple[Tag, ...]] = []
+        self.made: list[Update | Hold] = []
+        self.under_way = 0
+        self.most_at_once = 0
+        self.begun = asyncio.Event()
+        self.go = asyncio.Event()
+        self.go.set()
 
-    def __call__(self, *tags: Tag) -> nullcontext[Any]:
-        self.named.append(tags)
-        return nullcontext()
+    async def make(self, change: Update | Hold) -> None:
+        self.begun.set()
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
+        await asyncio.sleep(0)
+        await self.go.wait()
+        self.under_way -= 1
+        self.made.append(change)
 
 
-def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(query).fetchall()
-
-
-async def replayed(path: Path, plan: list[Update | Hold], brackets: Brackets) -> Replay:
-    """All of `plan`, done as fast as it goes."""
-    clock = ReplayClock(UNTIL, 1.0)  # past every change
-    writer = await asyncio.to_thread(Writer, path)
-    replay = Replay(writer, brackets, clock)
-    replay.turn(runs=True)
-    await replay.run(plan)
-    await replay.store_acknowledged()
-    await writer.close()
-    return replay
+def update(flight_id: int, at: int = 0) -> Update:
+    return Update(Change(at, flight_id, "departed", at, None), "JFK", None)
 
 
 def test_the_plan_is_what_happened_after_the_start(plan: list[Update | Hold]) -> None:
@@ -89,70 +81,74 @@ def test_changes_of_one_moment_keep_their_order() -> None:
     ]
 
 
-async def test_each_change_is_committed_and_written_down(built: Path, plan: list[Update | Hold]) -> None:
-    """After the replay the rows are as it really ended, and the history holds every version with its moments."""
-    replay = await replayed(built, plan, Brackets())
-    assert dict(rows(built, "SELECT id, status FROM flights"))[ID["midnight"]] == "arrived"
-    history = await asyncio.to_thread(whole_history, built)
-    for flight_id, version in rows(built, "SELECT id, version FROM flights"):
-        writes = history.writes(flight_id)
-        assert [w.version for w in writes] == list(range(2, version + 1))
-        assert all(w.acknowledged_at is not None and w.committed_at < w.acknowledged_at for w in writes)
-    assert len(replay.acknowledged) == len(plan)
-    assert replay.held == 1
+async def test_every_change_is_made_in_its_order(plan: list[Update | Hold]) -> None:
+    """Past its last moment the whole plan is made, and each flight's changes in the order that they happened."""
+    makers = Makers()
+    replay = Replay(makers.make, ReplayClock(UNTIL, 1.0))
+    replay.turn(runs=True)
+    await replay.run(plan)
+    assert len(makers.made) == len(plan)
+    for flight_id in ID.values():
+        of = [p for p in plan if isinstance(p, Update) and p.change.flight_id == flight_id]
+        assert [p for p in makers.made if isinstance(p, Update) and p.change.flight_id == flight_id] == of
 
 
-async def test_a_hold_puts_off_all_that_wait(built: Path, plan: list[Update | Hold]) -> None:
-    """A hold moves every waiting departure of its airport in the next two hours by one hour, in one commit."""
-    before = dict(rows(built, "SELECT id, expected_dep FROM flights"))
-    hold = Hold(before[ID["first leg"]] - HOUR, "JFK")
-    await replayed(built, [hold], Brackets())
-    after = dict(rows(built, "SELECT id, expected_dep FROM flights"))
-    moved = {name for name, flight_id in ID.items() if after[flight_id] != before[flight_id]}
-    assert moved == {"first leg", "pacific"}
-    assert {after[ID[name]] - before[ID[name]] for name in moved} == {HOUR}
-    assert rows(built, "SELECT count(DISTINCT commit_id), count(*) FROM history") == [(1, 2)]
+async def test_changes_of_other_flights_are_made_beside_each_other() -> None:
+    """What is due is made at once as far as a limit goes: not two changes of one flight, and not across a hold."""
+    makers = Makers()
+    replay = Replay(makers.make, ReplayClock(UNTIL, 1.0))
+    replay.turn(runs=True)
+    await replay.run([update(n) for n in range(20)])
+    assert makers.most_at_once == AT_ONCE_MAX
+    for alone in ([update(1), update(1)], [update(1), Hold(0, "JFK"), update(2)]):
+        makers.most_at_once = 0
+        await replay.run(alone)
+        assert makers.most_at_once == 1
 
 
-async def test_a_change_names_the_tags_it_touches(built: Path, plan: list[Update | Hold]) -> None:
-    """A flight's change names it, the boards of its airport and its plane; a hold names the airport as a whole."""
-    brackets = Brackets()
-    departure = next(p for p in plan if isinstance(p, Update) and p.change.flight_id == ID["first leg"])
-    await replayed(built, [departure, Hold(REPLAY_START, "JFK")], brackets)
-    assert brackets.named == [
-        (flights(ID["first leg"]), boards("JFK"), planes("N298JB")),
-        (origins("JFK"), boards("JFK")),
-    ]
-
-
-async def test_it_stops_between_two_changes(built: Path, plan: list[Update | Hold]) -> None:
+async def test_it_stops_between_two_changes(plan: list[Update | Hold]) -> None:
     """A replay that is told to stop makes no more changes, though its next one is far off."""
-    writer = await asyncio.to_thread(Writer, built)
-    replay = Replay(writer, Brackets(), ReplayClock(REPLAY_START, 1.0))
+    makers = Makers()
+    replay = Replay(makers.make, ReplayClock(REPLAY_START, 1.0))
     replay.turn(runs=True)
     running = asyncio.create_task(replay.run(plan))
     await asyncio.sleep(0)
     replay.stop()
     await running
-    await writer.close()
-    assert replay.acknowledged == []
+    assert makers.made == []
 
 
-async def test_nothing_changes_while_the_other_side_has_its_turn(
-    built: Path, plan: list[Update | Hold]
-) -> None:
+async def test_nothing_changes_while_the_other_side_has_its_turn(plan: list[Update | Hold]) -> None:
     """While its clock stands the replay makes no change, though one is due; with its next turn it goes on."""
-    writer = await asyncio.to_thread(Writer, built)
-    replay = Replay(writer, Brackets(), ReplayClock(UNTIL, 1.0))
+    makers = Makers()
+    replay = Replay(makers.make, ReplayClock(UNTIL, 1.0))
     running = asyncio.create_task(replay.run(plan))
     replay.turn(runs=False)
     for _ in range(10):
         await asyncio.sleep(0)
-    assert replay.acknowledged == []
+    assert makers.made == []
     replay.turn(runs=True)
     await running
-    await writer.close()
-    assert len(replay.acknowledged) == len(plan)
+    assert len(makers.made) == len(plan)
+
+
+async def test_a_turn_is_over_when_no_change_is_under_way() -> None:
+    """Whoever ends a turn can wait for the changes that were begun in it."""
+    makers = Makers()
+    makers.go.clear()
+    replay = Replay(makers.make, ReplayClock(UNTIL, 1.0))
+    await replay.idle()
+    replay.turn(runs=True)
+    running = asyncio.create_task(replay.run([update(1)]))
+    await makers.begun.wait()
+    replay.turn(runs=False)
+    waiting = asyncio.create_task(replay.idle())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    makers.go.set()
+    await waiting
+    await running
+    assert len(makers.made) == 1
 
 
 def test_the_clock_runs_only_in_its_turns() -> None:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 PROC = Path("/proc")
 DEMO = [sys.executable, "-m", "cacheaside.demo"]
+UNSYNCED_S = 0.5
+SHORT = ["--seconds", "6.5", "--seed", "7", "--max-unsynced", str(UNSYNCED_S)]
+"""Outages of a second, in which L1 answers for half of it."""
+PROCESSES = 2 * 3 + 2 + 1
+"""Services of both sides, their loads, and the server."""
 pytestmark = pytest.mark.xdist_group("demo")  # it measures: several at once would only measure each other
 
 
@@ -51,51 +56,90 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
 
 def sound(phase: dict[str, Any]) -> bool:
     verdict = phase["staleness"]
-    broken = (
-        verdict["stale_serves"]
-        + verdict["beyond_contract"]
-        + verdict["impossible"]
-        + phase["failed_requests"]
-    )
+    broken = verdict["beyond_contract"] + verdict["impossible"] + phase["failed_requests"]
     return verdict["responses_checked"] > 0 and broken == 0
 
 
 @pytest.mark.usefixtures("_nothing_left")
-def test_a_short_run_reports_both_phases(environment: dict[str, str]) -> None:
-    """Two seconds of load give a report in which the cache saves queries and no response is staler than allowed."""
-    done = run(environment, "--seconds", "2", "--seed", "7", "--json")
+def test_a_short_run_lives_through_two_outages(environment: dict[str, str]) -> None:
+    """A few seconds give a sound report: queries saved in quiet times; and in each outage L1 that falls silent in time,
+    no error, changes that go on, and all of them told in the end."""
+    done = run(environment, *SHORT, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["processes"] == 3
+    without, with_ = report["without_cache"], report["with_cache"]
+    assert sound(without)
+    assert sound(with_)
+    assert with_["queries_per_request"] < without["queries_per_request"]
+    assert set(with_["endpoints"]) == {"flight", "board", "plane"}
+    stages = {stage["name"].split()[-1]: stage for stage in report["stages"]}
+    assert list(stages)[-4:] == ["killed", "back", "frozen", "thawed"]
+    assert all(stage["requests"] and not stage["failed"] + stage["beyond"] for stage in stages.values())
+    killed, frozen = report["outages"]
+    assert (killed["emptied"], frozen["emptied"]) == (True, False)
+    for outage in (killed, frozen):
+        assert 0 < outage["l1_for_s"] < UNSYNCED_S < outage["seconds"]
+        assert 0 < outage["owed"] <= outage["changes"]
+        assert outage["told_after_s"] is not None
+    assert re.search(r"^Valkey killed +\d\.\d s ", done.stderr, flags=re.MULTILINE)
+
+
+@pytest.mark.usefixtures("_nothing_left")
+def test_without_the_server_both_sides_are_one_process(environment: dict[str, str]) -> None:
+    """With --no-l2 two seconds of load give a report in which the cache saves queries and nothing is stale at all."""
+    done = run(environment, "--no-l2", "--seconds", "2", "--seed", "7", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     without, with_ = report["without_cache"], report["with_cache"]
-    assert report["seed"] == 7
+    assert (report["seed"], report["processes"], report["tier"], report["outages"]) == (7, 1, None, [])
     assert sound(without)
     assert sound(with_)
+    assert without["staleness"]["stale_serves"] == with_["staleness"]["stale_serves"] == 0
     assert without["hit_rate"] == 0.0
     assert with_["hit_rate"] > 0.2
     assert with_["queries_per_request"] < without["queries_per_request"]
     assert min(without["changes"], with_["changes"]) > 10
-    assert set(with_["endpoints"]) == {"flight", "board", "plane"}
     assert re.search(r"^with the cache +1\.\d s ", done.stderr, flags=re.MULTILINE)
 
 
 @pytest.mark.usefixtures("_nothing_left")
 def test_the_check_fails_when_invalidation_is_switched_off(environment: dict[str, str]) -> None:
-    """With changes that the cache is not told of, stale serves are found and the run fails."""
-    done = run(environment, "--seconds", "4", "--seed", "7", "--json", "--without-invalidation")
+    """With changes that no cache is told of, stale serves are found, by other processes and by their own."""
+    done = run(environment, *SHORT, "--json", "--without-invalidation")
     assert done.returncode == 1, done.stderr
     report = json.loads(done.stdout)
     assert sound(report["without_cache"])
     found = report["with_cache"]["staleness"]
-    assert found["beyond_contract"] == found["stale_serves"] > 10
+    assert found["stale_serves"] >= found["beyond_contract"] >= found["behind_own_process"] > 10
     assert found["oldest_stale_ms"] > 100
     assert found["impossible"] == 0
     assert re.search(r"not yet version \d+ of flight \d+", found["examples"][0])
 
 
 @pytest.mark.usefixtures("_nothing_left")
+def test_the_check_fails_when_one_process_is_deaf(environment: dict[str, str]) -> None:
+    """A process that hears nothing of the others is found out by what it shows later than `max_unsynced`, and by
+    answering from L1 in an outage; what it shows before that is what the others may show too."""
+    done = run(environment, *SHORT, "--json", "--with-deaf-process")
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    parts = [report["with_cache"]["staleness"], report["under_outages"]]
+    assert sum(part["beyond_contract"] for part in parts) > 0
+    assert sum(part["behind_others"] for part in parts) > 0
+    assert sum(part["behind_own_process"] for part in parts) == 0
+    assert max(part["oldest_behind_others_ms"] for part in parts) <= UNSYNCED_S * 1e3
+    assert max(part["oldest_stale_ms"] for part in parts) > UNSYNCED_S * 1e3
+    assert report["under_outages"]["l1_out_of_touch"] > 0
+    said = [example for part in parts for example in part["examples"]]
+    assert said
+    assert all("process 0 answered from L1" in example for example in said)
+
+
+@pytest.mark.usefixtures("_nothing_left")
 def test_lines_of_text_fit_a_narrow_terminal_without_colour(environment: dict[str, str]) -> None:
     """Without a terminal, even in ASCII, there is no control sequence and the final table fits 80 columns."""
-    done = run({**environment, "PYTHONIOENCODING": "ascii"}, "--seconds", "2")
+    done = run({**environment, "PYTHONIOENCODING": "ascii"}, "--seconds", "4")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\x1b" not in done.stdout
     table = done.stdout.split("without the cache  with the cache", 1)[1]
@@ -105,7 +149,7 @@ def test_lines_of_text_fit_a_narrow_terminal_without_colour(environment: dict[st
 
 @pytest.mark.usefixtures("_nothing_left")
 @pytest.mark.parametrize(
-    ("moment", "processes"), [("starting", 0), ("without the cache", 4)], ids=["starting", "working"]
+    ("moment", "processes"), [("starting", 1), ("without the cache", PROCESSES)], ids=["starting", "working"]
 )
 def test_ctrl_c_ends_it_cleanly(environment: dict[str, str], moment: str, processes: int) -> None:
     """Interrupted while processes start or work, it ends at once with code 130, no traceback and no process left."""
@@ -132,7 +176,7 @@ def test_children_do_not_outlive_a_parent_that_was_killed(environment: dict[str,
         assert process.stdout is not None
         next(line for line in process.stdout if line.startswith("without the cache"))
         children = _children_of(process.pid)
-        assert len(children) == 4
+        assert len(children) == PROCESSES
         process.kill()
     deadline = time.monotonic() + 20
     while any(_exists(pid) for pid in children):
@@ -141,14 +185,28 @@ def test_children_do_not_outlive_a_parent_that_was_killed(environment: dict[str,
 
 
 @pytest.mark.usefixtures("_nothing_left")
+def test_without_a_server_one_line_says_what_to_do(environment: dict[str, str]) -> None:
+    """A server that is not there ends the run before it begins, with code 2 and one line that names the way without."""
+    done = run({**environment, "CACHEASIDE_TEST_SERVER": "no-such-program"})
+    assert done.returncode == 2
+    (line,) = done.stdout.splitlines()
+    assert "--no-l2" in line
+    assert done.stderr == ""
+
+
+@pytest.mark.usefixtures("_nothing_left")
+def test_a_users_own_server_is_left_alone(environment: dict[str, str]) -> None:
+    """What the environment says of a shared tier is for the user's services, not for the demo."""
+    theirs = {**environment, "CACHEASIDE_URL": "redis://127.0.0.1:1/0", "CACHEASIDE_MAX_UNSYNCED": "nonsense"}
+    done = run(theirs, "--no-l2", "--seconds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.usefixtures("_nothing_left")
 def test_wrong_arguments_are_refused(environment: dict[str, str]) -> None:
     """Arguments that make no sense are named, with code 2, before anything is started."""
-    for arguments, said in (
-        (["--seconds", "0"], "not above 0"),
-        (["--connections", "0"], "not between 1 and"),
-    ):
-        done = run(environment, *arguments)
-        assert (done.returncode, said in done.stderr) == (2, True)
+    done = run(environment, "--no-l2", "--processes", "2")
+    assert (done.returncode, "--no-l2 is one process" in done.stderr) == (2, True)
 
 
 def _children_of(parent: int) -> set[int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cacheaside import Cache, Contract, NotStored, UsageError
+from cacheaside import Cache, Contract, NotStored, Unacknowledged, UsageError
 from tests.endpoint.world import World
 
 MINUTE = Contract("60s", jitter=0)
@@ -246,3 +246,44 @@ async def test_both_colours_share_one_truth() -> None:
             with bracket:
                 pass
         assert (await table.read()).value == "new"
+
+
+NOWHERE = "redis://127.0.0.1:1/0"
+"""A server that is not there."""
+
+
+def away(colour: str, when_away: Any) -> Table:
+    """A table behind a cache whose shared tier is away."""
+    world = World(colour)
+    world.cache = world.new_cache(url=NOWHERE, deadline="2s", when_away=when_away)
+    return Table(world)
+
+
+@pytest.mark.blocks_loop
+@pytest.mark.parametrize("colour", ["async", "blocking"])
+async def test_without_the_tier_nothing_is_written_by_default(colour: str) -> None:
+    """Before the block the caller is told, so that nothing is written; and nothing is owed."""
+    table, entered = away(colour, "raise"), list[Any]()
+    with pytest.raises(Unacknowledged, match="rows"):
+        await table.change(entered.append)
+    assert entered == []
+    assert table.world.cache.stats().shared.owed == 0  # type: ignore[union-attr]
+    await table.world.cache.aclose()
+
+
+@pytest.mark.blocks_loop
+@pytest.mark.parametrize("colour", ["async", "blocking"])
+async def test_without_the_tier_a_write_may_go_on_and_is_told_later(colour: str) -> None:
+    """By "retry" the block runs, its tags are owed, and this process stores nothing of them until they are paid."""
+    table = away(colour, "retry")
+    assert (await table.read()).value == "old"
+
+    def commit(change: Any) -> None:
+        table.row = "new"
+
+    await table.change(commit)
+    assert table.world.cache.stats().shared.owed == 1  # type: ignore[union-attr]
+    assert (await table.read()).value == "new"
+    table.row = "newer"
+    assert (await table.read()).value == "newer"
+    await table.world.cache.aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cacheaside.errors import KeyEncodingError
-from cacheaside.keys import KEY_MAX_CHARS, arguments_key, arguments_prefix, key_under, tag_key
+from cacheaside.keys import KEY_MAX_CHARS, arguments_key, arguments_prefix, key_of_one, key_under, tag_key
 
 TEXTS = st.text(alphabet=st.sampled_from("a1is,()=~:%{}[]!#tg *é\ud800"), max_size=3)
 PARTS = st.lists(
@@ -118,3 +119,37 @@ def test_a_part_without_an_encoding_is_refused() -> None:
             arguments_key("shop", "product", 1, "k3f9", parts)
         with pytest.raises(KeyEncodingError, match=r"builtins\.object"):
             tag_key("shop", "products", parts)
+
+
+ANY_PART = (
+    PARTS
+    | TEXTS
+    | st.text(max_size=400)
+    | st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.binary(max_size=300)
+    | st.decimals()
+    | st.uuids()
+    | st.dates()
+    | st.datetimes(timezones=st.none() | st.timezones())
+    | st.timedeltas()
+    | st.frozensets(st.integers(), max_size=3)
+    | st.dictionaries(TEXTS, st.integers(), max_size=3)
+    | st.sampled_from([int, object(), len])
+)
+
+
+@given(TEXTS, ANY_PART)
+def test_the_key_of_one_part_is_that_of_a_tuple_of_it(prefix: str, part: Any) -> None:
+    """The shorter way to the key of a single argument gives the same key, or the same refusal."""
+    prefix = arguments_prefix("shop", prefix, 1, "k3f9")
+
+    def outcome(make: Callable[[], str]) -> str:
+        try:
+            return make()
+        except KeyEncodingError as error:
+            return f"refused: {error}"
+
+    assert outcome(lambda: key_of_one(prefix, part)) == outcome(lambda: key_under(prefix, (part,)))

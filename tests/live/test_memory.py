@@ -126,10 +126,11 @@ async def test_all_is_flushed_during_a_load(victim: Server, processes: Start, ro
     await ask(victim, "FLUSHALL")
     await other.cache.invalidate(other.products(1))
     late = asyncio.create_task(slow(1))
-    await held.until_began(2)
+    await asyncio.sleep(0)
     held.let_go(1)
     assert not (await first).stored
     assert await late == 1
+    assert held.began == 2
     held.outcome = 2
     await other.cache.invalidate(other.products(1))
 

@@ -81,8 +81,8 @@ def test_nothing_beyond_the_bound_is_ever_served(
 @pytest.mark.parametrize("jitter", [0.0, 1.0])
 @pytest.mark.parametrize("age", [0.0, 30.0, 59.0, 61.0])
 def test_what_is_uncertain_is_past_its_ttl(age: float, jitter: float) -> None:
-    """What a server vouches for that may have gone back to old data is never fresh, at whatever age: it is served within
-    grace, and where the contract has no grace it is not served."""
+    """What a server vouches for that may have gone back to old data is never fresh, at whatever age: it is served
+    within grace, and where the contract has no grace it is not served."""
     held = Held(0.0, 60.0, True, False, 7, uncertain=True)
     assert judge(held, terms_of(60, 0, jitter=jitter), age) is Freshness.EXPIRED
     assert judge(held, terms_of(60, 10, jitter=jitter), age) is Freshness.STALE

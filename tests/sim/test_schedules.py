@@ -14,7 +14,7 @@ from cacheaside.testing.simulator.search import command, search
 
 CHUNK: Final = 4_000
 """Schedules in one test, so that several processes can share the work. Together 104,000."""
-CHUNKS: Final[dict[WorldName, int]] = {"embedded": 16, "shared": 10}
+CHUNKS: Final[dict[WorldName, int]] = {"embedded": 21, "shared": 5}
 USUAL: Final = Sizes()
 SOAK: Final = 300_000
 SOAK_FIRST: Final = 1_000_000

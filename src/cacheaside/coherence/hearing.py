@@ -71,7 +71,8 @@ class Hearing:
         self._everything_tags = (everything,)
         self._everything: tuple[Generation | None, int] = (None, 0)
         self._known_until = -math.inf
-        self._is_blind = False
+        self._blind: frozenset[str] = frozenset()
+        """The nodes that do not tell of changes."""
         self._blind_since = -math.inf
         self.beat_soon: Callable[[], None] = _nothing
         """Asks the listener for a heartbeat now."""
@@ -81,10 +82,17 @@ class Hearing:
     # -- what the listener tells -------------------------------------------------------------------------------
 
     def expect(self, nodes: Iterable[str]) -> None:
-        """From now on these are the nodes, and what is known of others is forgotten."""
+        """From now on these are the nodes, and what is known of others is forgotten.
+
+        What is held of a blind one goes with it: (1) a change there is told to nobody (2) another node, which tells,
+        takes its place (3) L1 is not blind any more, and would hold what (1) changed.
+        """
         with self._near.lock:
             self._expected = frozenset(nodes)
             self._synced = {node: at for node, at in self._synced.items() if node in self._expected}
+            if not self._blind <= self._expected:
+                self._near.clear()
+                self._blind &= self._expected
             self._open()
 
     def listening(self, node: str, *, blind: bool = False) -> None:
@@ -97,22 +105,23 @@ class Hearing:
         with self._near.lock:
             self._near.clear()
             self._synced[node] = -math.inf
-            self._is_blind = blind
+            # Of each node by itself: (1) a blind one begins (2) one that tells begins: L1 is as blind as before.
+            self._blind = self._blind | {node} if blind else self._blind - {node}
             self._blind_since = self._clock.now()
 
     @property
     def is_blind(self) -> bool:
         """Whether a node does not tell of changes."""
-        return self._is_blind
+        return bool(self._blind)
 
     def heard(self, tags: Sequence[TagId] | None) -> None:
         """A node says that these changed; None: that everything may have."""
         if tags is None:
             self._near.clear()
             return
+        # Flights stay open: what their fill sends is told too, and the first load of a key would be nobody's to join. A
+        # write that others have acknowledged is found by the fill when it looks at the generations again.
         self._near.changed(tags)
-        for flights in self._flights:
-            flights.close_touching(tags)
 
     def done(self, key: TagId) -> None:
         """Another process says that it is done loading `key`."""
@@ -127,7 +136,7 @@ class Hearing:
             if node not in self._synced:
                 return
             self._synced[node] = max(self._synced[node], sent_at)
-            if self._is_blind and self._clock.now() >= self._blind_since + self._max_unsynced_s:
+            if self._blind and self._clock.now() >= self._blind_since + self._max_unsynced_s:
                 self._near.clear()
                 self._blind_since = self._clock.now()
             self._open()
@@ -157,7 +166,7 @@ class Hearing:
         return min(self._synced[node] for node in self._expected)
 
     def _open(self) -> None:
-        since = min(self.synced_through, self._blind_since) if self._is_blind else self.synced_through
+        since = min(self.synced_through, self._blind_since) if self._blind else self.synced_through
         self._known_until = since + self._max_unsynced_s
         self._open_until(self._known_until)
 
@@ -174,7 +183,7 @@ class Hearing:
         before this is asked.
         """
         with self._near.lock:
-            return not self._is_blind and self._near.log.unchanged(tags, since.number)
+            return not self._blind and self._near.log.unchanged(tags, since.number)
 
     def hear(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None:
         """As `flow.ports.Heard.hear`."""
@@ -204,7 +213,7 @@ class Hearing:
         """Have `wake` called whenever another process may be done loading `key`, until `forget_done`. False when L1
         hears nothing just now."""
         with self._near.lock:
-            if self._clock.now() > self.synced_through + self._max_unsynced_s:
+            if self._blind or self._clock.now() > self.synced_through + self._max_unsynced_s:
                 return False
             if len(self._done_waiters) >= WAITERS_MAX:
                 return False

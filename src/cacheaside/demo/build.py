@@ -56,7 +56,9 @@ CREATE TABLE outcomes (flight_id INTEGER PRIMARY KEY, departed_at INTEGER, arriv
 
 -- Every commit and every row version it made, written in the same transaction; moments by the monotonic
 -- clock.
-CREATE TABLE commits (id INTEGER PRIMARY KEY, committed_at REAL NOT NULL, acknowledged_at REAL);
+CREATE TABLE commits (
+  id INTEGER PRIMARY KEY, process INTEGER NOT NULL, committed_at REAL NOT NULL, done_at REAL, acknowledged_at REAL
+);
 CREATE TABLE history (
   flight_id INTEGER NOT NULL, version INTEGER NOT NULL, commit_id INTEGER NOT NULL,
   origin TEXT NOT NULL, expected_dep INTEGER NOT NULL, PRIMARY KEY (flight_id, version)
@@ -187,6 +189,6 @@ def _cache_folder() -> Path:
 
 
 def copy_database(built: Path, folder: Path) -> Path:
-    """A copy of the built file in the new `folder`, for one service to write to."""
+    """A copy of the built file in the new `folder`, for one side's processes to write to."""
     folder.mkdir()
     return Path(shutil.copyfile(built, folder / "flights.sqlite3"))

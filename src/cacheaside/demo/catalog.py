@@ -6,6 +6,7 @@ from (the tags). Whoever changes a row names the same tags (`replay`), and needs
 
 from __future__ import annotations
 
+import os
 from datetime import date, datetime
 
 from cacheaside import Cache, Contract
@@ -26,7 +27,15 @@ __all__ = [
     "planes",
 ]
 
-cache = Cache(namespace="flights")
+# Without a URL everything is kept in this process. With one, processes share what they loaded, and hear of each other's
+# writes. A departure that happened is written down whether or not that server is there: the write goes on, and what it
+# invalidates is told when the server is back. Where a write had better fail, this would be left at "raise".
+cache = Cache(
+    os.environ.get("CACHEASIDE_URL"),
+    namespace="flights",
+    max_unsynced=os.environ.get("CACHEASIDE_MAX_UNSYNCED", "2s"),
+    when_away="retry",
+)
 database = Database()
 db = cache.source("flights-db", open=database.session, limit=READERS, timeout="10s")
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
@@ -33,11 +33,19 @@ class Child(Generic[R]):
     """A module of this package run as a process of its own, from entry to exit of an `async with`.
 
     On exit its orders end, which it takes as the order to stop; if it is still there after 3 seconds it is killed.
+    environment: variables that it finds besides those of this process.
     """
 
-    def __init__(self, module: str, arguments: Sequence[str], reports: Any) -> None:
+    def __init__(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        reports: Any,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._module = module
         self._arguments = arguments
+        self._environment = {**os.environ, **(environment or {})}
         self._decoder: msgspec.json.Decoder[R] = msgspec.json.Decoder(reports)
         self._process: asyncio.subprocess.Process | None = None
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115  # closed in __aexit__
@@ -55,6 +63,7 @@ class Child(Generic[R]):
             stdout=subprocess.PIPE,
             stderr=self._printed,
             limit=_LONGEST_LINE_BYTES,
+            env=self._environment,
             **own_group,
         )
         return self
@@ -63,8 +72,7 @@ class Child(Generic[R]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         process = self._running
-        assert process.stdin is not None
-        process.stdin.close()
+        self.hang_up()
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), _PATIENCE_S)
@@ -79,6 +87,12 @@ class Child(Generic[R]):
         stdin = self._running.stdin
         assert stdin is not None
         stdin.write(line(order))
+
+    def hang_up(self) -> None:
+        """End its orders, which it takes as the order to stop."""
+        stdin = self._running.stdin
+        assert stdin is not None
+        stdin.close()
 
     async def reports(self) -> AsyncIterator[R]:
         """What it says, until it closes its pipe by ending; `ChildFailed` when it ended in error."""

@@ -39,7 +39,9 @@ def connect(path: Path) -> sqlite3.Connection:
 class Database:
     """A pool of `READERS` read-only connections, empty until `open`."""
 
-    def __init__(self) -> None:
+    def __init__(self, distance_s: float = 0.0) -> None:
+        self.distance_s = distance_s
+        """How long a read is on its way, as over a network, while it holds its connection."""
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._idle: list[sqlite3.Connection] = []
         self._free = asyncio.Semaphore(0)
@@ -131,6 +133,8 @@ class Session:
                 connection.execute("ROLLBACK")  # nothing was written
 
         began = time.monotonic()
+        if self._database.distance_s:
+            await asyncio.sleep(self._database.distance_s)
         future = self._database.submit(in_snapshot)
         self._last = future
         result = await asyncio.wrap_future(future)

@@ -1,7 +1,6 @@
-"""The writer: replays what happened to the flights, each change in a transaction of its own and in a bracket.
+"""What happened to the flights, planned and paced: each change is made when the clock of the replayed day says so.
 
-Beside each change, in the same transaction, it writes down which row version it made and when. When the bracket
-has ended, and with it the invalidation, the change is *acknowledged*; that moment is noted too, and stored at the end.
+Changes of one flight keep their order; those of other flights that are due at the same time are made beside each other.
 """
 
 from __future__ import annotations
@@ -10,24 +9,22 @@ import asyncio
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from cacheaside import Tag
-from cacheaside.demo.catalog import boards, flights, origins, planes
-from cacheaside.demo.database import Writer
-from cacheaside.demo.timeline import HOLD_AHEAD_S, HOLD_S, Change, Hold, Movement, Sky, changes, holds
+from cacheaside.demo.timeline import Change, Hold, Movement, Sky, changes, holds
 
-__all__ = ["Replay", "ReplayClock", "Update", "in_order", "planned"]
+__all__ = ["AT_ONCE_MAX", "Replay", "ReplayClock", "Update", "in_order", "planned"]
+
+AT_ONCE_MAX: Final = 8
+"""How many changes are under way at most."""
 
 _LONGEST_AHEAD_S: Final = 48 * 3600
 """No flight's last change comes later than this after its scheduled departure."""
 
-_AT_ONCE_MAX: Final = 8
-
-Bracket = Callable[..., AbstractAsyncContextManager[Any]]
+Make = Callable[["Update | Hold"], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +69,32 @@ class ReplayClock:
 
 
 class Replay:
-    """Makes the planned changes when the clock says so, in their order."""
+    """Has the planned changes made when the clock says so, in their order."""
 
-    def __init__(self, writer: Writer, bracket: Bracket, clock: ReplayClock) -> None:
-        self._writer = writer
-        self._bracket = bracket
+    def __init__(self, make: Make, clock: ReplayClock) -> None:
+        self._make = make
         self._clock = clock
         self._woken = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._stopped = False
-        self.acknowledged: list[tuple[float, int]] = []
-        """When each change was acknowledged, holds included, and the number of its commit."""
-        self.held = 0
-        """Bulk holds made so far."""
 
     async def run(self, plan: Sequence[Update | Hold]) -> None:
-        """Make every change of `plan`, in its order, until `stop`."""
+        """Have every change of `plan` made, in its order, until `stop`."""
         pending = deque(plan)
         while pending and await self._reaches(pending[0].at):
             first = pending.popleft()
-            if isinstance(first, Hold):
-                await self._hold(first)
-                continue
-            async with asyncio.TaskGroup() as group:
-                for update in [first, *self._due_beside(first, pending)]:
-                    group.create_task(self._update(update))
+            beside = [] if isinstance(first, Hold) else self._due_beside(first, pending)
+            self._idle.clear()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for change in [first, *beside]:
+                        group.create_task(self._made(change))
+            finally:
+                self._idle.set()
+
+    async def _made(self, change: Update | Hold) -> None:
+        await self._make(change)
 
     def _due_beside(self, first: Update, pending: deque[Update | Hold]) -> Iterator[Update]:
         """Take from `pending` what is due as well and may be made at the same time: changes of other flights.
@@ -103,7 +102,7 @@ class Replay:
         Their transactions still come one after the other; only the brackets around them overlap.
         """
         flight_ids = {first.change.flight_id}
-        while pending and len(flight_ids) < _AT_ONCE_MAX and self._clock.now() >= pending[0].at:
+        while pending and len(flight_ids) < AT_ONCE_MAX and self._clock.now() >= pending[0].at:
             update = pending[0]
             if isinstance(update, Hold) or update.change.flight_id in flight_ids:
                 return
@@ -119,14 +118,14 @@ class Replay:
             self._clock.stand()
         self._woken.set()
 
+    async def idle(self) -> None:
+        """Wait until no change is under way."""
+        await self._idle.wait()
+
     def stop(self) -> None:
-        """Make no more changes after the one under way."""
+        """Make no more changes after those under way."""
         self._stopped = True
         self._woken.set()
-
-    async def store_acknowledged(self) -> None:
-        """Store when each change was acknowledged."""
-        await self._writer.run(_store_acknowledged, self.acknowledged)
 
     async def _reaches(self, instant: int) -> bool:
         """Wait until the clock shows `instant`; False when the replay was stopped before."""
@@ -138,23 +137,6 @@ class Replay:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), left_s)
         return False
-
-    async def _update(self, update: Update) -> None:
-        tags = [flights(update.change.flight_id), boards(update.origin)]
-        if update.tailnum is not None:
-            tags.append(planes(update.tailnum))
-        await self._commit(tags, lambda connection: _write_change(connection, update.change))
-
-    async def _hold(self, hold: Hold) -> None:
-        await self._commit(
-            [origins(hold.origin), boards(hold.origin)], lambda connection: _write_hold(connection, hold)
-        )
-        self.held += 1
-
-    async def _commit(self, tags: Iterable[Tag], write: Callable[[sqlite3.Connection], int]) -> None:
-        async with self._bracket(*tags):
-            commit_id = await self._writer.run(write)
-        self.acknowledged.append((time.monotonic(), commit_id))
 
 
 def planned(connection: sqlite3.Connection, start: int, until: int) -> list[Update | Hold]:
@@ -182,41 +164,3 @@ def in_order(updates: Iterable[Update], held: Iterable[Hold]) -> list[Update | H
     """By time. Changes of one flight at the same moment keep their order; a hold comes after the changes."""
     # Sorting is stable, and a flight's own changes are given in order.
     return sorted([*updates, *held], key=lambda planned_change: planned_change.at)
-
-
-def _write_change(connection: sqlite3.Connection, change: Change) -> int:
-    connection.execute(
-        "UPDATE flights SET status = ?, expected_dep = ?, expected_arr = ?, version = version + 1 WHERE id = ?",
-        (change.status, change.expected_dep, change.expected_arr, change.flight_id),
-    )
-    return _record(connection, [change.flight_id])
-
-
-def _write_hold(connection: sqlite3.Connection, hold: Hold) -> int:
-    waiting = connection.execute(
-        "SELECT id FROM flights WHERE origin = ? AND expected_dep BETWEEN ? AND ?"
-        " AND status IN ('scheduled', 'delayed')",
-        (hold.origin, hold.at, hold.at + HOLD_AHEAD_S),
-    )
-    flight_ids = [row[0] for row in waiting]
-    connection.executemany(
-        "UPDATE flights SET status = 'held', expected_dep = expected_dep + ?, version = version + 1 WHERE id = ?",
-        [(HOLD_S, flight_id) for flight_id in flight_ids],
-    )
-    return _record(connection, flight_ids)
-
-
-def _record(connection: sqlite3.Connection, flight_ids: Sequence[int]) -> int:
-    """Write down the versions just made. The last thing in a transaction, so that `committed_at` is close."""
-    committed = connection.execute("INSERT INTO commits (committed_at) VALUES (?)", (time.monotonic(),))
-    commit_id = committed.lastrowid
-    assert commit_id is not None
-    connection.executemany(
-        "INSERT INTO history SELECT id, version, ?, origin, expected_dep FROM flights WHERE id = ?",
-        [(commit_id, flight_id) for flight_id in flight_ids],
-    )
-    return commit_id
-
-
-def _store_acknowledged(connection: sqlite3.Connection, acknowledged: Sequence[tuple[float, int]]) -> None:
-    connection.executemany("UPDATE commits SET acknowledged_at = ? WHERE id = ?", acknowledged)

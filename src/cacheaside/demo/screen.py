@@ -1,8 +1,9 @@
-"""What a run shows: a live screen on a terminal, lines of text elsewhere, and the final tables for both."""
+"""What a run shows: a live screen on a terminal, lines of text elsewhere."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Final, Self
@@ -15,34 +16,74 @@ from rich.table import Table
 from rich.text import Text
 
 from cacheaside.demo.dataset import FLIGHT_ROWS
-from cacheaside.demo.history import Findings
-from cacheaside.demo.messages import LoadPulse, ServicePulse
-from cacheaside.demo.report import Report
-from cacheaside.demo.standing import Standing
-from cacheaside.demo.table import ENDPOINT_COLUMNS, Line, comparison, endpoint_lines, in_a_line, verdict
+from cacheaside.demo.drawing import drawn_comparison, drawn_stages
+from cacheaside.demo.figures import StageFigures, stage_figures
+from cacheaside.demo.gathered import Gathered, StageLog
+from cacheaside.demo.report import Phase, phase_report
+from cacheaside.demo.stage_table import in_a_line
+from cacheaside.demo.stages import Stage, Turn, seconds_of
 
-__all__ = ["LiveScreen", "PlainScreen", "print_report"]
+__all__ = ["LiveScreen", "PlainScreen"]
 
 _FRAMES_PER_S: Final = 4
 _LINE_EVERY_S: Final = 2.0
 _SPARKS: Final = "▁▂▃▄▅▆▇█"
 _SPARKS_SHOWN: Final = 24
-_NAMES: Final = {False: "without the cache", True: "with the cache"}
+_LATEST: Final = 1000
+"""Answers that a latency on the screen is taken from."""
 _NEW_YORK_SUMMER: Final = timedelta(hours=-4)
 
 
-class PlainScreen:
-    """Lines of text: one for each turn."""
+class _Run:
+    """What both screens know of a run."""
+
+    def __init__(self, heading: str) -> None:
+        self._heading = heading
+        self._planned: Sequence[Turn] = ()
+        self._gathered: Mapping[bool, Gathered] = {}
+        self._now: Turn | None = None
+        self._stage: Stage | None = None
+        self._is_judging = False
+
+    def starting(self, planned: Sequence[Turn], gathered: Mapping[bool, Gathered]) -> None:
+        """Processes are started for these turns; what each side's say is gathered there."""
+        self._planned, self._gathered = planned, gathered
+
+    def turn(self, turn: Turn) -> None:
+        """A turn begins."""
+        self._now = turn
+
+    def stage(self, stage: Stage) -> None:
+        """A stage begins."""
+        self._stage = stage
+
+    def stage_ends(self, stage: Stage) -> None:
+        """It is over; what it showed stays until the next."""
+
+    def judging(self) -> None:
+        """The turns are over, and every answer is compared with the history."""
+        self._is_judging = True
+
+    def _logs(self) -> list[tuple[Gathered, StageLog]]:
+        return [(gathered, log) for gathered in self._gathered.values() for log in gathered.stages.values()]
+
+    def _figures(self) -> list[StageFigures]:
+        """Of every stage so far; what is too old as far as a part of the answers was looked at."""
+        now = time.monotonic()
+        return [stage_figures(gathered, log, log.watched, now) for gathered, log in self._logs()]
+
+
+class PlainScreen(_Run):
+    """Lines of text: one when a stage means something new, and one when it ends."""
 
     def __init__(self, console: Console, heading: str) -> None:
+        super().__init__(heading)
         self._console = console
-        self._heading = heading
-        self._standings: dict[bool, Standing] = {}
-        self._now = False
         self._next_line_at = 0.0
+        self._explained: set[str] = set()
 
     def __enter__(self) -> Self:
-        self._console.print(self._heading, soft_wrap=True)
+        self._say(self._heading)
         return self
 
     def __exit__(
@@ -55,41 +96,38 @@ class PlainScreen:
         now = time.monotonic()
         if now >= self._next_line_at or flights == FLIGHT_ROWS:
             self._next_line_at = now + _LINE_EVERY_S
-            self._console.print(f"reading flights into SQLite: {flights:,} of {FLIGHT_ROWS:,}")
+            self._say(f"reading flights into SQLite: {flights:,} of {FLIGHT_ROWS:,}")
 
-    def starting(self, *, seconds: float) -> None:
-        """Processes are started, and each side will be under load for so long."""
-        self._standings = {cache: Standing(cache=cache, seconds=seconds) for cache in (False, True)}
-        self._console.print(f"starting, for {seconds:g} s of load on each side, in turns")
+    def starting(self, planned: Sequence[Turn], gathered: Mapping[bool, Gathered]) -> None:
+        """Processes are started for these turns."""
+        super().starting(planned, gathered)
+        self._say(f"starting, for {sum(map(seconds_of, planned)):g} s of load")
 
-    def turn(self, *, cache: bool) -> None:
-        """A turn begins."""
-        self._now = cache
+    def stage(self, stage: Stage) -> None:
+        """A stage begins."""
+        super().stage(stage)
+        if stage.name not in self._explained:
+            self._explained.add(stage.name)
+            self._say(f"{stage.name}: {stage.means}")
 
-    def turn_ends(self) -> None:
-        """The turn is over."""
-        standing = self._standings[self._now]
-        if phase := standing.phase():
-            said = f"{_NAMES[self._now]:17}  {standing.elapsed_s:4.1f} s  {in_a_line(phase)}"
-            self._console.print(said, soft_wrap=True)
+    def stage_ends(self, stage: Stage) -> None:
+        """It is over."""
+        self._say(in_a_line(next(one for one in self._figures() if one.name == stage.name)))
 
-    def load_pulse(self, pulse: LoadPulse) -> None:
-        """The load's report."""
-        self._standings[self._now].load_pulse(pulse)
+    def judging(self) -> None:
+        """The turns are over."""
+        self._say("comparing every answer with the database's history")
 
-    def service_pulse(self, pulse: ServicePulse, watched: Findings) -> None:
-        """The service's report."""
-        self._standings[self._now].service_pulse(pulse, watched)
+    def _say(self, words: str) -> None:
+        self._console.print(words, soft_wrap=True)
 
 
-class LiveScreen:
+class LiveScreen(_Run):
     """A screen redrawn four times a second."""
 
     def __init__(self, console: Console, heading: str) -> None:
-        self._heading = heading
+        super().__init__(heading)
         self._flights = 0
-        self._standings: dict[bool, Standing] = {}
-        self._now: bool | None = None
         self._live = Live(
             console=console, get_renderable=self._draw, refresh_per_second=_FRAMES_PER_S, transient=True
         )
@@ -107,56 +145,59 @@ class LiveScreen:
         """So many flights are in the database."""
         self._flights = flights
 
-    def starting(self, *, seconds: float) -> None:
-        """Processes are started, and each side will be under load for so long."""
-        self._standings = {cache: Standing(cache=cache, seconds=seconds) for cache in (False, True)}
-
-    def turn(self, *, cache: bool) -> None:
-        """A turn begins."""
-        self._now = cache
-
-    def turn_ends(self) -> None:
-        """The turn is over; what it showed stays until the next."""
-
-    def load_pulse(self, pulse: LoadPulse) -> None:
-        """The load's report."""
-        if self._now is not None:
-            self._standings[self._now].load_pulse(pulse)
-
-    def service_pulse(self, pulse: ServicePulse, watched: Findings) -> None:
-        """The service's report."""
-        if self._now is not None:
-            self._standings[self._now].service_pulse(pulse, watched)
-
     def _draw(self) -> RenderableType:
         shown: list[RenderableType] = [Text(self._heading, style="bold"), Text()]
-        if self._now is None:
+        if self._now is None or self._stage is None:
             shown.append(self._preparation())
         else:
-            both = list(self._standings.values())
-            shown.append(_progress(both, self._standings[self._now]))
-            shown.append(_replayed(self._standings[self._now]))
-            shown += [Text(), _table(comparison(*(standing.phase() for standing in both)))]
+            shown += [self._progress(self._stage), _replayed(self._gathered[self._now.cache]), Text()]
+            shown += self._numbers(self._stage)
         return Padding(Group(*shown), (1, 1, 0, 1))
 
+    def _numbers(self, stage: Stage) -> list[RenderableType]:
+        if not any(one.event for turn in self._planned for one in turn.stages):
+            return [drawn_comparison(*(self._phase(cache) for cache in (False, True)))]
+        means = "Every answer is compared with the database's history." if self._is_judging else stage.means
+        return [
+            drawn_stages(self._figures(), current=None if self._is_judging else stage.name),
+            Text(),
+            Text(means),
+            Text(self._afterwards(), style="dim"),
+        ]
+
+    def _afterwards(self) -> str:
+        checked = sum(log.watched.checked for _, log in self._logs())
+        owed = sum(gathered.owed for gathered in self._gathered.values())
+        return f"{checked:,} answers checked so far · {owed:,} invalidations owed to other processes"
+
+    def _phase(self, cache: bool) -> Phase | None:
+        gathered = self._gathered[cache]
+        log = gathered.current
+        totals = gathered.totals(latest=_LATEST)
+        return (
+            None
+            if log is None or totals is None
+            else phase_report(cache=cache, totals=totals, findings=log.watched)
+        )
+
+    def _progress(self, stage: Stage) -> RenderableType:
+        total_s = sum(map(seconds_of, self._planned))
+        now = time.monotonic()
+        done_s = min(total_s, sum(log.seconds(now) for _, log in self._logs()))
+        return _bar(f"{stage.name:17}", done_s, total_s, f"{done_s:.0f} of {total_s:g} s")
+
     def _preparation(self) -> RenderableType:
-        if self._standings or not self._flights:
-            return Text("starting processes" if self._standings else "looking for the flights", style="dim")
+        if self._planned or not self._flights:
+            return Text("starting processes" if self._planned else "looking for the flights", style="dim")
         return _bar("reading flights into SQLite", self._flights, FLIGHT_ROWS, f"{self._flights:,}")
 
 
-def _progress(both: list[Standing], now: Standing) -> RenderableType:
-    total_s = sum(standing.seconds for standing in both)
-    done_s = min(total_s, sum(standing.elapsed_s for standing in both))
-    return _bar(f"{_NAMES[now.cache]:17}", done_s, total_s, f"{done_s:.0f} of {total_s:g} s")
-
-
-def _replayed(standing: Standing) -> RenderableType:
+def _replayed(gathered: Gathered) -> RenderableType:
     line = Table.grid(padding=(0, 2))
-    when = "" if standing.clock is None else _new_york(standing.clock)
+    when = "" if gathered.clock is None else _new_york(gathered.clock)
     line.add_row(
         Text(when),
-        Text(_sparks(standing.rates[-_SPARKS_SHOWN:]), style="cyan"),
+        Text(_sparks(gathered.rates[-_SPARKS_SHOWN:]), style="cyan"),
         Text("requests/s", style="dim"),
     )
     return line
@@ -168,39 +209,10 @@ def _bar(name: str, done: float, total: float, said: str) -> RenderableType:
     return line
 
 
-def _sparks(values: list[float]) -> str:
+def _sparks(values: Sequence[float]) -> str:
     top = max(values, default=0.0)
     return "".join(_SPARKS[min(7, int(value / top * 8))] for value in values) if top else ""
 
 
 def _new_york(instant: float) -> str:
     return f"{datetime.fromtimestamp(instant, UTC) + _NEW_YORK_SUMMER:%d %B %Y, %H:%M} in New York"
-
-
-def _table(lines: list[Line]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    table.add_column("", no_wrap=True)
-    table.add_column(_NAMES[False], justify="right")
-    table.add_column(_NAMES[True], justify="right", style="bold")
-    table.add_column("", style="green")
-    for line in lines:
-        table.add_row(line.name, line.without, line.with_, line.factor)
-    return table
-
-
-def print_report(console: Console, report: Report, heading: str) -> None:
-    """The final tables and the verdict."""
-    console.print(f"\n{heading}\n", soft_wrap=True, style="bold")
-    console.print(_table(comparison(report.without_cache, report.with_cache)))
-    console.print()
-    endpoints = Table(box=None, padding=(0, 1, 0, 0), show_edge=False)
-    for name in ENDPOINT_COLUMNS:
-        endpoints.add_column(name, justify="left" if name == "endpoint" else "right")
-    for row in endpoint_lines(report.with_cache):
-        endpoints.add_row(*row)
-    console.print(endpoints)
-    console.print()
-    console.print(Text(verdict(report), style="bold green" if report.sound else "bold red"))
-    for phase in (report.without_cache, report.with_cache):
-        for example in phase.staleness.examples + phase.failures:
-            console.print(f"  {_NAMES[phase.cache]}: {example}", soft_wrap=True, highlight=False)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-from cacheaside.demo.report import EndpointReport, Phase, Report
+from cacheaside.demo.report import EndpointReport, Phase
 
-__all__ = ["ENDPOINT_COLUMNS", "Line", "comparison", "endpoint_lines", "in_a_line", "verdict"]
+__all__ = ["ENDPOINT_COLUMNS", "Line", "comparison", "endpoint_lines"]
 
-NOTHING = "–"
+NOTHING: Final = "–"
+_THE_SAME: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +60,6 @@ def comparison(without: Phase | None, with_: Phase | None) -> list[Line]:
     ]
 
 
-def in_a_line(phase: Phase) -> str:
-    """A phase in less than 100 characters."""
-    hits = f", hit rate {phase.hit_rate:.1%}" if phase.cache else ""
-    return (
-        f"{phase.requests_per_s:,.0f} requests/s, p50 {_ms(phase.p50_ms)} ms{hits},"
-        f" {phase.queries_per_request:.2f} queries/request, {phase.changes:,} changes, {_stale(phase)} stale"
-    )
-
-
 def endpoint_lines(phase: Phase) -> list[tuple[str, ...]]:
     """Each endpoint in words, by `ENDPOINT_COLUMNS`."""
     return [(name, *_endpoint(one)) for name, one in phase.endpoints.items()]
@@ -84,22 +77,6 @@ ENDPOINT_COLUMNS = (
 )
 
 
-def verdict(report: Report) -> str:
-    """One sentence on whether any answer was older than it may be, and how that is known."""
-    on, off = report.with_cache.staleness, report.without_cache.staleness
-    checked = on.responses_checked + off.responses_checked
-    basis = (
-        f"{checked:,} responses were compared with the database's history of"
-        f" {report.without_cache.changes + report.with_cache.changes:,} changes"
-    )
-    if on.impossible or off.impossible:
-        return f"No verdict: {basis}, and the history contradicts {on.impossible + off.impossible} of them."
-    beyond = on.beyond_contract + off.beyond_contract
-    if beyond:
-        return f"{beyond:,} stale serves beyond the contract: {basis}."
-    return f"No stale serve beyond the contract: {basis}."
-
-
 def _endpoint(one: EndpointReport) -> tuple[str, ...]:
     counters = one.counters
     return (
@@ -109,7 +86,7 @@ def _endpoint(one: EndpointReport) -> tuple[str, ...]:
         f"{sum(counters.misses.values()):,}",
         f"{counters.collapsed:,}",
         f"{counters.refreshes:,}",
-        _pair(counters.fill_p50_ms, counters.fill_p99_ms),
+        _pair(one.fill_p50_ms, one.fill_p99_ms),
     )
 
 
@@ -130,8 +107,8 @@ def _ms(value: float) -> str:
 
 
 def _factor(one: float, other: float, more: str, less: str) -> str:
-    """How `one` compares to `other`: "1.5x more", or the other way round "1.5x less"."""
-    if not one or not other:
+    """How `one` compares to `other`: "1.5x more", or the other way round "1.5x less"; nothing where it is the same."""
+    if not one or not other or abs(one / other - 1) < _THE_SAME:
         return ""
     return f"{one / other:.1f}x {more}" if one >= other else f"{other / one:.1f}x {less}"
 

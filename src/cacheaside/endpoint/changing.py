@@ -31,6 +31,8 @@ class _Write:
         self.rolled_back = False
         self.ended = False
         self.when_away: WhenAway = "raise"
+        self.say: Callable[[Unacknowledged], None] = lambda error: None
+        """Log what is tried again."""
 
     def added(self, tags: tuple[Tag, ...]) -> tuple[TagId, ...]:
         """Take in `tags`, so that the end of the block invalidates them whatever follows; their ids."""
@@ -54,12 +56,13 @@ class _Write:
         new = tuple(tag for tag in ids if tag not in self.marked)
         try:
             await writing.begin(new, self.writer, ports)
-        except Unacknowledged:
+        except Unacknowledged as error:
             if self.when_away == "raise":
                 self.tags = tuple(tag for tag in self.tags if tag not in new)
                 raise
             # Without a mark, other processes may store what they load until the end of the block.
             ports.heard.owe(new)
+            self.say(error)
             return
         self.marked |= set(new)
 
@@ -113,6 +116,7 @@ class Changing:
     def __init__(self, tags: tuple[Tag, ...], host: Host, when_away: WhenAway | None = None) -> None:
         self._write = _Write(lambda tags: host.tag_ids(tags, "cache.changing"))
         self._write.when_away = host.when_away if when_away is None else when_away
+        self._write.say = host.say_retried
         self._first = self._write.tag_ids(tags)
         self._ports = host.ports
         self._blocking_ports = host.blocking_ports
@@ -147,10 +151,10 @@ class Changing:
     async def _end(self, failed: bool, ports: Ports) -> None:
         try:
             await self._told(failed, ports)
-        except Unacknowledged:
-            if failed or self._write.when_away == "retry":
-                return  # the block's own error says more; what is owed is tried again either way
-            raise
+        except Unacknowledged as error:
+            if not failed and self._write.when_away == "raise":
+                raise
+            self._write.say(error)  # the block's own error says more; what is owed is tried again either way
 
     async def _told(self, failed: bool, ports: Ports) -> None:
         write = self._write

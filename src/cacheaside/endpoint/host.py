@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from cacheaside.durations import Duration
 from cacheaside.endpoint.endpoint import Endpoint
@@ -37,10 +37,6 @@ log = logging.getLogger("cacheaside")
 
 EVERYTHING = "*"
 """The name of the tag that every entry of a namespace depends on."""
-
-GENERATION_MIN_S: Final = 3600.0
-GENERATIONS_PER_BOUND: Final = 2.0
-"""How often the longest bound of any entry a generation lives."""
 
 WhenAway = Literal["raise", "retry"]
 
@@ -106,7 +102,7 @@ class Host:
                 both,
                 self.gate.open_until,
                 everything=self.everything,
-                generation_ms=self._generation_ms,
+                bound_s=self._bound_s,
             )
             tiers = self.shared.tier, self.shared.blocking_tier
             heard = self.shared.heard, self.shared.blocking_heard
@@ -130,10 +126,9 @@ class Host:
         self.blocking_ports = ports(1, BlockingLoads(home), self._blocking_flights, self.blocking_crew)
         _hosts.add(self)
 
-    def _generation_ms(self) -> int:
-        """A generation outlives every entry that is stamped with it: its end would be theirs."""
-        bound_s = max((e.terms.bound_s for e in list(self.endpoints.values())), default=0.0)
-        return int(max(GENERATION_MIN_S, GENERATIONS_PER_BOUND * bound_s) * 1000)
+    def _bound_s(self) -> float:
+        """The longest that any entry is of use."""
+        return max((e.terms.bound_s for e in list(self.endpoints.values())), default=0.0)
 
     @property
     def world(self) -> dict[str, Any]:
@@ -181,7 +176,11 @@ class Host:
         except Unacknowledged as error:
             if (self.when_away if when_away is None else when_away) == "raise":
                 raise
-            log.warning("cache %s: %s It is tried again until it gets through.", self.namespace, error)
+            self.say_retried(error)
+
+    def say_retried(self, error: Unacknowledged) -> None:
+        """Log what was not acknowledged, and is tried again."""
+        log.warning("cache %s: %s It is tried again until it gets through.", self.namespace, error)
 
     def forget_here(self) -> None:
         """Drop all that this process holds; loads under way are not kept."""

@@ -197,7 +197,7 @@ class SharedStats:
         state = "up" if self.up else f"AWAY ({self.why_away or 'not connected yet'})"
         heard = "never in touch" if self.unsynced_s is None else f"in touch {self.unsynced_s:.1f} s ago"
         blind = ", BLIND: it does not tell of changes" if self.blind else ""
-        owed = f", {self.owed:,} invalidations OWED" if self.owed else ""
+        owed = f", {self.owed:,} invalidation{'s' * (self.owed != 1)} OWED" if self.owed else ""
         return f"shared tier: {state}, {heard}{blind}{owed}"
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The clock of a shared server, as far as one process knows it: an offset from the process's own, between two bounds.
+"""The clock of a shared server, as far as one process knows it: an offset from the process's own, between two bounds
+(docs/protocol.md, R30 and R31).
 
 A reading of the server's clock that was asked for at `sent` and came back at `received` was made in between, so the
 offset lies between reading - received and reading - sent. Both bounds hold whatever the network did; readings narrow

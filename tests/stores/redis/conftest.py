@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socketserver
 import threading
 import time
@@ -154,8 +155,9 @@ def wait_for(condition: Callable[[], object], within_s: float = 20.0) -> None:
 
 
 @contextmanager
-def peer(answer: Callable[[list[bytes]], bytes]) -> Iterator[tuple[str, int]]:
+def peer(answer: Callable[[list[bytes]], bytes], *, knows_hello: bool = True) -> Iterator[tuple[str, int]]:
     """One that takes any login, and answers each command with the bytes that `answer` has for it; its address."""
+    greetings = {b"HELLO": b"%0\r\n", b"PING": b"+PONG\r\n"} if knows_hello else {b"PING": b"+PONG\r\n"}
 
     class Talk(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -163,7 +165,7 @@ def peer(answer: Callable[[list[bytes]], bytes]) -> Iterator[tuple[str, int]]:
             while heard := self.request.recv(65_536):
                 reader.feed(heard)
                 while command := reader.gets():
-                    greeted = {b"HELLO": b"%0\r\n", b"PING": b"+PONG\r\n"}.get(command[0])
+                    greeted = greetings.get(command[0])
                     self.request.sendall(greeted or answer(command))
 
     class Listener(socketserver.ThreadingTCPServer):
@@ -191,3 +193,11 @@ async def ask(transport: AioTransport, *words: str | bytes | int) -> Any:
     """The reply to one command."""
     (reply,) = await transport.execute([words])
     return reply
+
+
+def random_numbers() -> Callable[[int], bytes]:
+    """In place of chance: bytes that never come twice, over all who draw in this process."""
+    return lambda size: b"".join(next(_drawn).to_bytes(8, "big") for _ in range(-(-size // 8)))[-size:]
+
+
+_drawn = itertools.count(1)

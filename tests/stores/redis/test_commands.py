@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cacheaside.flow.ports import Leased, TierAway
 from cacheaside.stores.redis.commands import KEYS_MAX, Commands, Exchange, Fetched, Stored, Wanted
-from cacheaside.stores.redis.names import generation_name, slot_of, writers_name
+from cacheaside.stores.redis.names import generation_name, lease_name, slot_of, waiting_name, writers_name
 from cacheaside.stores.redis.replies import StoreReplyError
 from cacheaside.types import Generation, TagId
 from tests.stores.redis.examples import CATEGORY, KEY, PRODUCT
@@ -20,6 +21,8 @@ from tests.stores.redis.examples import CATEGORY, KEY, PRODUCT
 TAGS = (PRODUCT, CATEGORY)
 G_PRODUCT, G_CATEGORY = (generation_name(tag) for tag in TAGS)
 W_PRODUCT, W_CATEGORY = (writers_name(tag) for tag in TAGS)
+G_KEY, LEASE, WAITING = generation_name(KEY), lease_name(KEY), waiting_name(KEY)
+EVERYBODYS = b"-"
 
 
 class ReplyError(Exception):
@@ -213,6 +216,166 @@ class TestWrites:
         exchange.read([0])
 
 
+class TestLeases:
+    """Who loads a key, and how the others see it."""
+
+    def test_leasing_comes_before_all_and_writers_last(self) -> None:
+        """SET NX of the lease, then the stamp, what is stored and who has the lease in one MGET, then the writers."""
+        exchange = commands().lease_and_stamp(Wanted(KEY, (KEY, PRODUCT)), "p2", 3000, (KEY, PRODUCT))
+        assert exchange.commands == (
+            ("SET", LEASE, "p2", "NX", "PX", 3000),
+            ("SET", G_KEY, word(1), "NX", "PX", 60_000),
+            ("SET", G_PRODUCT, word(2), "NX", "PX", 60_000),
+            ("MGET", KEY, LEASE, G_KEY, G_PRODUCT),
+            ("EXISTS", writers_name(KEY)),
+            ("EXISTS", W_PRODUCT),
+        )
+        assert exchange.read([b"OK", b"OK", None, [b"entry", b"p2", word(1), word(8)], 0, 1]) == (
+            Leased.MINE,
+            Fetched(b"entry", (Generation(1), Generation(8))),
+            (Generation(1), Generation(8)),
+            frozenset({PRODUCT}),
+        )
+
+    @pytest.mark.parametrize(
+        ("reply", "holder", "leased"),
+        [
+            (b"OK", b"p2", Leased.MINE),
+            (None, b"p1", Leased.ANOTHERS),
+            (None, None, Leased.NOBODYS),
+            (None, EVERYBODYS, Leased.EVERYBODYS),
+            (FULL, None, Leased.EVERYBODYS),
+            (FULL, b"p1", Leased.EVERYBODYS),
+        ],
+    )
+    def test_whose_lease_it_is(self, reply: Any, holder: bytes | None, leased: Leased) -> None:
+        """This process's where it was set; another's where there is a holder; nobody's where it ended in between;
+        everybody's where it says so, and on a full server, which can keep nobody from loading."""
+        exchange = commands().lease_and_stamp(Wanted(KEY, (KEY,)), "p2", 3000, (KEY,))
+        assert exchange.read([reply, None, [None, holder, word(1)], 0])[0] is leased
+
+    def test_a_full_server_without_a_generation_is_an_error(self) -> None:
+        """Nothing can be stamped there, lease or no lease."""
+        exchange = commands().lease_and_stamp(Wanted(KEY, (KEY,)), "p2", 3000, (KEY,))
+        with pytest.raises(StoreReplyError, match="OOM"):
+            exchange.read([FULL, FULL, [None, None, None], 0])
+
+    def test_a_stamp_may_have_more_tags_than_the_entry_is_judged_by(self) -> None:
+        """Tags that the value is likely to name are stamped; each name is asked for once."""
+        exchange = commands().lease_and_stamp(
+            Wanted(KEY, (KEY, PRODUCT)), "p2", 3000, (KEY, PRODUCT, CATEGORY)
+        )
+        assert exchange.commands[4] == ("MGET", KEY, LEASE, G_KEY, G_PRODUCT, G_CATEGORY)
+        replies = [b"OK", None, None, None, [None, b"p2", word(7), word(8), word(9)], 0, 0, 0]
+        _, fetched, stamp, _ = exchange.read(replies)
+        assert fetched.generations == (7, 8)
+        assert stamp == (7, 8, 9)
+
+    def test_on_a_cluster_the_lease_is_asked_for_with_its_entry(self) -> None:
+        """The entry, its generation and its lease share a slot, and so a command."""
+        exchange = commands(cluster=True).peek(Wanted(KEY, (KEY, PRODUCT)))
+        assert exchange.commands == (("MGET", KEY, LEASE, G_KEY), ("MGET", G_PRODUCT))
+
+    def test_a_peek_reads_and_writes_nothing(self) -> None:
+        """What is stored, what its tags say, and who has the lease, in one MGET."""
+        exchange = commands().peek(Wanted(KEY, (KEY, PRODUCT)))
+        assert exchange.commands == (("MGET", KEY, LEASE, G_KEY, G_PRODUCT),)
+        assert exchange.read([[b"entry", b"p1", word(1), None]]) == (
+            Leased.ANOTHERS,
+            Fetched(b"entry", (Generation(1), None)),
+        )
+        assert exchange.read([[None, None, None, None]])[0] is Leased.NOBODYS
+        assert exchange.read([[None, EVERYBODYS, None, None]])[0] is Leased.EVERYBODYS
+
+    def test_who_asks_to_be_told_does_so_before_looking(self) -> None:
+        """SET NX of the question, whose end wakes all who wait, and then the peek; asked before is as good."""
+        exchange = commands().ask_and_peek(Wanted(KEY, (KEY,)), 3000)
+        assert exchange.commands == (
+            ("SET", WAITING, b"1", "NX", "PX", 3000),
+            ("MGET", KEY, LEASE, G_KEY),
+        )
+        for reply in (b"OK", None, FULL):
+            assert exchange.read([reply, [None, b"p1", word(1)]]) == (
+                Leased.ANOTHERS,
+                Fetched(None, (Generation(1),)),
+            )
+        with pytest.raises(StoreReplyError, match="READONLY"):
+            exchange.read([A_REPLICA, [None, b"p1", word(1)]])
+
+    @pytest.mark.parametrize(
+        ("held", "free_ms", "sent"),
+        [
+            (True, 0, (("DEL", LEASE), ("DEL", WAITING))),
+            (False, 0, (("DEL", WAITING),)),
+            (True, 500, (("SET", LEASE, EVERYBODYS, "PX", 500), ("DEL", WAITING))),
+            (False, 500, (("SET", LEASE, EVERYBODYS, "PX", 500), ("DEL", WAITING))),
+        ],
+    )
+    def test_a_lease_is_given_back_and_then_told(self, held: bool, free_ms: int, sent: Any) -> None:
+        """The lease goes first, so that who is woken finds it free; one that may have run out is not deleted, since it
+        may be another's by then; and a key whose value cannot be stored is left to everybody."""
+        exchange = commands().hand_back(KEY, held=held, free_ms=free_ms)
+        assert exchange.commands == sent
+        exchange.read([b"OK" if command[0] == "SET" else 0 for command in sent])
+
+    def test_a_full_server_does_not_keep_a_lease_from_being_given_back(self) -> None:
+        """That everybody may load is not written down there, and nobody is told of an error."""
+        commands().hand_back(KEY, held=True, free_ms=500).read([FULL, 1])
+
+    def test_it_is_given_back_between_storing_and_looking_again(self) -> None:
+        """Who is woken finds the entry; and no key of the recheck is read before."""
+        building = commands()
+        exchange = building.store([(KEY, b"entry", 5000)], TAGS, building.hand_back(KEY, held=True))
+        assert exchange.commands == (
+            ("SET", KEY, b"entry", "PX", 5000),
+            ("DEL", LEASE),
+            ("DEL", WAITING),
+            ("MGET", G_PRODUCT, G_CATEGORY),
+        )
+        assert exchange.read([FULL, 1, 0, [word(1), None]]) == Stored((Generation(1), None), 1)
+        with pytest.raises(StoreReplyError, match="READONLY"):
+            exchange.read([b"OK", A_REPLICA, 0, [word(1), None]])
+
+
+class TestConfirmed:
+    """What replicas have as well."""
+
+    def test_a_wait_follows(self) -> None:
+        """After the bump, WAIT for so many replicas and so long; as many or more are enough."""
+        building = commands()
+        exchange = building.confirmed(building.bump((PRODUCT,)), 2, 100)
+        assert exchange.commands == (("SET", G_PRODUCT, word(1), "PX", 60_000), ("WAIT", 2, 100))
+        exchange.read([b"OK", 2])
+        exchange.read([b"OK", 3])
+
+    def test_too_few_are_no_acknowledgement(self) -> None:
+        """Fewer replicas than asked for, or a bump that was refused, is an error."""
+        building = commands()
+        exchange = building.confirmed(building.bump((PRODUCT,)), 2, 100)
+        with pytest.raises(TierAway, match="fewer than 2 replicas"):
+            exchange.read([b"OK", 1])
+        with pytest.raises(StoreReplyError, match="OOM"):
+            exchange.read([FULL, 2])
+
+
+def test_a_generation_lives_as_long_as_is_said_when_it_is_made() -> None:
+    """Each tag's has a lifetime of its own, asked for when it is made; one without end has none."""
+    lives: dict[TagId, int | None] = {PRODUCT: 1000, CATEGORY: None}
+    building = Commands(lambda size: bytes(size), lives.__getitem__)
+    assert [command[3:] for command in building.bump(TAGS).commands] == [("PX", 1000), ()]
+    lives[PRODUCT] = 2000
+    assert [command[3:] for command in building.stamp(TAGS).commands[:2]] == [("NX", "PX", 2000), ("NX",)]
+
+
+def test_what_cannot_be_made_anew_is_unmade() -> None:
+    """Where a full server takes no new generation, DEL leaves none, which matches nothing; a missing one is as good."""
+    exchange = commands().unmake(TAGS)
+    assert exchange.commands == (("DEL", G_PRODUCT), ("DEL", G_CATEGORY))
+    exchange.read([1, 0])
+    with pytest.raises(StoreReplyError, match="READONLY"):
+        exchange.read([A_REPLICA, 1])
+
+
 BUILT: dict[str, Callable[[Commands], Exchange[Any]]] = {
     "stamp": lambda c: c.stamp(TAGS),
     "writers": lambda c: c.writers(TAGS),
@@ -221,6 +384,7 @@ BUILT: dict[str, Callable[[Commands], Exchange[Any]]] = {
     "fetch": lambda c: c.fetch([Wanted(KEY, TAGS)]),
     "store": lambda c: c.store([(KEY, b"entry", 5000)], TAGS),
     "bump": lambda c: c.bump(TAGS),
+    "unmake": lambda c: c.unmake(TAGS),
     "enlist": lambda c: c.enlist(TAGS, "w1", 3000),
     "enlist_then_bump": lambda c: c.enlist_then_bump(TAGS, "w1", 3000),
     "release": lambda c: c.release(TAGS, "w1"),

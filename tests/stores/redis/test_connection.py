@@ -341,3 +341,95 @@ async def test_a_listener_that_fails_harms_nobody(server: Server) -> None:
         await asyncio.to_thread(server.ask, "SET", "failing:1", 1)
         assert await ask(transport, "ECHO", "x") == b"x"
     assert [type(context["exception"]) for context in reported] == [ValueError]
+
+
+class Answered:
+    """Who takes an answer on the spot."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+        self.told = asyncio.Event()
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, result: list[Any], /) -> None:
+        self.got.append(result)
+        self.told.set()
+
+    def set_exception(self, exception: ConnectionAway, /) -> None:
+        self.got.append(exception)
+        self.told.set()
+
+
+async def test_what_is_sent_now_goes_out_with_what_waits(server: Server) -> None:
+    """It is written at once, in one write with and after what was asked for in this turn before it; answers come in
+    that order, and whoever takes one is told as it is read."""
+    async with connected(server.address) as transport:
+        connection = transport.link().connection
+        assert connection is not None
+        sizes = writes_of(transport)
+        first = connection.send([("SET", "now", "1")])
+        receiver = Answered()
+        connection.send_now(("INCR", "now"), receiver)
+        assert len(sizes) == 1
+        second = connection.send([("INCR", "now")])
+        await receiver.told.wait()
+        assert receiver.got == [[2]]
+        assert first.done()
+        assert [await first, await second] == [[b"OK"], [3]]
+        assert len(sizes) == 2
+
+
+async def test_what_is_sent_now_has_the_same_deadline(proxy: Proxy) -> None:
+    """An answer that does not come is told to the receiver, like to any caller, and may have been carried out."""
+    async with connected(proxy.address, QUICK) as transport:
+        connection = transport.link().connection
+        assert connection is not None
+        await asyncio.to_thread(proxy.black_hole, TO_CLIENT)
+        receiver = Answered()
+        connection.send_now(("GET", "x"), receiver)
+        await receiver.told.wait()
+        (away,) = receiver.got
+        assert (away.reason, away.maybe_sent) == (Away.LATE, True)
+
+
+async def test_what_is_sent_now_is_limited_and_refused_alike(server: Server) -> None:
+    """Past the limit of commands under way, or on a connection that is gone, it raises, and the receiver hears
+    nothing."""
+    async with connected(server.address, Limits(deadline_s=10, unanswered_commands_max=2)) as transport:
+        connection = transport.link().connection
+        assert connection is not None
+        first, second, third = Answered(), Answered(), Answered()
+        connection.send_now(("ECHO", "1"), first)
+        connection.send_now(("ECHO", "2"), second)
+        with pytest.raises(ConnectionAway, match="unanswered_commands_max") as raised:
+            connection.send_now(("ECHO", "3"), third)
+        assert (raised.value.reason, raised.value.maybe_sent) == (Away.FULL, False)
+        await second.told.wait()
+        assert (first.got, second.got, third.got) == ([[b"1"]], [[b"2"]], [])
+        connection.abort()
+        with pytest.raises(ConnectionAway) as raised:
+            connection.send_now(("ECHO", "4"), third)
+        assert (raised.value.reason, raised.value.maybe_sent, third.got) == (Away.CLOSED, False, [])
+
+
+async def test_one_buffer_takes_answers_of_any_size(server: Server) -> None:
+    """What does not fit in what is read at once is put together, beside what does; earlier answers are not overwritten
+    by later ones."""
+    async with connected(server.address) as transport:
+        connection = transport.link().connection
+        assert connection is not None
+        assert connection.get_buffer(1) is connection.get_buffer(1 << 20)
+        size = len(connection.get_buffer(-1))
+        values = [
+            bytes([65 + n]) * length for n, length in enumerate((1, size, 7, 3 * size + 1, 0, size - 5))
+        ]
+        for n, value in enumerate(values):
+            await ask(transport, "SET", f"sized:{n}", value)
+        answers = await asyncio.gather(*(ask(transport, "GET", f"sized:{n}") for n in range(len(values))))
+        kept = list(answers)
+        assert (
+            await asyncio.gather(*(ask(transport, "GET", f"sized:{n}") for n in range(len(values)))) == values
+        )
+        assert kept == values

@@ -13,7 +13,12 @@ from cacheaside.stores.redis.names import (
     changes_prefix,
     everything_pattern,
     generation_name,
+    generation_prefix,
+    is_declared,
+    lease_name,
     slot_of,
+    waiting_key,
+    waiting_name,
     writers_name,
 )
 from cacheaside.types import TagId
@@ -140,3 +145,77 @@ def test_one_prefix_announces_and_one_pattern_allows() -> None:
     assert everything_pattern("shop") == "shop:*"
     assert generation_name(KEY).startswith(changes_prefix("shop"))
     assert not KEY.startswith(changes_prefix("shop"))
+
+
+ALL_NAMES = (str, generation_name, writers_name, waiting_name, lease_name)
+
+
+@given(keys)
+def test_a_lease_and_who_waits_share_the_slot_of_the_key(key: TagId) -> None:
+    """What is said of a load is on the node of its entry, hence in order with storing it."""
+    assert {slot_of(name(key)) for name in ALL_NAMES} == {slot_of(key)}
+
+
+@given(keys, keys)
+def test_leases_meet_nothing(one: TagId, other: TagId) -> None:
+    """No two keys share any name: of an entry, a generation, writers, a lease, or who waits."""
+    names = [name(key) for key in {one, other} for name in ALL_NAMES]
+    assert len(set(names)) == len(names)
+
+
+@given(keys)
+def test_who_waits_is_found_from_what_is_announced(key: TagId) -> None:
+    """From the name that a server announces, the key is found; and no name of one kind is taken for another's."""
+    prefix = key[: key.index(":")].encode() + b":!"
+    assert waiting_key(waiting_name(key).encode(), prefix) == key
+    assert changed_tag(waiting_name(key).encode(), prefix) is None
+    for name in (str, generation_name, lease_name):
+        assert waiting_key(name(key).encode(), prefix) is None
+    assert waiting_key(writers_name(key).encode(), prefix) is None
+    assert changed_tag(lease_name(key).encode(), prefix) is None
+
+
+@given(keys)
+def test_of_a_lease_nobody_is_told(key: TagId) -> None:
+    """Entries and leases lie outside of the prefix that is announced; generations, writers and waiting inside."""
+    prefix = key[: key.index(":")] + ":!"
+    assert [name(key).startswith(prefix) for name in ALL_NAMES] == [False, True, True, True, False]
+
+
+@given(st.binary(max_size=40))
+def test_no_announced_name_breaks_the_reader(name: bytes) -> None:
+    """Whatever another program writes under our prefix, it is a key, a tag, or neither, and nothing is raised."""
+    prefix = b"shop:!"
+    for tried in (name, prefix + name, prefix + b"{" + name, prefix + b"{shop:" + name + b"}?"):
+        tag, key = changed_tag(tried, prefix), waiting_key(tried, prefix)
+        assert tag is None or key is None
+
+
+@given(keys)
+def test_the_prefix_of_generations_begins_each(key: TagId) -> None:
+    """Put together from its prefix, a generation's name is the same."""
+    of_frame = key[: key.index(":")]
+    assert generation_name(key) == f"{of_frame}:!{{{key}}}"
+    assert f"{generation_prefix('shop')}{KEY}}}" == generation_name(KEY)
+
+
+def test_the_names_of_leases_have_not_changed() -> None:
+    """Processes of any version find each other's leases, and tell who waits."""
+    assert [lease_name(KEY), waiting_name(KEY)] == [
+        "shop:?{shop:product:1~k3f9abcd:i42}",
+        "shop:!{shop:product:1~k3f9abcd:i42}?",
+    ]
+
+
+@given(keys)
+def test_a_declared_tag_is_told_from_an_entrys_own(key: TagId) -> None:
+    """By its id alone, whatever the names in it are."""
+    assert is_declared(key) == (key.split(":")[1].startswith("tag~"))
+
+
+def test_an_endpoint_that_is_called_tag_is_no_tag() -> None:
+    """No name of an endpoint makes its entries look like declared tags."""
+    for name in ("tag", "tag~", "tag~products"):
+        assert not is_declared(TagId(arguments_key("shop", name, 1, "k3f9", (1,))))
+    assert is_declared(PRODUCT)
+    assert not is_declared(KEY)

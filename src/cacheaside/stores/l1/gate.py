@@ -1,4 +1,4 @@
-"""Until when L1 may answer by itself."""
+"""Until when L1 may answer by itself (docs/protocol.md, R21)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
 from cacheaside.errors import ValueEncodingError
@@ -23,7 +23,7 @@ from cacheaside.stores.redis.names import generation_prefix
 from cacheaside.stores.redis.replies import StoreReplyError, generations_in, values_in
 from cacheaside.stores.redis.tier import Asking, Found, RedisTier
 from cacheaside.tally import Tally
-from cacheaside.types import Generation, TagId
+from cacheaside.types import TagId
 
 __all__ = ["ELSE", "AioTier", "Else", "Quick"]
 
@@ -93,15 +93,30 @@ class AioTier(RedisTier):
         namespace: str,
         direct: Direct,
         attend: Callable[[asyncio.AbstractEventLoop], None],
+        confirming: RedisTier | None = None,
         **options: Any,
     ) -> None:
-        """attend: told of each loop that begins to use the tier."""
+        """attend: told of each loop that begins to use the tier. confirming: what waits for the word of replicas, on a
+        connection of its own: on the loop's it would keep every reader waiting."""
         super().__init__(*parts, **options)
         self._direct = direct
         self._attend = attend
+        self._confirming = confirming
         self._generation = generation_prefix(namespace)
         self._batches: dict[asyncio.AbstractEventLoop, _Batch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    async def bump(self, tags: Sequence[TagId]) -> None:
+        if self._confirming is None:
+            await super().bump(tags)
+        else:
+            await asyncio.to_thread(_run, self._confirming.bump(tags))
+
+    async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
+        if self._confirming is None:
+            await super().mark(tags, writer, lifetime_s)
+        else:
+            await asyncio.to_thread(_run, self._confirming.mark(tags, writer, lifetime_s))
 
     # -- asking ------------------------------------------------------------------------------------------------
 
@@ -294,6 +309,16 @@ class AioTier(RedisTier):
         for (_, _, _, future), record in zip(batch.calls, records, strict=True):
             if not future.done():
                 future.set_result(record)
+
+
+def _run(flow: Coroutine[Any, Any, None]) -> None:
+    """Run a flow of the blocking colour, which never suspends."""
+    try:
+        flow.send(None)
+    except StopIteration:
+        return
+    flow.close()
+    raise AssertionError(f"{flow!r} suspended")
 
 
 def _in_order(tags: Sequence[TagId], generations: Sequence[bytes | None]) -> bytes:

@@ -1,16 +1,17 @@
 """What an answered heartbeat changes in what this process believes of a server. Plain: the keeper and the simulator
 both do it here.
 
-The order matters, since flows on other threads go on between any two of these steps:
+The order matters, since flows on other threads go on between any two of these steps (docs/protocol.md, R32):
 
-- The clock is believed last to have been *set back*. Else: (1) its new offset is believed (2) a flow fetches an entry that
-  was stored before, which looks younger by the step, and serves it (3) everything is forgotten, too late for that reader.
+- The clock is believed last to have been *set back*. Else: (1) its new offset is believed (2) a flow fetches an entry
+  that was stored before, which looks younger by the step, and serves it (3) everything is forgotten, too late for that
+  reader.
 - That it was *set forward* is believed before what is held is dropped. (1) It is set forward by 2 s; another process
-  knows, loads and stores. (2) This one, which does not, fetches that 3 s later, sees it as 1 s old, and L1 keeps it. Were
-  that dropped first, the same could be fetched once more.
-- The *new identity* is believed before what the old one vouched for is dropped. Else: (1) it is dropped (2) a flow fetches
-  an entry, for which the old identity vouches still, and L1 keeps it (3) the new identity is believed: L1 goes on
-  answering with what the server may have gone back to.
+  knows, loads and stores. (2) This one, which does not, fetches that 3 s later, sees it as 1 s old, and L1 keeps it.
+  Were that dropped first, the same could be fetched once more.
+- The *new identity* is believed before what the old one vouched for is dropped. Else: (1) it is dropped (2) a flow
+  fetches an entry, for which the old identity vouches still, and L1 keeps it (3) the new identity is believed: L1 goes
+  on answering with what the server may have gone back to.
 - All that, before the heartbeat counts: it lets L1 answer.
 
 A server that went back to old data may also have lost that everything was forgotten when its clock was set back: then

@@ -24,6 +24,7 @@ from cacheaside.stores.redis.names import (
 from cacheaside.stores.redis.replies import (
     Command,
     StoreReplyError,
+    Unconfirmed,
     count_in,
     done,
     error_code,
@@ -89,21 +90,21 @@ class Stored(NamedTuple):
 class Commands:
     """Builds the exchanges of one cache.
 
-    random_bytes: `os.urandom`. lifetime_ms: how long a generation lives: longer than any entry stamped with it, since
-    its end costs the entry. It is not renewed by reading: a PEXPIRE would be announced to every process as a change.
-    cluster: keys of one MGET must share a slot. lengthen: PEXPIRE takes NX and GT (Redis 7, Valkey), so that no writer
-    shortens another's mark; without, all writers of a namespace must use one lifetime.
+    random_bytes: `os.urandom`. lifetime_ms: how long a generation lives, None for ever: longer than any entry stamped
+    with it, since its end costs the entry. It is not renewed by reading: a PEXPIRE would be announced to every
+    process as a change. cluster: keys of one MGET must share a slot. lengthen: PEXPIRE takes NX and GT (Redis 7,
+    Valkey), so that no writer shortens another's mark; without, all writers of a namespace must use one lifetime.
     """
 
     random_bytes: RandomBytes
-    lifetime_ms: int | Callable[[], int]
+    lifetime_ms: int | Callable[[TagId], int | None]
     cluster: bool = False
     lengthen: bool = True
 
-    @property
-    def generation_ms(self) -> int:
-        """How long a generation that is made now lives."""
-        return self.lifetime_ms() if callable(self.lifetime_ms) else self.lifetime_ms
+    def _living(self, tag: TagId) -> tuple[str | int, ...]:
+        """How long a generation of `tag` that is made now lives, as SET takes it."""
+        lifetime_ms = self.lifetime_ms(tag) if callable(self.lifetime_ms) else self.lifetime_ms
+        return () if lifetime_ms is None else ("PX", lifetime_ms)
 
     def stamp(self, tags: Sequence[TagId]) -> Exchange[tuple[Generation, ...]]:
         """The generation of each tag, made where missing: SET NX, then MGET, whoever's it is."""
@@ -118,7 +119,7 @@ class Commands:
     def _creations(self, tags: Sequence[TagId]) -> tuple[Command, ...]:
         new = new_generations(len(tags), self.random_bytes)
         return tuple([
-            ("SET", generation_name(tag), fresh, "NX", "PX", self.generation_ms)
+            ("SET", generation_name(tag), fresh, "NX", *self._living(tag))
             for tag, fresh in zip(tags, new, strict=True)
         ])  # fmt: skip
 
@@ -278,7 +279,7 @@ class Commands:
         """A new generation for each tag."""
         new = new_generations(len(tags), self.random_bytes)
         commands: tuple[Command, ...] = tuple([
-            ("SET", generation_name(tag), fresh, "PX", self.generation_ms)
+            ("SET", generation_name(tag), fresh, *self._living(tag))
             for tag, fresh in zip(tags, new, strict=True)
         ])  # fmt: skip
 
@@ -296,10 +297,16 @@ class Commands:
         def read(replies: Sequence[Any]) -> R:
             result = exchange.read(replies[:-1])
             if count_in(asking, replies[-1]) < replicas:
-                raise StoreReplyError(asking, replies[-1], f"the word of {replicas} replicas")
+                raise Unconfirmed(f"fewer than {replicas} replicas had it within {within_ms} ms")
             return result
 
         return Exchange((*exchange.commands, asking), read, resend=False)
+
+    def unmake(self, tags: Sequence[TagId]) -> Exchange[None]:
+        """No generation for each tag: what was stamped with one matches nothing. A full server that takes no SET takes
+        this. Of one that is missing nobody is told, and nobody need be: they were when it went."""
+        commands: tuple[Command, ...] = tuple([("DEL", generation_name(tag)) for tag in tags])
+        return Exchange(commands, _counts(commands), resend=True)
 
     def enlist(self, tags: Sequence[TagId], writer: str, lifetime_ms: int) -> Exchange[None]:
         """Add `writer` to the writers under way of each tag, for `lifetime_ms` at least.

@@ -162,6 +162,16 @@ class Connection(asyncio.BufferedProtocol):
             os.dup2(nowhere, held.fileno(), inheritable=False)
             os.close(nowhere)
 
+    def forget_loop(self) -> None:
+        """Its loop was closed under it, and will never close it: end the connection without the loop."""
+        self.gone = self.gone or self._away("its event loop was closed", Away.CLOSED)
+        transport = self._transport
+        # A transport closes its socket on its loop, and complains when it is collected first; there is no public way.
+        held = getattr(transport, "_sock", None)
+        if held is not None:
+            held.close()
+            transport._sock = None  # type: ignore[union-attr]  # noqa: SLF001
+
     async def aclose(self) -> None:
         """As `abort`, and return once the socket is closed, which waits for nobody."""
         self.abort()

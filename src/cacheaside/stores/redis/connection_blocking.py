@@ -87,7 +87,7 @@ class BlockingConnection:
                 while True:
                     commands = steps.send(self.ask(commands, deadline.within(self._limits.deadline_s)))
             except StopIteration as end:
-                self.protocol = int(end.value)
+                self.protocol = end.value.protocol
         except (OSError, ValueError) as error:  # a name that cannot be one is a ValueError
             self.close()
             raise self._away(f"no connection ({error})", Away.REFUSED) from error

@@ -3,14 +3,13 @@
 It tracks the changes of one prefix (CLIENT TRACKING in BCAST mode, RESP3), and is subscribed to a channel where nothing
 is ever published: only so does a server cut it off, by its limit for subscribers, when it no longer reads.
 
-A heartbeat is INFO and TIME: one answer says that everything before it was heard, who the server is, and what its clock
-says. A server that does not track is asked the same, and L1 is blind there.
+A heartbeat ends with INFO and TIME: one answer says that everything before it was heard, who the server is, and what
+its clock says. A server that does not track is asked the same, and L1 is blind there.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 import select
 import socket
 import ssl
@@ -22,7 +21,8 @@ from cacheaside.policy.timebase import Reading
 from cacheaside.stores.redis.away import Away, ConnectionAway, ErrorReply
 from cacheaside.stores.redis.connection_blocking import BlockingConnection
 from cacheaside.stores.redis.deadline import Deadline
-from cacheaside.stores.redis.generations import Identity, identity_of
+from cacheaside.stores.redis.generations import Identity
+from cacheaside.stores.redis.login import replication_of
 from cacheaside.stores.redis.replies import Command
 from cacheaside.stores.redis.server import Limits, Login, ServerAddress
 
@@ -32,7 +32,6 @@ _NOT_YET: Final = object()
 _CHUNK_BYTES: Final = 65_536
 UNFINISHED_BYTES_MAX: Final = 64 * 1024 * 1024
 _BEAT: Final[tuple[Command, ...]] = (("INFO", "replication"), ("TIME",))
-_FIELD: Final = re.compile(rb"^(role|master_replid|redis_version):([^\r\n]*)", re.MULTILINE)
 _LENGTHENS_FROM: Final = 7
 """The version of Redis from which PEXPIRE takes NX and GT; Valkey says 7.2 of itself."""
 
@@ -69,11 +68,14 @@ def open_ear(
     address: ServerAddress,
     login: Login,
     prefix: str,
+    touched: str,
     limits: Limits,
     now: Callable[[], float],
     pace: Callable[[], float],
 ) -> Ear:
     """A connection, logged in, that is about to hear changes of keys that begin with `prefix`.
+
+    touched: a key that is read with each heartbeat, so that a server that evicts what is not read leaves it alone.
 
     Blocks its thread, for `connect_s` at most. Raises `ConnectionAway`.
     """
@@ -82,7 +84,8 @@ def open_ear(
     patient = Limits(deadline_s=limits.connect_s, connect_s=limits.connect_s)
     connection = BlockingConnection(address, patient)
     connection.open(named, Deadline.after(limits.connect_s, pace))
-    return Ear(address, connection.detach(), now, pace, prefix if connection.protocol == 3 else None)
+    heard = prefix if connection.protocol == 3 else None
+    return Ear(address, connection.detach(), now, pace, heard, touched)
 
 
 class Ear:
@@ -99,6 +102,7 @@ class Ear:
         now: Callable[[], float],
         pace: Callable[[], float],
         prefix: str | None,
+        touched: str,
     ) -> None:
         import hiredis
 
@@ -114,13 +118,14 @@ class Ear:
         self._push_type = hiredis.PushNotification
         self._garbled = hiredis.ProtocolError
         self._prefix = prefix
+        self._touched = touched
         self._is_blind = prefix is None
         self._is_subscribed = prefix is None
         self._steps: deque[Callable[[Any, Told], None]] = deque()
         """What takes the next answer, then the one after it, ..."""
         self._sent: deque[tuple[float, float]] = deque()
         """When each unanswered heartbeat was sent, by both clocks."""
-        self._said: dict[bytes, bytes] = {}
+        self._info: Any = None
         self._unsent = b""
         self._unfinished_bytes = 0
         self.last_beat = float("-inf")
@@ -156,6 +161,7 @@ class Ear:
         if self.gone is None:
             self.last_beat = self._pace()
             self._sent.append((self._now(), self.last_beat))
+            self._ask(("MGET", self._touched), self._take_nothing)
             self._ask(_BEAT[0], self._take_info)
             self._ask(_BEAT[1], self._take_time)
             self._send()
@@ -256,12 +262,14 @@ class Ear:
         self._is_blind = isinstance(reply, ErrorReply)
 
     def _take_version(self, reply: Any, told: Told) -> None:
-        said = _fields(reply).get(b"redis_version", b"")
-        major = said.partition(b".")[0]
+        major = replication_of(reply)[2].partition(b".")[0]
         told.started(self, Start(self._is_blind, not major.isdigit() or int(major) >= _LENGTHENS_FROM))
 
+    def _take_nothing(self, reply: Any, told: Told) -> None:
+        """Whatever it is: a node of a cluster that does not have the key says so."""
+
     def _take_info(self, reply: Any, told: Told) -> None:
-        self._said = _fields(reply)
+        self._info = reply
 
     def _take_time(self, reply: Any, told: Told) -> None:
         received = self._now()
@@ -271,17 +279,8 @@ class Ear:
             code = reply.code if isinstance(reply, ErrorReply) else type(reply).__name__
             self.lose(f"it does not tell the time ({code}): grant the user TIME", Away.LOGIN)
             return
-        replid = self._said.get(b"master_replid", b"").decode("ascii", "replace")
-        is_primary = self._said.get(b"role", b"master") == b"master"
-        identity = identity_of(replid) if replid else None
+        identity, is_primary, _ = replication_of(self._info)
         told.beaten(self, Beat(Reading(sent, received, server_s), identity, is_primary))
-
-
-def _fields(info: Any) -> dict[bytes, bytes]:
-    """What INFO says; nothing when the user may not ask."""
-    if not isinstance(info, bytes):
-        return {}
-    return {name: value.strip() for name, value in _FIELD.findall(info)}
 
 
 def _seconds(reply: Any) -> float | None:

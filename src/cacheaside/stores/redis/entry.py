@@ -1,12 +1,13 @@
 """From what lies under a key to a record, judged by the generations that its tags have now. Pure.
 
-A generation, as flows see it, is 96 bits: the identity of the server that said so, then its 64. So one that a server
-says again after it went back to old data, under another identity, is another one.
+A generation, as flows see it, is 96 bits (docs/protocol.md, R28): the identity of the server that said so, then its
+64. So one that a server says again after it went back to old data, under another identity, is another one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from struct import Struct
 from typing import Any, Final, NamedTuple
 from zlib import crc32
@@ -85,6 +86,8 @@ def plain_opened(data: bytes, key: str, stamp: bytes) -> tuple[bytes, int, float
     if crc32(data, crc32(key.encode())) != _RESIDUE or len(data) < values_at + 4:
         return None
     loaded_at_us, load_s = _LOAD.unpack_from(data, _LOAD_AT)
+    if not 0.0 <= load_s < inf:  # not a number, too
+        return None
     return data[values_at:-4], loaded_at_us, load_s
 
 

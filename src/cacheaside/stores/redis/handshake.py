@@ -8,7 +8,7 @@ from typing import Any
 
 from cacheaside.stores.redis.away import Away, ConnectionAway
 from cacheaside.stores.redis.connection import Connection
-from cacheaside.stores.redis.login import logging_in
+from cacheaside.stores.redis.login import Welcome, logging_in
 from cacheaside.stores.redis.server import Limits, Login, ServerAddress
 
 __all__ = ["open_connection"]
@@ -71,4 +71,5 @@ async def _log_in(connection: Connection, login: Login) -> int:
         while True:
             commands = steps.send(await connection.send(commands))
     except StopIteration as end:
-        return int(end.value)
+        welcome: Welcome = end.value
+        return welcome.protocol

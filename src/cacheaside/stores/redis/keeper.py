@@ -17,15 +17,16 @@ import selectors
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.stores.redis.away import Away, ConnectionAway
 from cacheaside.stores.redis.beliefs import believe
 from cacheaside.stores.redis.ear import Beat, Ear, Start, open_ear
+from cacheaside.stores.redis.finding import find
 from cacheaside.stores.redis.fleet import Fleet, Topology
 from cacheaside.stores.redis.names import changed_tag, changes_prefix, waiting_key
-from cacheaside.stores.redis.server import Limits, Login
+from cacheaside.stores.redis.server import Limits, Login, ServerAddress
 from cacheaside.stores.redis.servers import Servers, ServerState
 from cacheaside.stores.redis.waker import Waker
 from cacheaside.stores.redis.watch import LoopWatch
@@ -58,6 +59,7 @@ class Keeper:
         hearing: Hearing,
         *,
         namespace: str,
+        touched: str,
         now: Callable[[], float],
         pace: Callable[[], float],
         chance: Callable[[], float],
@@ -71,6 +73,7 @@ class Keeper:
         self._namespace = namespace
         self._prefix = changes_prefix(namespace)
         self._prefix_bytes = self._prefix.encode()
+        self._touched = touched
         self._now = now
         self._pace = pace
         self._chance = chance
@@ -90,15 +93,16 @@ class Keeper:
         self._thread: threading.Thread | None = None
         self._closing = False
         self._ears: dict[str, Ear] = {}
-        self._watches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWatch] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._dropped: list[Ear] = []
+        """Ears that are forgotten, for the thread to close."""
+        self._watches = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWatch]()
         self._found: tuple[Fleet | None, list[Ear], ConnectionAway | None] | None = None
-        self._attempting = False
+        self._attempting: object = None
+        """The attempt that is under way; what an earlier one comes to is nobody's."""
         self._looks_again = True
         self._failures = 0
+        self._said_away = False
         self._retry_at = float("-inf")
-        self._beats_wanted = False
         self._waiting: list[Callable[[], None]] = []
         self._tried = False
         self._waker: Waker | None = None
@@ -114,7 +118,10 @@ class Keeper:
                 self._closing = False
                 waker = self._waker = Waker()
                 thread = threading.Thread(
-                    target=_run, args=(weakref.ref(self), waker), name="cacheaside-keeper", daemon=True
+                    target=_run,
+                    args=(weakref.ref(self), waker, self._ears),
+                    name="cacheaside-keeper",
+                    daemon=True,
                 )
                 self._thread = thread
                 try:
@@ -128,6 +135,11 @@ class Keeper:
     def has_tried(self) -> bool:
         """Whether the first attempt to reach the servers is over: from then on nobody waits for one."""
         return self._tried
+
+    @property
+    def thread(self) -> threading.Thread | None:
+        """The thread that keeps; another one ends."""
+        return self._thread
 
     def when_tried(self, wake: Callable[[], None]) -> bool:
         """Have `wake` called when the first attempt is over; False when it is."""
@@ -149,6 +161,19 @@ class Keeper:
             for ear in self._ears.values():
                 watch.add(ear)
 
+    def waited_in_vain(self) -> None:
+        """Somebody waited for the first attempt as long as anybody is to: nobody else does."""
+        with self._lock:
+            self._say_tried()
+
+    def suspect(self, name: str) -> None:
+        """Another server than the one that is listened to answers at this address: listen to that one."""
+        with self._lock:
+            ear = self._ears.get(name)
+            if ear is not None:
+                ear.lose("another server answers at its address", Away.LOST)
+                self._drop_lost()
+
     def doubt(self) -> None:
         """A server answered as one that is not the primary, or not of that slot: look who is."""
         with self._lock:
@@ -168,11 +193,12 @@ class Keeper:
             thread, self._thread = self._thread, None
             self._closing = True
             self._tried = False
+            self._attempting = None
         self._wake()
         if thread is not None and thread is not threading.current_thread():
             thread.join(self._limits.connect_s)
         with self._lock:
-            self._end_ears("closed")
+            self._end_ears()
             self._failures, self._retry_at, self._looks_again = 0, float("-inf"), True
 
     def after_fork(self) -> None:
@@ -190,18 +216,13 @@ class Keeper:
 
     # -- the thread --------------------------------------------------------------------------------------------
 
-    def turn(self, selector: selectors.BaseSelector, watched: dict[str, Ear]) -> bool:
-        """Wait for what comes next, and do it; False at the end."""
+    def before_wait(self, selector: selectors.BaseSelector, watched: dict[str, Ear]) -> float:
+        """How long the thread may wait for what comes next, and by what."""
         self._sync_selector(selector, watched)
-        pause_s = self._due()
-        ready = [key.data for key, _ in selector.select(pause_s)]
-        waker = self._waker
-        if waker is None:
-            return False
-        waker.drain()
-        if self._closing:
-            return False
-        ears = [ear for ear in ready if ear is not None]
+        return self._due()
+
+    def after_wait(self, ears: Sequence[Ear], waker: Waker) -> None:
+        """Do what has come, or is due."""
         if ears and self._loops_are_watching():
             # Only a wake-up ends this early: what arrives is the loops' to read, for so long.
             waker.pause(LOOPS_FIRST_S)
@@ -214,7 +235,6 @@ class Keeper:
             self._beat_if_due()
         if self.servers.all_up:
             self.on_turn()
-        return True
 
     def _sync_selector(self, selector: selectors.BaseSelector, watched: dict[str, Ear]) -> None:
         with self._lock:
@@ -222,7 +242,8 @@ class Keeper:
                 if self._ears.get(name) is not ear:
                     selector.unregister(ear)
                     del watched[name]
-                    ear.close()
+            while self._dropped:
+                self._dropped.pop().close()
             for name, ear in self._ears.items():
                 if name not in watched:
                     selector.register(ear, selectors.EVENT_READ, ear)
@@ -244,30 +265,41 @@ class Keeper:
             return max(0.0, due - now)
 
     def _attempt(self) -> None:
-        self._attempting = True
+        attempt = self._attempting = object()
         have = {ear.address for ear in self._ears.values()}
+
         # On a thread of its own: while it waits for one server, the others are heard.
-        what = self._topology, self._login, self._prefix, have, self._limits, self._now, self._pace
+        def listen(address: ServerAddress) -> Ear:
+            return open_ear(address, login, prefix, touched, limits, now, pace)
+
+        login, prefix, touched, limits = self._login, self._prefix, self._touched, self._limits
+        now, pace = self._now, self._pace
+        what = attempt, self._topology, listen, have, limits.connect_s
         thread = threading.Thread(
-            target=_find, args=(weakref.ref(self), *what), name="cacheaside-connect", daemon=True
+            target=find, args=(weakref.ref(self), *what), name="cacheaside-connect", daemon=True
         )
         try:
             thread.start()
         except RuntimeError:
-            self._attempting = False
+            self._attempting = None
             self._failed(ConnectionAway("no thread can be started", endpoint="", reason=Away.REFUSED))
 
-    def found(self, fleet: Fleet | None, ears: list[Ear], why: ConnectionAway | None) -> None:
-        """What an attempt came to."""
+    def found(
+        self, attempt: object, fleet: Fleet | None, ears: list[Ear], why: ConnectionAway | None
+    ) -> bool:
+        """What an attempt came to; False when nobody waits for it any more, so that its ears are to be closed."""
         with self._lock:
+            if self._attempting is not attempt:
+                return False
             self._found = fleet, ears, why
         self._wake()
+        return True
 
     def _adopt(self) -> None:
         if self._found is None:
             return
         (fleet, ears, why), self._found = self._found, None
-        self._attempting = False
+        self._attempting = None
         if fleet is not None:
             self._looks_again = False
             if fleet != self.servers.fleet:
@@ -293,9 +325,13 @@ class Keeper:
         for state in self.servers.states:
             if not state.is_up:
                 state.why = why
-        if self._failures == 1:
-            log.warning("cache %s: the shared tier is away: %s", self._namespace, why)
+        self._say_away(why)
         self._say_tried()
+
+    def _say_away(self, why: ConnectionAway) -> None:
+        if not self._said_away:
+            self._said_away = True
+            log.warning("cache %s: the shared tier is away: %s", self._namespace, why)
 
     def _say_tried(self) -> None:
         self._tried = True
@@ -336,7 +372,7 @@ class Keeper:
             if state is not None:
                 self.servers.say(state, is_up=False, why=ear.gone)
             self._looks_again = True
-            log.warning("cache %s: the shared tier is away: %s", self._namespace, ear.gone)
+            self._say_away(ear.gone)
             if ear.gone.reason is not Away.LOST:
                 self._failed(ear.gone)
             self._wake()
@@ -346,11 +382,16 @@ class Keeper:
         self.hearing.lost(ear.name)
         for watch in list(self._watches.values()):
             watch.remove(ear)
-        # Closed by the thread, which may be waiting for it in its selector.
+        # Closed by the thread, which may be waiting for it in its selector, or may not have seen it yet.
+        self._dropped.append(ear)
         if ear.gone is None:
             ear.lose("no longer needed", Away.CLOSED)
 
-    def _end_ears(self, why: str) -> None:
+    def _end_ears(self) -> None:
+        if self._found is not None:
+            for ear in self._found[1]:
+                ear.close()
+            self._found = None
         for ear in list(self._ears.values()):
             self._forget_ear(ear)
             ear.close()
@@ -371,8 +412,7 @@ class Keeper:
             return any(loop.is_running() for loop in loops)
 
     def _wake(self) -> None:
-        waker = self._waker
-        if waker is not None:
+        if (waker := self._waker) is not None:
             waker.wake()
 
     # -- what ears tell ----------------------------------------------------------------------------------------
@@ -392,13 +432,11 @@ class Keeper:
         if names is None:
             self.hearing.heard(None)
             return
-        prefix = self._prefix_bytes
         tags = []
         for name in names:
-            tag = changed_tag(name, prefix)
-            if tag is not None:
+            if (tag := changed_tag(name, self._prefix_bytes)) is not None:
                 tags.append(tag)
-            elif (key := waiting_key(name, prefix)) is not None:
+            elif (key := waiting_key(name, self._prefix_bytes)) is not None:
                 self.hearing.done(key)
         if tags:
             self.hearing.heard(tags)
@@ -422,12 +460,13 @@ class Keeper:
             on_new_identity=lambda: self._another_history(ear),
         )
         if news.is_up:
-            if self._failures:
-                log.info("cache %s: the shared tier at %s is back", self._namespace, ear.name)
             self._failures, self._retry_at = 0, float("-inf")
             if self.servers.all_up:
+                if self._said_away:
+                    log.info("cache %s: the shared tier is back", self._namespace)
+                self._said_away = False
                 self.servers.why = None
-            self._say_tried()
+                self._say_tried()
             self._wake()
 
     def _another_history(self, ear: Ear) -> None:
@@ -435,52 +474,26 @@ class Keeper:
         self.on_new_identity(ear.name)
 
 
-def _run(reference: weakref.ref[Keeper], waker: Waker) -> None:
-    """The thread: holds its keeper only while it does something, so that a cache that nobody refers to can go."""
-    keeper = reference()
-    if keeper is None:
-        return
+def _run(reference: weakref.ref[Keeper], waker: Waker, ears: dict[str, Ear]) -> None:
+    """The thread: while it waits it holds no keeper, so that a cache that nobody refers to can go; but its ears, which
+    it then closes."""
     this = threading.current_thread()
     watched: dict[str, Ear] = {}
     with selectors.DefaultSelector() as selector:
         selector.register(waker, selectors.EVENT_READ, None)
-        while keeper is not None and keeper._thread is this:  # noqa: SLF001
-            if not keeper.turn(selector, watched):
-                break
-            del keeper
+        while True:
             keeper = reference()
+            if keeper is None or keeper.thread is not this:
+                break
+            wait_s = keeper.before_wait(selector, watched)
+            del keeper
+            ready = [key.data for key, _ in selector.select(wait_s)]
+            waker.drain()
+            keeper = reference()
+            if keeper is None or keeper.thread is not this:
+                break
+            keeper.after_wait([ear for ear in ready if ear is not None], waker)
+            del keeper, ready
     waker.close()
-    for ear in watched.values():
+    for ear in [*watched.values(), *(ears.values() if keeper is None else ())]:
         ear.close()
-
-
-def _find(
-    reference: weakref.ref[Keeper],
-    topology: Topology,
-    login: Login,
-    prefix: str,
-    have: set[Any],
-    limits: Limits,
-    now: Callable[[], float],
-    pace: Callable[[], float],
-) -> None:
-    """Find the primaries, and listen to those that nobody listens to."""
-    fleet: Fleet | None = None
-    ears: list[Ear] = []
-    why: ConnectionAway | None = None
-    try:
-        fleet = topology.find(limits.connect_s)
-    except ConnectionAway as away:
-        why = away
-    for address in () if fleet is None else fleet.primaries:
-        if address not in have:
-            try:
-                ears.append(open_ear(address, login, prefix, limits, now, pace))
-            except ConnectionAway as away:
-                why = away
-    keeper = reference()
-    if keeper is None:
-        for ear in ears:
-            ear.close()
-    else:
-        keeper.found(fleet, ears, why)

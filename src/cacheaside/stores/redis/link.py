@@ -101,6 +101,13 @@ class Link:
         if connection is not None:
             connection.abort()
 
+    def forget_loop(self) -> None:
+        """Its loop was closed under it."""
+        self._is_closed = True
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.forget_loop()
+
     async def aclose(self) -> None:
         """As `close`, and return once the socket is closed. Never waits for the server."""
         connection, attempt = self.connection, self._attempt

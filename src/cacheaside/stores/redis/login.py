@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from cacheaside.stores.redis.away import Away, ConnectionAway, ErrorReply
+from cacheaside.stores.redis.generations import Identity, identity_of
 from cacheaside.stores.redis.replies import Command
-from cacheaside.stores.redis.server import Login
+from cacheaside.stores.redis.server import Login, anybody
 
-__all__ = ["logging_in"]
+__all__ = ["Welcome", "logging_in", "replication_of"]
+
+_FIELD: Final = re.compile(rb"^(role|master_replid|redis_version):([^\r\n]*)", re.MULTILINE)
 
 
-def logging_in(login: Login, endpoint: str) -> Generator[list[Command], Sequence[Any], int]:
-    """Yields what to send together, is sent the replies; returns the version of the protocol: 3, or 2 without 3.
+class Welcome(NamedTuple):
+    """protocol: 3, or 2 where 3 is not known."""
+
+    protocol: int
+    identity: Identity | None
+
+
+def replication_of(info: Any) -> tuple[Identity | None, bool, bytes]:
+    """What INFO says: the identity, whether it takes writes, and the version; of what it does not say, None, True and
+    nothing."""
+    said = dict(_FIELD.findall(info)) if isinstance(info, bytes) else {}
+    replid = said.get(b"master_replid", b"").strip().decode("ascii", "replace")
+    is_primary = said.get(b"role", b"master").strip() == b"master"
+    return (identity_of(replid) if replid else None), is_primary, said.get(b"redis_version", b"").strip()
+
+
+def logging_in(login: Login, endpoint: str) -> Generator[list[Command], Sequence[Any], Welcome]:
+    """Yields what to send together, is sent the replies; returns what the server said of itself.
 
     Raises `ConnectionAway` (LOGIN) where the server refuses. What it yields last ends with a PING: a server that took
     the login and answers no command is not there.
@@ -27,10 +47,16 @@ def logging_in(login: Login, endpoint: str) -> Generator[list[Command], Sequence
         protocol, rest = 2, [*_in_2(login), *rest]
     else:
         _check(answer, endpoint)
-    *answers, _ = yield [*rest, ("PING",)]  # any answer to the PING will do: a user may have no right to it
-    for answer in answers:
+    asked: list[Command] = [("INFO", "replication")] if login.accepts is not anybody else []
+    # Any answer to these will do: a user may have no right to them.
+    answers = yield [*rest, *asked, ("PING",)]
+    for answer in answers[: len(rest)]:
         _check(answer, endpoint)
-    return protocol
+    identity, _, _ = replication_of(answers[len(rest)])
+    if not login.accepts(endpoint, identity):
+        message = "another server than the one whose changes are heard answers there"
+        raise ConnectionAway(message, endpoint=endpoint, reason=Away.REFUSED)
+    return Welcome(protocol, identity)
 
 
 def _hello(login: Login) -> Command:

@@ -28,6 +28,7 @@ __all__ = [
     "everything_pattern",
     "generation_name",
     "generation_prefix",
+    "is_declared",
     "lease_name",
     "slot_of",
     "waiting_key",
@@ -62,6 +63,11 @@ def generation_name(tag: TagId) -> str:
 def writers_name(tag: TagId) -> str:
     """Where the writers under way for a tag are kept, in the same slot."""
     return f"{tag[: tag.index(':')]}:!{{{tag}}}!"
+
+
+def is_declared(tag: TagId) -> bool:
+    """Whether `tag` was declared, and is not an entry's own."""
+    return tag.startswith("tag~", tag.index(":") + 1)
 
 
 def waiting_name(key: TagId) -> str:

@@ -1,4 +1,4 @@
-"""Invalidations that no server has acknowledged yet, and are tried again until one does."""
+"""Invalidations that no server has acknowledged yet, and are tried again until one does (docs/protocol.md, R25)."""
 
 from __future__ import annotations
 

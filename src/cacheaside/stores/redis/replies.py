@@ -17,6 +17,7 @@ from cacheaside.types import Generation
 __all__ = [
     "Command",
     "StoreReplyError",
+    "Unconfirmed",
     "count_in",
     "done",
     "error_code",
@@ -58,6 +59,10 @@ _ADVICE: Final = {
     "WRONGPASS": "the URL's user or password is wrong",
     "WRONGTYPE": "another program uses this key; choose another namespace",
 }
+
+
+class Unconfirmed(TierAway):
+    """A write took effect, and fewer replicas than are asked for said that they have it."""
 
 
 class StoreReplyError(TierAway):

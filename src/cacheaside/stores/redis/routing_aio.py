@@ -98,6 +98,16 @@ class AioFleet:
         for transport in list(self._transports.values()):
             await transport.aclose()
 
+    def retire(self) -> None:
+        """Close every connection, each on its own loop, soon. For good."""
+        for transport in list(self._transports.values()):
+            transport.retire()
+
+    def sweep(self) -> None:
+        """End the connections of loops that were closed under them."""
+        for transport in list(self._transports.values()):
+            transport.sweep()
+
     def begin_as_child(self) -> None:
         """See `Forked`; the transports mend themselves."""
         self._changing = threading.Lock()

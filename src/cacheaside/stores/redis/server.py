@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cacheaside.errors import DeclarationError
+from cacheaside.stores.redis.generations import Identity
 
-__all__ = ["Limits", "Login", "ServerAddress"]
+__all__ = ["Limits", "Login", "ServerAddress", "anybody"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +29,25 @@ class ServerAddress:
         return self.path if self.path is not None else f"{self.host}:{self.port}"
 
 
+def anybody(_endpoint: str, _identity: Identity | None) -> bool:
+    """Accept whoever answers."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who connects. A password without a user name is the default user's. `client_name` is what CLIENT LIST shows."""
+    """Who connects. A password without a user name is the default user's. `client_name` is what CLIENT LIST shows.
+
+    accepts: whether the server that answers at an address, with an identity (None: it does not tell), is the one that
+    is meant. An address may lead to another server than before, with older data, while a connection still leads to
+    the one from before.
+    """
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     database: int = 0
     client_name: str = "cacheaside"
+    accepts: Callable[[str, Identity | None], bool] = field(default=anybody, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ import os
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from cacheaside.coherence.hearing import Hearing, HeldHere
@@ -23,8 +24,10 @@ from cacheaside.stores.redis.counts import Counts
 from cacheaside.stores.redis.ear import Start
 from cacheaside.stores.redis.envelope import PLAIN, Wire
 from cacheaside.stores.redis.fleet import Fleet, Topology
+from cacheaside.stores.redis.generations import UNKNOWN_IDENTITY, Identity
 from cacheaside.stores.redis.heard import AioHeard, BlockingHeard, waker
 from cacheaside.stores.redis.keeper import Keeper
+from cacheaside.stores.redis.names import generation_name, is_declared
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.stores.redis.routing_aio import AioFleet
 from cacheaside.stores.redis.server import Limits, Login
@@ -39,6 +42,11 @@ log = logging.getLogger("cacheaside")
 
 OnFailover = Literal["distrust", "forget", "trust"]
 _PAY_EVERY_S: Final = 0.25
+_PAY_MAX_S: Final = 5.0
+OWN_GENERATION_MIN_S: Final = 3600.0
+GENERATIONS_PER_BOUND: Final = 2.0
+"""How often the longest bound of any entry a generation lives."""
+SHARED_GENERATION_S: Final = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,7 @@ class Shared:
         open_until: Callable[[float], None],
         *,
         everything: TagId,
-        generation_ms: Callable[[], int],
+        bound_s: Callable[[], float],
     ) -> None:
         self.namespace = namespace
         self.options = options
@@ -83,21 +91,31 @@ class Shared:
         self._clock = clock
         self._everything = everything
         self._pay_at = float("-inf")
+        self._pay_failures = 0
         near.log.unsettled = self.owed.any_of
         self.hearing = Hearing(
             near, clock, flights, open_until, everything=everything, max_unsynced_s=options.max_unsynced_s
         )
         self.hearing.owed = self._owe
-        login, limits = options.login, options.limits
+        this = weakref.ref(self)
+
+        def accepts(endpoint: str, identity: Identity | None) -> bool:
+            shared = this()
+            return shared is None or shared._accepts(endpoint, identity)  # noqa: SLF001 - its own
+
+        login, limits = replace(options.login, accepts=accepts), options.limits
         self._aio = AioFleet(login, limits)
         self._blocking = BlockingTransport(login, limits)
+        # A cache that is dropped without being closed leaves no connection behind.
+        weakref.finalize(self, _end, self._aio, self._blocking)
         self.keeper = Keeper(
             options.topology,
-            login,
+            options.login,
             limits,
             self.servers,
             self.hearing,
             namespace=namespace,
+            touched=generation_name(everything),
             now=clock.now,
             pace=time.monotonic,
             chance=random.random,
@@ -108,8 +126,19 @@ class Shared:
         self.keeper.on_set_back = self._forget_everything
         self.keeper.on_new_identity = self._new_identity
         self.keeper.on_turn = self._pay
-        self.commands = Commands(os.urandom, generation_ms)
+        self._bound_s = bound_s
+        self.commands = Commands(os.urandom, self._generation_ms)
         what = self.servers, self.commands, options.wire, clock, self.hearing, self.owed, self.counts
+        self.blocking_tier = RedisTier(
+            self._blocking,
+            *what,
+            everything=everything,
+            forgets=options.on_failover == "forget",
+            ready=self._ready_blocking,
+            pause=_sleep,
+            doubt=self.keeper.doubt,
+            wait_replicas=options.wait_replicas,
+        )
         self.tier = AioTier(
             self._aio,
             *what,
@@ -117,17 +146,10 @@ class Shared:
             direct=self._aio,
             attend=self.keeper.watch_from,
             everything=everything,
+            forgets=options.on_failover == "forget",
+            confirming=self.blocking_tier if options.wait_replicas else None,
             ready=self._ready_aio,
             pause=asyncio.sleep,
-            doubt=self.keeper.doubt,
-            wait_replicas=options.wait_replicas,
-        )
-        self.blocking_tier = RedisTier(
-            self._blocking,
-            *what,
-            everything=everything,
-            ready=self._ready_blocking,
-            pause=_sleep,
             doubt=self.keeper.doubt,
             wait_replicas=options.wait_replicas,
         )
@@ -145,12 +167,37 @@ class Shared:
 
         if self.keeper.when_tried(waker(loop, tried)):
             await asyncio.wait([tried], timeout=self.options.limits.deadline_s)
+            if not tried.done():
+                self.keeper.waited_in_vain()
 
     async def _ready_blocking(self) -> None:
         self.keeper.start()
         tried = threading.Event()
-        if self.keeper.when_tried(tried.set):
-            tried.wait(self.options.limits.deadline_s)
+        if self.keeper.when_tried(tried.set) and not tried.wait(self.options.limits.deadline_s):
+            self.keeper.waited_in_vain()
+
+    def _generation_ms(self, tag: TagId) -> int | None:
+        """A generation outlives every entry that is stamped with it: its end is theirs. An entry's own need live no
+        longer; a tag that many share, long enough that its end is rare, and not that of others; everything's, for
+        ever."""
+        if tag == self._everything:
+            return None
+        lifetime_s = max(OWN_GENERATION_MIN_S, GENERATIONS_PER_BOUND * self._bound_s())
+        if is_declared(tag):
+            lifetime_s = max(SHARED_GENERATION_S * (1.0 + random.random()), lifetime_s)
+        return int(lifetime_s * 1000)
+
+    def _accepts(self, endpoint: str, identity: Identity | None) -> bool:
+        """Whether a data connection leads to the server whose changes are heard: (1) they are heard from A (2) the
+        address moves to B, which has older data (3) a connection is made again and reaches B: what it says would count
+        as said by A, for as long as A is heard."""
+        state = next((state for state in self.servers.states if state.name == endpoint), None)
+        if state is None or identity is None or self.options.on_failover == "trust":
+            return True
+        if state.identity in (UNKNOWN_IDENTITY, identity):
+            return True
+        self.keeper.suspect(endpoint)
+        return False
 
     # -- what the keeper tells ---------------------------------------------------------------------------------
 
@@ -184,10 +231,13 @@ class Shared:
             flow.send(None)
         except StopIteration:
             self.owed.paid(tags, number)
+            self._pay_failures = 0
             self.hearing.hear(tags)
             log.info("cache %s: %d invalidations got through after all", self.namespace, len(tags))
         except TierAway:
-            self._pay_at = time.monotonic() + _PAY_EVERY_S
+            self._pay_failures += 1
+            pause_s = min(_PAY_MAX_S, _PAY_EVERY_S * 2.0 ** min(self._pay_failures - 1, 10))
+            self._pay_at = time.monotonic() + pause_s
 
     # -- seeing ------------------------------------------------------------------------------------------------
 
@@ -216,17 +266,24 @@ class Shared:
         """Close what this loop and the process's threads have open. Never waits for a server."""
         await asyncio.to_thread(self.keeper.close)
         await self._aio.aclose()
+        self._aio.sweep()
         self._blocking.close()
 
     def close(self) -> None:
         """As `aclose`, without a loop: the connections of loops that still run are closed by them."""
         self.keeper.close()
+        self._aio.sweep()
         self._blocking.close()
 
     def after_fork(self) -> None:
         """The child begins with no connection, and hears nothing until it has some."""
         self.owed.forget()
         self.keeper.after_fork()
+
+
+def _end(aio: AioFleet, blocking: BlockingTransport) -> None:
+    aio.retire()
+    blocking.close()
 
 
 async def _sleep(seconds: float) -> None:

@@ -20,7 +20,17 @@ class Standing:
     now: seconds. chance: from 0 to 1.
     """
 
-    __slots__ = ("_chance", "_endpoint", "_limits", "_now", "_retry_at", "failures", "last")
+    __slots__ = (
+        "_chance",
+        "_endpoint",
+        "_failed_at",
+        "_limits",
+        "_now",
+        "_relapses",
+        "_retry_at",
+        "failures",
+        "last",
+    )
 
     def __init__(
         self, endpoint: str, limits: Limits, now: Callable[[], float], chance: Callable[[], float]
@@ -30,6 +40,8 @@ class Standing:
         self._now = now
         self._chance = chance
         self._retry_at = float("-inf")
+        self._failed_at = float("-inf")
+        self._relapses = 0
         self.failures = 0
         """In a row, since it last answered a call."""
         self.last: ConnectionAway | None = None
@@ -44,10 +56,16 @@ class Standing:
         self.last = away
 
     def failed(self, away: ConnectionAway) -> None:
-        """It was refused, fell silent, or ended without an answer: one more failure, and a pause twice as long."""
+        """It was refused, fell silent, or ended without an answer: one more failure, and a pause twice as long. Longer
+        still when it had worked for a moment only: a server may answer some commands and hang on others."""
+        now = self._now()
         self.last = away
         self.failures += 1
-        self._retry_at = self._now() + self._limits.pause_s(self.failures, self._chance())
+        if self.failures == 1:
+            is_relapse = now - self._failed_at < 2 * self._limits.backoff_max_s
+            self._relapses = self._relapses + 1 if is_relapse else 0
+        self._failed_at = now
+        self._retry_at = now + self._limits.pause_s(self.failures + 2 * self._relapses, self._chance())
 
     def doubted(self, away: ConnectionAway) -> None:
         """The first attempt goes on after a caller's patience ended: nobody else is to wait for it."""

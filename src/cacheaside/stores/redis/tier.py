@@ -4,6 +4,7 @@ and `envelope`; this puts them together, and knows which server to believe.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -32,7 +33,7 @@ from cacheaside.stores.redis.fleet import Transport
 from cacheaside.stores.redis.generations import GENERATION_BYTES, Identity, RandomBytes, new_generations
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.stores.redis.rejected import Rejected
-from cacheaside.stores.redis.replies import StoreReplyError
+from cacheaside.stores.redis.replies import StoreReplyError, Unconfirmed
 from cacheaside.stores.redis.servers import Servers
 from cacheaside.types import Generation, TagId
 
@@ -40,7 +41,11 @@ __all__ = ["RedisTier"]
 
 R = TypeVar("R")
 
+log = logging.getLogger("cacheaside")
+
 _NOT_THE_PRIMARY: Final = frozenset(("READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"))
+SAY_REFUSED_S: Final = 60.0
+"""How often, at most, a refusal of one kind is logged."""
 RETRY_S: Final = 0.02
 FREE_MS: Final = 1000
 """How long a key whose value could not be stored is loaded by whoever misses it, without a lease."""
@@ -76,7 +81,7 @@ class RedisTier:
 
     ready: waits for the first attempt to reach the servers, for the deadline at most, and only when there was none.
     everything: the tag of the namespace, whose generation `hearing` keeps. owed: tags whose change was not
-    acknowledged, which count as changing all the time.
+    acknowledged, which count as changing all the time. forgets: what only another history vouches for is out of date.
     """
 
     def __init__(
@@ -91,13 +96,14 @@ class RedisTier:
         counts: Counts,
         *,
         everything: TagId,
+        forgets: bool,
         ready: Callable[[], Awaitable[None]],
         doubt: Callable[[], None],
         pause: Callable[[float], Awaitable[None]],
         pace: Callable[[], float] = time.monotonic,
         write_deadline_s: float = 0.5,
         wait_replicas: int = 0,
-        wait_ms: int = 100,
+        wait_ms: int = 30,
         random_bytes: RandomBytes = os.urandom,
     ) -> None:
         self._transport = transport
@@ -109,6 +115,7 @@ class RedisTier:
         self._owed = owed
         self._counts = counts
         self._everything = everything
+        self._forgets = forgets
         self._ready = ready
         self._doubt = doubt
         self._pause = pause
@@ -118,6 +125,7 @@ class RedisTier:
         self._wait_ms = wait_ms
         self._random_bytes = random_bytes
         self._process = random_bytes(6).hex()
+        self._say_refused_at: dict[str, float] = {}
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -246,10 +254,11 @@ class RedisTier:
         standing = standing_of(envelope.stamp, found.current)
         tags = envelope.stamp.tags
         was_owed = not found.owing.isdisjoint(tags) or self._everything in found.owing
-        if was_owed or self._owed.any_of(tags):
+        if was_owed or self._owed.any_of(tags) or (standing is Standing.UNCERTAIN and self._forgets):
             standing = Standing.OUTDATED
         loaded_at = self._local_moment(call.key, envelope.loaded_at_us, standing)
         if loaded_at is None:
+            self._counts.from_the_future += 1
             return None
         stamp = envelope.stamp
         generations = tuple(
@@ -283,10 +292,7 @@ class RedisTier:
         now = self._clock.now()
         lag_s = base.lag_of_old_s(now) if standing is Standing.OUTDATED else base.lag_s(now)
         loaded_at = loaded_at_us / 1e6 - lag_s
-        if loaded_at > now:
-            self._counts.from_the_future += 1
-            return None
-        return loaded_at
+        return None if loaded_at > now else loaded_at
 
     def _identify(
         self,
@@ -383,7 +389,12 @@ class RedisTier:
 
     async def bump(self, tags: Sequence[TagId]) -> None:
         await self._be_ready()
-        await self._insist(lambda: self._confirmed(self._commands.bump(tags)))
+        try:
+            await self._insist(lambda: self._confirmed(self._commands.bump(tags)))
+        except StoreReplyError as error:
+            if error.code != "OOM":
+                raise
+            await self._insist(lambda: self._confirmed(self._commands.unmake(tags)))
 
     async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
         await self._be_ready()
@@ -406,9 +417,9 @@ class RedisTier:
         until = self._pace() + self._write_deadline_s
         while True:
             try:
-                await self._say(exchange())
+                await self._say(exchange(), writes=True)
                 return
-            except StoreReplyError:
+            except (StoreReplyError, Unconfirmed):
                 raise
             except TierAway:
                 if not self._servers.all_up or self._pace() + RETRY_S > until:
@@ -429,9 +440,11 @@ class RedisTier:
             if self._servers.fleet is None:
                 self._servers.of(self._everything)
 
-    async def _say(self, exchange: Exchange[R]) -> R:
+    async def _say(self, exchange: Exchange[R], *, writes: bool = False) -> R:
+        """What the servers answer. writes: they are asked even while they are not listened to: a write needs no clock
+        and no identity, and who is told of it is not this process."""
         servers, commands = self._servers, exchange.commands
-        if not servers.all_up:
+        if not servers.all_up and not writes:
             for command in commands:
                 servers.of(str(command[1]))
         try:
@@ -447,6 +460,10 @@ class RedisTier:
         self._counts.refused += 1
         if error.code in _NOT_THE_PRIMARY:
             self._doubt()
+        now = self._pace()
+        if now >= self._say_refused_at.get(error.code, now):
+            self._say_refused_at[error.code] = now + SAY_REFUSED_S
+            log.warning("the shared tier refuses: %s", error)
 
 
 def _salt(key: str, loaded_at_us: int) -> int:

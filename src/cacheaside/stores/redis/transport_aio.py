@@ -7,7 +7,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from cacheaside.stores.redis.away import Away, ConnectionAway
@@ -83,8 +82,10 @@ class AioTransport:
             self._is_retired = True
             links, self._links = self._links, {}
         for loop, link in links.items():
-            with suppress(RuntimeError):  # that loop is closed, and its connection with it
+            try:
                 loop.call_soon_threadsafe(link.close)
+            except RuntimeError:
+                link.forget_loop()
 
     def _new_link(self) -> Link:
         loop = asyncio.get_running_loop()
@@ -100,10 +101,18 @@ class AioTransport:
             if self._is_retired:
                 message = "this side closed the connection: it is no primary any more"
                 raise ConnectionAway(message, endpoint=str(self.address), reason=Away.CLOSED)
-            for other in [other for other in self._links if other.is_closed()]:
-                del self._links[other]
+            self._sweep()
             self._links[loop] = link
         return link
+
+    def sweep(self) -> None:
+        """End the connections of loops that were closed under them."""
+        with self._lock:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        for loop in [loop for loop in self._links if loop.is_closed()]:
+            self._links.pop(loop).forget_loop()
 
     def begin_as_child(self) -> None:
         """See `Forked`."""

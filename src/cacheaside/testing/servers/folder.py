@@ -15,6 +15,8 @@ from typing import Final
 __all__ = ["PID_FILE", "Folder", "reap_stale"]
 
 PREFIX: Final = "cacheaside-server-"
+PARENT_CHARS_MAX: Final = 72
+SHORT: Final = Path("/tmp")  # noqa: S108 - `mkdtemp` makes it this user's own
 PID_FILE: Final = "server.pid"
 _LOCK_FILE: Final = "owner.lock"
 
@@ -27,7 +29,7 @@ class Folder:
     """
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_parent()))
         # Locked before it has its name: a reaper that found it unlocked would take its owner for dead.
         unnamed = self.path / "unnamed.lock"
         self._lock: int | None = os.open(unnamed, os.O_CREAT | os.O_RDWR, 0o600)
@@ -42,13 +44,19 @@ class Folder:
             self._lock = None
 
 
+def _parent() -> Path:
+    """The folder for temporary files; a short one where its name is long, as the path of a unix socket may not be."""
+    usual = Path(tempfile.gettempdir())
+    return usual if len(str(usual)) <= PARENT_CHARS_MAX or not SHORT.is_dir() else SHORT
+
+
 def reap_stale(parent: Path | None = None) -> int:
     """End servers whose owner is gone and remove their folders, below the folder for temporary files; how many.
 
     A folder that another user owns, or that is only just being made (no lock in it yet), is left alone.
     """
     reaped = 0
-    for path in (parent or Path(tempfile.gettempdir())).glob(f"{PREFIX}*"):
+    for path in (parent or _parent()).glob(f"{PREFIX}*"):
         with suppress(OSError):
             reaped += _reap(path)
     return reaped

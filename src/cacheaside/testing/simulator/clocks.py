@@ -97,7 +97,8 @@ class Times:
         for younger than it is.
 
         By what it has not noticed, or cannot. By what it has not seen, while it did not listen: of what was stored
-        before. And by a step back: of what others stored who had not noticed, and when that it was forgotten may be lost.
+        before. And by a step back: of what others stored who had not noticed, and when that it was forgotten may be
+        lost.
         """
         unseen = self._unseen[process]
         by_s = 0.0

@@ -100,8 +100,8 @@ def failed(
 ) -> None:
     """A read may fail by its own load's error, by its own cancellation, and by nothing else.
 
-    loaded: whether it was on a flight; None where that is not known. hard: whether, in this schedule, fills were stopped from outside or leaders may
-    die or hang.
+    loaded: whether it was on a flight; None where that is not known. hard: whether, in this
+    schedule, fills were stopped from outside or leaders may die or hang.
     """
     scheduler, terms = process.scheduler, call.terms
     if isinstance(error, SourceFailed):

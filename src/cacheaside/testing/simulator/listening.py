@@ -1,4 +1,4 @@
-"""How a process hears of changes: what the keeper of the shared tier does with threads and sockets, done with callbacks.
+"""How a process hears of changes: what the keeper of the shared tier does with threads and sockets, by callbacks.
 
 What the server says on the connection is heard in order, and late. The connection may be cut, with a notice or without
 one; then what is said on it is lost. Heartbeats say what was heard through when; after a new connection, and after a
@@ -13,12 +13,12 @@ from functools import cache
 from typing import Any, Final
 
 from cacheaside.coherence.hearing import Hearing
+from cacheaside.policy.timebase import DRIFT, Reading, Timebase
 from cacheaside.stores.redis.away import Away, ConnectionAway
 from cacheaside.stores.redis.beliefs import believe
 from cacheaside.stores.redis.fleet import Fleet
 from cacheaside.stores.redis.names import changed_tag, waiting_key
 from cacheaside.stores.redis.servers import Servers, ServerState
-from cacheaside.policy.timebase import DRIFT, Reading, Timebase
 from cacheaside.testing.simulator.clocks import BLUR_S
 from cacheaside.testing.simulator.process import Process
 from cacheaside.testing.simulator.scenario import Scenario

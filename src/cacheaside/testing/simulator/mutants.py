@@ -3,8 +3,8 @@
 A mutant is an exact replacement in the shipped source. When its text is no longer found, a test fails and says so: then
 the mutant is to be written again for the new text, not dropped.
 
-The library is changed as it is imported, so nothing of it may be imported here: the mutants are in files beside this one,
-which are run by their paths. Each has a function `mutants(named, other)`; see `Make`.
+The library is changed as it is imported, so nothing of it may be imported here: the mutants are in files beside this
+one, which are run by their paths. Each has a function `mutants(named, other)`; see `Make`.
 """
 
 from __future__ import annotations

@@ -129,8 +129,10 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             (
                 EMBEDDED,
                 "        return Stamped(self._generations(tags), await self.writers(tags))\n",
-                "        writers = await self.writers(tags)\n"
-                "        return Stamped(self._generations(tags), writers)\n",
+                (
+                    "        writers = await self.writers(tags)\n"
+                    "        return Stamped(self._generations(tags), writers)\n"
+                ),
             ),
         ),
         other(
@@ -237,8 +239,10 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             (
                 FILL,
                 "    if not this.vouched:\n        return None\n    return frozenset(",
-                "    if not this.vouched:\n        return None\n    this.shown = ports.heard.position()\n"
-                "    return frozenset(",
+                (
+                    "    if not this.vouched:\n        return None\n    this.shown = ports.heard.position()\n"
+                    "    return frozenset("
+                ),
             ),
             given="focus=1,lag=0.4,pauses=0.0,unavailable=0.0,failovers=0",
         ),

@@ -33,6 +33,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "a heartbeat shows that all was heard until it was answered",
             "shared",
             (HEARING, "max(self._synced[node], sent_at)", "max(self._synced[node], self._clock.now())"),
+            given="processes=2,focus=1,views=row,max_unsynced_s=0.5,cuts=0,stalls=4,pauses=0.4,slow=0.0,lag=0.4,"
+            "failovers=0,clock_steps=0,unavailable=0.0,readers=5,reads=4,hurry=0.02,connected=True,blind=False,"
+            "behind_steps=200",
         ),
         named(
             "revalidate-before-listening",
@@ -45,7 +48,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        self._servers.say(state, is_up=False, why=why)\n",
                 "",
             ),
-            given="cuts=2,processes=2,focus=1",
+            given="processes=2,focus=1,views=row,cuts=4,stalls=0,pauses=0.3,lag=0.0,failovers=0,clock_steps=0,"
+            "unavailable=0.3,readers=5,reads=6,connected=True,blind=False,behind_steps=5",
         ),
         other(
             "gate-never-closing",
@@ -74,8 +78,10 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "shared",
             (
                 HEARING,
-                "            if self._near.log.unchanged(self._everything_tags, since.number):\n"
-                "                self._everything = generation, since.number\n",
+                (
+                    "            if self._near.log.unchanged(self._everything_tags, since.number):\n"
+                    "                self._everything = generation, since.number\n"
+                ),
                 "            self._everything = generation, self._near.log.number\n",
             ),
             given="lag=0.4",
@@ -106,7 +112,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "blind-and-still",
             "where a server tells of nothing, tags found in a value count as unchanged",
             "shared",
-            (HEARING, "return not self._is_blind and self._near", "return self._near"),
+            (HEARING, "return not self._blind and self._near", "return self._near"),
             given="blind=True,processes=2,views=joined",
         ),
         other(
@@ -115,15 +121,5 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "shared",
             (HEARING, "            self._near.clear()\n            return\n", "            return\n"),
             given="flushes=1,failovers=2",
-        ),
-        other(
-            "flights-open-to-what-was-heard",
-            "a load goes on taking joiners after another process was heard to change one of its tags",
-            "shared",
-            (
-                HEARING,
-                "        self._near.changed(tags)\n        for flights in self._flights:\n            flights.close_touching(tags)\n\n    def done",
-                "        self._near.changed(tags)\n\n    def done",
-            ),
         ),
     )

@@ -24,18 +24,22 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             (
                 COMMANDS,
                 "        return _in_turn(self.stamp(tags), self.writers(tags))\n",
-                "        both = _in_turn(self.writers(tags), self.stamp(tags))\n"
-                "        return Exchange(both.commands, lambda replies: both.read(replies)[::-1], both.resend)\n",
+                (
+                    "        both = _in_turn(self.writers(tags), self.stamp(tags))\n"
+                    "        return Exchange(both.commands, lambda replies: both.read(replies)[::-1], both.resend)\n"
+                ),
             ),
             (
                 COMMANDS,
                 "        return Exchange((leasing, *creations, *reading.commands, *writing.commands), read, resend=False)\n",
-                "        looks = 1 + len(writing.commands)\n"
-                "        return Exchange(\n"
-                "            (leasing, *writing.commands, *creations, *reading.commands),\n"
-                "            lambda replies: read([replies[0], *replies[looks:], *replies[1:looks]]),\n"
-                "            resend=False,\n"
-                "        )\n",
+                (
+                    "        looks = 1 + len(writing.commands)\n"
+                    "        return Exchange(\n"
+                    "            (leasing, *writing.commands, *creations, *reading.commands),\n"
+                    "            lambda replies: read([replies[0], *replies[looks:], *replies[1:looks]]),\n"
+                    "            resend=False,\n"
+                    "        )\n"
+                ),
             ),
         ),
         named(
@@ -44,8 +48,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "shared",
             (
                 COMMANDS,
-                '("SET", generation_name(tag), fresh, "NX", "PX", self.generation_ms)',
-                '("SET", generation_name(tag), b"-------1", "NX", "PX", self.generation_ms)',
+                '("SET", generation_name(tag), fresh, "NX", *self._living(tag))',
+                '("SET", generation_name(tag), b"-------1", "NX", *self._living(tag))',
             ),
             given="evictions=6,clock_steps=0",
         ),
@@ -60,8 +64,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             ),
             (
                 TIER,
-                "                await self._say(exchange())\n",
-                "                await self._say(first)\n",
+                "                await self._say(exchange(), writes=True)\n",
+                "                await self._say(first, writes=True)\n",
             ),
             given="unavailable=0.3,focus=1,failovers=0,evictions=0",
         ),
@@ -209,8 +213,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "shared",
             (
                 TIER,
-                "        if was_owed or self._owed.any_of(tags):\n            standing = Standing.OUTDATED\n",
-                "",
+                "        if was_owed or self._owed.any_of(tags) or (standing is Standing.UNCERTAIN and self._forgets):\n",
+                "        if standing is Standing.UNCERTAIN and self._forgets:\n",
             ),
             (
                 TIER,
@@ -257,10 +261,14 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "shared",
             (
                 COMMANDS,
-                '                commands.append(("PEXPIRE", name, lifetime_ms, "GT"))\n'
-                '            commands.append(("SADD", name, writer))\n',
-                '                commands.append(("SADD", name, writer))\n'
-                '                commands.append(("PEXPIRE", name, lifetime_ms, "GT"))\n',
+                (
+                    '                commands.append(("PEXPIRE", name, lifetime_ms, "GT"))\n'
+                    '            commands.append(("SADD", name, writer))\n'
+                ),
+                (
+                    '                commands.append(("SADD", name, writer))\n'
+                    '                commands.append(("PEXPIRE", name, lifetime_ms, "GT"))\n'
+                ),
             ),
             given="writers=3,writes=2,focus=1,hurry=0.5,failovers=0,clock_steps=0,unavailable=0.0",
         ),
@@ -276,16 +284,20 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             (
                 "cacheaside.testing.simulator.transport",
                 "        server.tell()\n        return replies\n",
-                '        self.own.update([str(one[1]).encode() for one in commands if one[0] == "SET"])\n'
-                "        server.tell()\n        return replies\n",
+                (
+                    '        self.own.update([str(one[1]).encode() for one in commands if one[0] == "SET"])\n'
+                    "        server.tell()\n        return replies\n"
+                ),
             ),
             (
                 "cacheaside.testing.simulator.listening",
                 "            tag = tag_in(name, self._prefix)\n",
-                "            if name in self._transport.own:\n"
-                "                self._transport.own.discard(name)\n"
-                "                continue\n"
-                "            tag = tag_in(name, self._prefix)\n",
+                (
+                    "            if name in self._transport.own:\n"
+                    "                self._transport.own.discard(name)\n"
+                    "                continue\n"
+                    "            tag = tag_in(name, self._prefix)\n"
+                ),
             ),
             given="lag=0.4,views=joined,focus=1,processes=1,unavailable=0.0,failovers=0,"
             "behind_steps=5,connected=True,blind=False,cuts=0,stalls=0,slow=0.5",

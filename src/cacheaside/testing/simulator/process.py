@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
+from cacheaside.errors import Unacknowledged
 from cacheaside.flow import read as reading
 from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Clock, Heard, Ports, Tier
@@ -138,8 +139,8 @@ class Process:
     """How often this process knows that the server's clock was set."""
 
     def unnoticed_s(self, born: float, times_set: int) -> float:
-        """By how much a read may take what was born then for younger than it is, since a server's clock was set; it knew
-        of the first `times_set` times when it began."""
+        """By how much a read may take what was born then for younger than it is, since a server's clock was set; it
+        knew of the first `times_set` times when it began."""
         return 0.0
 
     def number_of(self, tags: Sequence[TagId]) -> int:
@@ -157,6 +158,9 @@ class Process:
     def blocking_ports(self) -> Ports:
         """Not used: simulated writers await."""
         return self.ports
+
+    def say_retried(self, error: Unacknowledged) -> None:
+        """Nothing is logged."""
 
     def tag_ids(self, tags: Any, where: str) -> tuple[TagId, ...]:
         """Simulated writers name tags by their ids."""

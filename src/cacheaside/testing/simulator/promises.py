@@ -47,6 +47,10 @@ class Promise:
         self.here_only = here_only
         self.void = False
 
+    def __repr__(self) -> str:
+        # No address of an object: traces of the same schedule are the same.
+        return f"promise of {self.versions} by {self.by}"
+
 
 class Ticket(NamedTuple):
     """What a read may count on, taken when it begins: so many promises had been made; the time; and of how many changes

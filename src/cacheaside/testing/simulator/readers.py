@@ -48,7 +48,7 @@ async def reader(process: Process, counts: Counts) -> None:
 
 
 async def epilogue(process: Process, people: list[Task], counts: Counts, *, at_once: bool) -> None:
-    """When every mark has expired, and at_once too, when all is over, read everything: what is stale then stays stale."""
+    """When every mark has expired, and at_once too, when all is over, read everything: what is stale then stays so."""
     scheduler = process.scheduler
     for task in people:
         await scheduler.ended(task)

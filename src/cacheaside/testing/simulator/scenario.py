@@ -47,8 +47,8 @@ class Scenario:
     """One schedule's setting. Shares are from 0 to 1, sizes are numbers, durations seconds.
 
     focus: how many keys are read, 0 for all of the views; focus_at: which. deaths: the share of brackets whose writer
-    dies inside. sweeping: the share of invalidations that are of everything. lag, behind_steps: how slowly messages and changes travel.
-    threads: leaders load themselves, as in threads; else each load is a task, as on an event loop.
+    dies inside. sweeping: the share of invalidations that are of everything. lag, behind_steps: how slowly messages and
+    changes travel. threads: leaders load themselves, as in threads; else each load is a task, as on an event loop.
     before, after: where a thread may lose the processor at a port. hurry: how readily time goes on.
 
     Of the shared world alone: drift, ahead_s: how much clocks may run apart, and how far apart they may be set. cuts,

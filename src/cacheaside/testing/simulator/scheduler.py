@@ -80,12 +80,12 @@ class Clock:
 
 
 class Task:
-    """A coroutine under way. `nest`: the load it runs inside of. `boards`: flights by key that its read was on, how many;
-    `aboard`: the last of them."""
+    """A coroutine under way. `nest`: the load it runs inside of. `boards`: flights by key that its read was on, how
+    many; `aboard`: the last of them."""
 
     __slots__ = (
-        "aboard", "boards", "cancelled", "coroutine", "died", "done", "error", "held", "name", "nest", "parked", "result",
-        "step", "waiters",
+        "aboard", "boards", "cancelled", "coroutine", "died", "done", "error", "held", "name", "nest", "parked",
+        "result", "step", "waiters",
     )  # fmt: skip
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], name: str, nest: OpenNest | None) -> None:

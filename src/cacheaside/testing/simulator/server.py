@@ -1,8 +1,8 @@
 """A server as several processes share one: the commands that the shared tier uses, with what they announce.
 
-A command takes effect at the instant it is executed; that requests and answers travel is `transport`'s part. As with
-Redis, what a change announces is pushed at the end of a turn of the server's loop: after the answers of that turn on the
-same connection, and before any answer to anybody else leaves (`tell`).
+A command takes effect at the instant it is executed; that requests and answers travel is `transport`'s part. As
+with Redis, what a change announces is pushed at the end of a turn of the server's loop: after the answers of that turn
+on the same connection, and before any answer to anybody else leaves (`tell`).
 """
 
 from __future__ import annotations
@@ -320,9 +320,9 @@ class Server:
             self.on_mark_lost(tag)
 
 
-def _nobody_told(name: str, value: bytes) -> None:
+def _nobody_told(_name: str, _value: bytes) -> None:
     return
 
 
-def _nobody_warned(tag: TagId) -> None:
+def _nobody_warned(_tag: TagId) -> None:
     return

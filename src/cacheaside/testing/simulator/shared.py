@@ -74,6 +74,7 @@ class SharedProcess(Process):
             owed,
             Counts(),
             everything=EVERYTHING,
+            forgets=scenario.on_failover == "forget",
             ready=self._ready,
             pause=scheduler.sleep,
             doubt=_no_doubt,

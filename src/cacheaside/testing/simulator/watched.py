@@ -146,9 +146,7 @@ class WatchedHearing(Hearing):
 
     def heard(self, tags: Sequence[TagId] | None) -> None:
         super().heard(tags)
-        if tags is not None:
-            self._watched_flights.heard(tags)
-        else:
+        if tags is None:
             self._scheduler.interlude(INTERLUDE_STEPS)
 
     def hear(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None:

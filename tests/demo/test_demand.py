@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cacheaside.demo.database import connect
-from cacheaside.demo.load import Demand
+from cacheaside.demo.demand import Demand
 from tests.demo.conftest import ID
 
 if TYPE_CHECKING:

@@ -1,0 +1,361 @@
+"""The shared tier on event loops: what is asked in one turn goes out together, and nobody disturbs another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+
+from cacheaside.flow.call import Record, Standing
+from cacheaside.flow.ports import TierAway
+from cacheaside.stores.redis.aio_tier import ELSE, AioTier
+from cacheaside.stores.redis.away import ConnectionAway, ErrorReply
+from cacheaside.stores.redis.commands import KEYS_MAX
+from cacheaside.stores.redis.connection import Command, Connection, Receiver
+from cacheaside.stores.redis.generations import Identity
+from cacheaside.stores.redis.names import generation_name
+from cacheaside.stores.redis.routing_aio import AioFleet
+from cacheaside.testing.servers import Server
+from cacheaside.types import TagId
+from tests.stores.redis.conftest import PATIENT
+from tests.stores.redis.stage import EVERYTHING, Recorder, Stage, late
+
+MORE = TagId("shop:tag~categories:i7")
+REFUSED = ErrorReply("READONLY You can't write against a read only replica.")
+
+
+class Direct:
+    """The loop's own connection, with what is sent at once written down, or answered by the test."""
+
+    def __init__(self, fleet: AioFleet, recorder: Recorder) -> None:
+        self._fleet = fleet
+        self._recorder = recorder
+        self._connection: Connection | None = None
+        self.instead: Callable[[Receiver], None] | None = None
+
+    def connection(self) -> Connection | None:
+        self._connection = self._fleet.connection()
+        return None if self._connection is None else cast("Connection", self)
+
+    def send_now(self, command: Command, receiver: Receiver) -> None:
+        self._recorder.said.append((command,))
+        if self.instead is not None:
+            self.instead(receiver)
+            return
+        assert self._connection is not None
+        self._connection.send_now(command, receiver)
+
+
+class Process(Stage):
+    """A tier for event loops, connected."""
+
+    def __init__(self, server: Server) -> None:
+        self.fleet = AioFleet(limits=PATIENT)
+        super().__init__(self.fleet, server.address)
+        self.direct = Direct(self.fleet, self.recorder)
+        self.attended: list[asyncio.AbstractEventLoop] = []
+        self.tier = AioTier(
+            self.recorder,
+            *self.parts,
+            namespace="shop",
+            direct=self.direct,
+            attend=self.attended.append,
+            **self.options(self.pass_time),
+        )
+
+    async def put(self, call: Any, value: Any, more: tuple[TagId, ...] = ()) -> Record:
+        """Stamped, and stored under the stamp; what was said of it is forgotten."""
+        tags = call.tags + more
+        generations = (await self.tier.stamp(tags)).generations
+        named = list(zip(more, generations[len(call.tags) :], strict=True))
+        record = self.record(call, value, generations[: len(call.tags)], named)
+        await self.tier.store([(call, record)], tags)
+        self.recorder.said.clear()
+        return record
+
+
+@asynccontextmanager
+async def process_on(server: Server) -> AsyncIterator[Process]:
+    await asyncio.to_thread(server.ask, "FLUSHALL")
+    process = Process(server)
+    try:
+        await process.fleet.execute([("PING", "shop")])
+        await process.tier.stamp((EVERYTHING,))
+        process.recorder.said.clear()
+        yield process
+    finally:
+        await process.fleet.aclose()
+
+
+def held(records: list[Any]) -> list[Any]:
+    return [None if record is None else record.held for record in records]
+
+
+class TestTogether:
+    """What goes out when."""
+
+    async def test_reads_of_one_turn_are_one_mget(self, server: Server) -> None:
+        """However many tasks read, each gets its own; and each name is asked for in the one command."""
+        async with process_on(server) as process:
+            for key in range(0, 20, 2):
+                await process.put(process.plain(key), key)
+
+            async def read(key: int) -> Record | None:
+                return await process.tier.fetch(process.plain(key))
+
+            found = await asyncio.gather(*(read(key) for key in range(20)))
+            assert held(list(found)) == [key if key % 2 == 0 else None for key in range(20)]
+            ((command,),) = process.recorder.said
+            assert command[0] == "MGET"
+            assert len(command) == 1 + 2 * 20
+
+    async def test_a_read_alone_goes_out_at_once(self, server: Server) -> None:
+        """When nothing else is left to be run in this turn nobody can join, and nobody is waited for."""
+        async with process_on(server) as process:
+            await process.put(process.plain(1), 1)
+            first = process.tier.fetch(process.plain(1))
+            assert len(process.recorder.said) == 1
+            assert (await first).held == 1  # type: ignore[union-attr]
+
+    async def test_a_read_beside_others_waits_for_the_end_of_the_turn(self, server: Server) -> None:
+        """Who might still read in this turn is waited for."""
+        async with process_on(server) as process:
+            asyncio.get_running_loop().call_soon(lambda: None)
+            reading = process.tier.fetch(process.plain(1))
+            assert process.recorder.said == []
+            await reading
+            assert len(process.recorder.said) == 1
+
+    async def test_turns_are_apart(self, server: Server) -> None:
+        """What is asked in a later turn is another command, under way at the same time."""
+        async with process_on(server) as process:
+            readings = []
+            for key in range(3):
+                readings.append(asyncio.ensure_future(process.tier.fetch(process.plain(key))))
+                await asyncio.sleep(0)
+            await asyncio.gather(*readings)
+            assert len(process.recorder.said) == 3
+
+    async def test_no_command_asks_for_too_much(self, server: Server) -> None:
+        """Many reads of one turn are as many commands as the limit of names asks for, in one exchange."""
+        async with process_on(server) as process:
+            await process.put(process.plain(KEYS_MAX), 7)
+            asyncio.get_running_loop().call_soon(lambda: None)
+            readings = [process.tier.fetch(process.plain(key)) for key in range(KEYS_MAX + 1)]
+            found = await asyncio.gather(*readings)
+            assert held(list(found)) == [None] * KEYS_MAX + [7]
+            (commands,) = process.recorder.said
+            assert [len(command) - 1 for command in commands] == [KEYS_MAX, KEYS_MAX, 2]
+
+    async def test_a_loop_without_a_connection_makes_one(self, server: Server) -> None:
+        """The first reads of a loop wait for it, and it is told of as one that uses the tier."""
+        async with process_on(server) as process:
+            await process.put(process.plain(1), 1)
+            await process.fleet.aclose()
+            assert (await process.tier.fetch(process.plain(1))).held == 1  # type: ignore[union-attr]
+            assert process.attended == [asyncio.get_running_loop()]
+
+
+class TestApart:
+    """One caller's misfortune is no other's."""
+
+    async def test_a_caller_that_is_cancelled_disturbs_nobody(self, server: Server) -> None:
+        """The others of its turn get their answers, and nothing complains."""
+        async with process_on(server) as process:
+            for key in range(3):
+                await process.put(process.plain(key), key)
+
+            async def read(key: int) -> Any:
+                return await process.tier.fetch(process.plain(key))
+
+            tasks = [asyncio.ensure_future(read(key)) for key in range(3)]
+            await asyncio.sleep(0)
+            tasks[1].cancel()
+            found = await asyncio.gather(*tasks, return_exceptions=True)
+            assert isinstance(found[1], asyncio.CancelledError)
+            assert held([found[0], found[2]]) == [0, 2]
+
+    async def test_all_callers_may_be_cancelled(self, server: Server) -> None:
+        """Then the answer is dropped, and the next read is answered."""
+        async with process_on(server) as process:
+            reading = asyncio.ensure_future(process.tier.fetch(process.plain(1)))
+            reading.cancel()
+            assert await process.tier.fetch(process.plain(1)) is None
+
+    async def test_garbage_under_one_key_is_one_miss(self, server: Server) -> None:
+        """Reads of the same command are answered beside it."""
+        async with process_on(server) as process:
+            await process.put(process.plain(1), 1)
+            await asyncio.to_thread(server.ask, "SET", process.plain(2).key, "something else")
+            asyncio.get_running_loop().call_soon(lambda: None)
+            found = await asyncio.gather(*(process.tier.fetch(process.plain(key)) for key in (1, 2)))
+            assert held(list(found)) == [1, None]
+
+    async def test_named_tags_cost_who_needs_them_a_second_round_trip(self, server: Server) -> None:
+        """And the entry is judged by them."""
+        async with process_on(server) as process:
+            call = process.plain(1)
+            await process.put(call, 1, (MORE,))
+            found = await process.tier.fetch(call)
+            assert found is not None
+            assert found.standing is Standing.CURRENT
+            assert process.recorder.said[1] == (("MGET", generation_name(MORE)),)
+            await process.tier.bump((MORE,))
+            found = await process.tier.fetch(call)
+            assert found is not None
+            assert found.standing is Standing.OUTDATED
+
+
+class TestAway:
+    """No answer, or an error."""
+
+    async def test_each_caller_has_an_error_of_its_own(self, server: Server) -> None:
+        """When the server does not answer, each is told so; nobody shares a traceback."""
+        async with process_on(server) as process:
+            process.direct.instead = lambda receiver: receiver.set_exception(late())
+            asyncio.get_running_loop().call_soon(lambda: None)
+            found = await asyncio.gather(
+                *(process.tier.fetch(process.plain(key)) for key in range(3)), return_exceptions=True
+            )
+            assert [type(error) for error in found] == [ConnectionAway] * 3
+            assert len({id(error) for error in found}) == 3
+            assert process.counts.away == 1
+
+    async def test_a_connection_that_takes_nothing_more(self, server: Server) -> None:
+        """Refused when it is sent, the reads of that turn are told, and the next ones tried."""
+        async with process_on(server) as process:
+
+            def refuse(receiver: Receiver) -> None:
+                raise late(maybe_sent=False)
+
+            process.direct.instead = refuse
+            with pytest.raises(ConnectionAway):
+                await process.tier.fetch(process.plain(1))
+            process.direct.instead = None
+            assert await process.tier.fetch(process.plain(1)) is None
+
+    async def test_an_error_in_place_of_values_is_told(self, server: Server) -> None:
+        """As an answer of a server that is not the primary: it is doubted, and counted."""
+        async with process_on(server) as process:
+            process.direct.instead = lambda receiver: receiver.set_result([REFUSED])
+            with pytest.raises(TierAway, match="READONLY"):
+                await process.tier.fetch(process.plain(1))
+            assert (process.doubts, process.counts.refused) == (1, 1)
+
+    async def test_who_is_not_up_is_not_asked(self, server: Server) -> None:
+        """A read fails at once, and nothing is sent."""
+        async with process_on(server) as process:
+            process.servers.say(process.state, is_up=False, why=late())
+            assert process.tier.value(process.row, process.plain(1).key, ()) is None
+            with pytest.raises(ConnectionAway):
+                await process.tier.fetch(process.plain(1))
+            assert process.recorder.said == []
+
+
+class TestValues:
+    """A plain hit, without a record."""
+
+    async def value(self, process: Process, key: int) -> Any:
+        asked = process.tier.value(process.row, process.plain(key).key, ())
+        assert asked is not None
+        return await asked
+
+    async def test_a_plain_hit_is_the_value_itself(self, server: Server) -> None:
+        """Valid and surely fresh, it is counted as a hit of the shared tier."""
+        async with process_on(server) as process:
+            await process.put(process.plain(1), 11)
+            assert await self.value(process, 1) == 11
+            assert (process.row.tally.fresh, process.row.tally.shared_hits) == (1, 1)
+            assert len(process.recorder.said) == 1
+
+    async def test_values_and_records_of_one_turn_go_out_together(self, server: Server) -> None:
+        """One command for both."""
+        async with process_on(server) as process:
+            for key in (1, 2):
+                await process.put(process.plain(key), key)
+            asyncio.get_running_loop().call_soon(lambda: None)
+            value = process.tier.value(process.row, process.plain(1).key, ())
+            record = process.tier.fetch(process.plain(2))
+            assert value is not None
+            assert (await value, (await record).held) == (1, 2)  # type: ignore[union-attr]
+            assert len(process.recorder.said) == 1
+
+    async def test_declared_tags_are_looked_at(self, server: Server) -> None:
+        """In any order of their ids; and when one of them moved, or has no generation, it takes a flow."""
+        async with process_on(server) as process:
+            call = process.call(1)
+            await process.put(call, "x")
+            more = call.tags[2:]
+            asked = process.tier.value(process.product, call.key, more)
+            assert asked is not None
+            assert await asked == "x"
+            for gone in (False, True):
+                await process.tier.bump(more)
+                if gone:
+                    await asyncio.to_thread(server.ask, "DEL", generation_name(more[0]))
+                asked = process.tier.value(process.product, call.key, more)
+                assert asked is not None
+                assert await asked is ELSE
+
+    async def test_whatever_is_not_plain_takes_a_flow(self, server: Server) -> None:
+        """A miss, garbage, a moved generation, another identity, something owed, an age that is not surely fresh, or of
+        the future, and a value that is not one of the endpoint."""
+        async with process_on(server) as process:
+            assert await self.value(process, 1) is ELSE
+            await asyncio.to_thread(server.ask, "SET", process.plain(2).key, "something else")
+            assert await self.value(process, 2) is ELSE
+            call = process.plain(3)
+            await process.put(call, 3)
+            assert await self.value(process, 3) == 3
+            process.t += process.row.quick_for_s + 1
+            assert await self.value(process, 3) is ELSE
+            process.t -= process.row.quick_for_s + 2
+            assert await self.value(process, 3) is ELSE
+            process.t += 1
+            process.owed.add((MORE,))
+            assert await self.value(process, 3) is ELSE
+            process.owed.clear()
+            process.state.identity = Identity(8)
+            assert await self.value(process, 3) is ELSE
+            process.state.identity = Identity(7)
+            assert await self.value(process, 3) == 3
+            await process.tier.bump((call.key,))
+            assert await self.value(process, 3) is ELSE
+            await process.put(process.product.call((4,)), "four", ())
+            record = process.record(call, 4, (await process.tier.stamp(call.tags)).generations)
+            wrong = {name: getattr(record, name) for name in record.__struct_fields__} | {"encoded": b"\xa1x"}
+            await process.tier.store([(call, Record(**wrong))], ())
+            assert await self.value(process, 3) is ELSE
+
+    async def test_an_error_or_no_answer_takes_a_flow(self, server: Server) -> None:
+        """Which then finds out for itself."""
+        async with process_on(server) as process:
+            for instead in (
+                lambda receiver: receiver.set_exception(late()),
+                lambda receiver: receiver.set_result([REFUSED]),
+            ):
+                process.direct.instead = instead
+                assert await self.value(process, 1) is ELSE
+
+    async def test_without_the_namespaces_generation_it_is_asked_for_in_the_ordinary_way(
+        self, server: Server
+    ) -> None:
+        """It is not known any more when it changed."""
+        async with process_on(server) as process:
+            process.hearing.heard((EVERYTHING,))
+            assert process.tier.value(process.row, process.plain(1).key, ()) is None
+            await process.tier.fetch(process.plain(1))
+
+    async def test_a_value_whose_caller_is_cancelled_disturbs_nobody(self, server: Server) -> None:
+        """As for records."""
+        async with process_on(server) as process:
+            for key in (1, 2):
+                await process.put(process.plain(key), key)
+            asyncio.get_running_loop().call_soon(lambda: None)
+            first, second = (process.tier.value(process.row, process.plain(key).key, ()) for key in (1, 2))
+            cast("asyncio.Future[Any]", first).cancel()
+            assert second is not None
+            assert await second == 2
