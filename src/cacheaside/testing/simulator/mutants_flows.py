@@ -194,7 +194,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "a load under a writer's mark answers those who joined it",
             "shared",
             (FILL, "    moved = moved or not this.writers.isdisjoint(draft.tags)\n", ""),
-            given="focus=1,slow=0.8,deaths=0.6,threads=False",
+            given="views=row,focus=1,slow=0.8,deaths=0.9,threads=False,pauses=0.5,failovers=0,"
+            "unavailable=0.0,clock_steps=0,cuts=0,flushes=0,marks_evicted=0,connected=True,"
+            "processes=1",
         ),
         other(
             "join-before-late-tags-are-known",
