@@ -91,8 +91,15 @@ async def test_one_load_for_all_processes(
     loads.may_go.set()
     began = time.monotonic()
     assert await asyncio.gather(*callers) == [1] * 12
-    assert time.monotonic() - began < LEASE_MIN_S / 2
+    assert time.monotonic() - began < LEASE_MIN_S
     assert dict(loads.began) == {0: 1}
+
+
+def _waiting(service: Service) -> int:
+    """How many callers wait for loads that they may still share."""
+    host = service.cache._host
+    both = (host._async_flights, host._blocking_flights)
+    return sum(flight.waiting for flights in both for flight in list(flights._open.values()))
 
 
 async def _let_it_be_heard(services: list[Service]) -> None:
@@ -114,6 +121,7 @@ async def test_one_load_for_all_callers_of_a_process(
     for _ in range(4):
         callers.append(asyncio.create_task(service.do(slow.lookup, 1)))
         await until(lambda: loads.began)
+        await until(lambda: _waiting(service) == len(callers))
         await _let_it_be_heard([service])
     loads.may_go.set()
     found = await asyncio.gather(*callers)
@@ -248,7 +256,7 @@ async def test_waiting_where_nothing_is_heard(
     loads.may_go.set()
     began = time.monotonic()
     assert [await leader, await waiting] == [1, 1]
-    assert time.monotonic() - began < LEASE_MIN_S / 2
+    assert time.monotonic() - began < LEASE_MIN_S
     assert dict(loads.began) == {0: 1}
 
 
@@ -266,6 +274,6 @@ async def test_the_server_dies_while_others_load(
     began = time.monotonic()
     await asyncio.to_thread(victim.kill)
     await until(lambda: len(loads.began) == 2)
-    assert time.monotonic() - began < LEASE_MIN_S / 2
+    assert time.monotonic() - began < LEASE_MIN_S
     loads.may_go.set()
     assert [await leader, await waiting] == [1, 1]

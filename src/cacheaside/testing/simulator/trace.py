@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import fields
-from inspect import iscoroutinefunction
+from inspect import iscoroutine
 from typing import Any, Final
 
 from cacheaside.flow.call import Call, Record
@@ -82,24 +82,25 @@ def _wrap(holder: Any, name: str, shown: str, scheduler: Scheduler, say: Say) ->
         other = "" if task is scheduler.current else f"  [{task.name}]"
         say(f"{' ' * 18}{call}{'' if answer is None else f' -> {_text(answer)}'[:SHORT]}{other}")
 
-    async def awaited(*args: Any, **kwargs: Any) -> Any:
-        task = scheduler.current
-        call = before(args)
-        say(f"{' ' * 18}{call} …")
+    async def awaited(call: str, task: Task, answering: Coroutine[Any, Any, Any]) -> Any:
         try:
-            answer = await inner(*args, **kwargs)
+            answer = await answering
         except BaseException as error:
             after(call, task, error)
             raise
         after(call, task, answer)
         return answer
 
-    def plain(*args: Any, **kwargs: Any) -> Any:
+    def called(*args: Any, **kwargs: Any) -> Any:
+        call, task = before(args), scheduler.current
         answer = inner(*args, **kwargs)
-        after(before(args), scheduler.current, answer)
+        if iscoroutine(answer):
+            say(f"{' ' * 18}{call} …")
+            return awaited(call, task, answer)
+        after(call, task, answer)
         return answer
 
-    setattr(holder, name, awaited if iscoroutinefunction(inner) else plain)
+    setattr(holder, name, called)
 
 
 def _text(value: Any) -> str:
