@@ -225,8 +225,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "tags found in the value are looked up in the log without hearing what was acknowledged",
             "shared",
             (FILL, "        await ports.heard.sync()\n", ""),
-            given="views=joined,focus=1,processes=2,behind_steps=200,slow=0.5,unavailable=0.0,"
-            "failovers=0,cuts=0,blind=False,connected=True,pauses=0.1",
+            given="views=joined,focus=1,processes=2,behind_steps=200,slow=0.3,unavailable=0.0,"
+            "failovers=0,cuts=0,blind=False,connected=True,pauses=0.1,evictions=6",
         ),
         other(
             "late-tags-from-after-the-load",
@@ -276,14 +276,16 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "what another process has stored answers whoever joined, whenever it was fetched",
             "shared",
             (FLIGHTS, "        return arrived < landing.as_of\n", "        return True\n"),
-            given="processes=3,focus=1,views=row,lag=0.4,behind_steps=200,slow=0.3,hurry=0.02",
+            given="processes=3,focus=1,views=row,lag=0.4,behind_steps=200,slow=0.3,hurry=0.02,"
+            "pauses=0.4,readers=5,reads=6",
         ),
         other(
             "as-of-the-end",
             "what another process has stored counts as valid when it arrived, not when it was fetched",
             "shared",
             (TURN, "None, as_of=as_of)", "None, as_of=ports.flights.moment())"),
-            given="processes=3,focus=1,views=row,lag=0.4,behind_steps=200,slow=0.3,hurry=0.02",
+            given="processes=3,focus=1,views=row,lag=0.4,behind_steps=200,slow=0.3,hurry=0.02,"
+            "pauses=0.4,readers=5,reads=6",
         ),
         other(
             "unacknowledged-and-unheard",

@@ -95,7 +95,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        if known is None or self._clock.now() > self._known_until:\n",
                 "        if known is None:\n",
             ),
-            given="cuts=2,processes=2,sweeping=0.8,focus=1,failovers=0,stalls=2",
+            given="cuts=3,processes=2,sweeping=1.0,focus=1,failovers=0,stalls=0,unavailable=0.0,"
+            "max_unsynced_s=1.0,pauses=0.4,connected=True,blind=False,deaths=0.0,slow=0.0",
         ),
         other(
             "blind-and-held",

@@ -242,8 +242,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        return self.unsettled is None or not self.unsettled(tags)\n",
                 "        return True\n",
             ),
-            given="fillings=3,unavailable=0.0,focus=1,slow=0.5,processes=1,failovers=0,cuts=0,"
-            "connected=True",
+            given="write_deadline_s=0.0,unavailable=0.3,focus=1,slow=0.5",
         ),
         other(
             "paid-by-an-older-try",
@@ -286,7 +285,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "cacheaside.testing.simulator.transport",
                 "        server.tell()\n        return replies\n",
                 (
-                    '        self.own.update([str(one[1]).encode() for one in commands if one[0] == "SET"])\n'
+                    '        self.own.update([str(one[1]).encode() for one in commands])\n'
                     "        server.tell()\n        return replies\n"
                 ),
             ),
@@ -312,7 +311,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "self._hearing.everything(), self._owed.names())",
                 "self._hearing.everything(), frozenset())",
             ),
-            given="clock_steps=2,failovers=2",
+            given="write_deadline_s=0.0,unavailable=0.3,lag=0.4,focus=1,processes=1,pauses=0.0,"
+            "hurry=0.1",
         ),
         other(
             "forgotten-once",
