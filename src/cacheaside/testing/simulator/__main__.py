@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -25,6 +26,7 @@ MUTATION: Final = Path(__file__).with_name("mutation.py")
 
 def main(arguments: list[str]) -> int:
     """0 when every promise was kept, 1 when one was broken."""
+    logging.getLogger("cacheaside").setLevel(logging.CRITICAL)  # simulated servers refuse on purpose
     options = _parser().parse_args(arguments)
     options.sizes = replace(options.sizes, given=options.given)
     if options.list_mutants:

@@ -194,7 +194,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "a load under a writer's mark answers those who joined it",
             "shared",
             (FILL, "    moved = moved or not this.writers.isdisjoint(draft.tags)\n", ""),
-            given="focus=1,slow=0.8,deaths=0.6,threads=False",
+            given="views=row,focus=1,slow=0.8,deaths=0.9,threads=False,pauses=0.5,failovers=0,"
+            "unavailable=0.0,clock_steps=0,cuts=0,flushes=0,marks_evicted=0,connected=True,"
+            "processes=1",
         ),
         other(
             "join-before-late-tags-are-known",
@@ -223,8 +225,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "tags found in the value are looked up in the log without hearing what was acknowledged",
             "shared",
             (FILL, "        await ports.heard.sync()\n", ""),
-            given="views=joined,focus=1,processes=2,behind_steps=200,slow=0.5,unavailable=0.0,"
-            "failovers=0,cuts=0,blind=False,connected=True,pauses=0.1",
+            given="views=joined,focus=1,processes=2,behind_steps=200,slow=0.3,unavailable=0.0,"
+            "failovers=0,cuts=0,blind=False,connected=True,pauses=0.1,evictions=6",
         ),
         other(
             "late-tags-from-after-the-load",
@@ -274,14 +276,16 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "what another process has stored answers whoever joined, whenever it was fetched",
             "shared",
             (FLIGHTS, "        return arrived < landing.as_of\n", "        return True\n"),
-            given="processes=3,focus=1,views=row,lag=0.4,behind_steps=200,slow=0.3,hurry=0.02",
+            given="processes=3,focus=1,views=row,lag=0.4,behind_steps=200,slow=0.3,hurry=0.02,"
+            "pauses=0.4,readers=5,reads=6",
         ),
         other(
             "as-of-the-end",
             "what another process has stored counts as valid when it arrived, not when it was fetched",
             "shared",
             (TURN, "None, as_of=as_of)", "None, as_of=ports.flights.moment())"),
-            given="processes=3,focus=1,views=row,lag=0.4,behind_steps=200,slow=0.3,hurry=0.02",
+            given="processes=3,focus=1,views=row,lag=0.4,behind_steps=200,slow=0.3,hurry=0.02,"
+            "pauses=0.4,readers=5,reads=6",
         ),
         other(
             "unacknowledged-and-unheard",

@@ -33,9 +33,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "a heartbeat shows that all was heard until it was answered",
             "shared",
             (HEARING, "max(self._synced[node], sent_at)", "max(self._synced[node], self._clock.now())"),
-            given="processes=2,focus=1,views=row,max_unsynced_s=0.5,cuts=0,stalls=4,pauses=0.4,slow=0.0,lag=0.4,"
-            "failovers=0,clock_steps=0,unavailable=0.0,readers=5,reads=4,hurry=0.02,connected=True,blind=False,"
-            "behind_steps=200",
+            given="views=joined,focus=1,processes=2,behind_steps=200,slow=0.5,unavailable=0.0,"
+            "failovers=0,cuts=0,blind=False,connected=True,pauses=0.1",
         ),
         named(
             "revalidate-before-listening",
@@ -84,7 +83,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 ),
                 "            self._everything = generation, self._near.log.number\n",
             ),
-            given="lag=0.4",
+            given="lag=0.4,sweeping=0.9,focus=1,processes=1,failovers=0,behind_steps=5,"
+            "unavailable=0.0,evictions=6,connected=False",
         ),
         other(
             "everything-known-for-ever",
@@ -95,7 +95,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        if known is None or self._clock.now() > self._known_until:\n",
                 "        if known is None:\n",
             ),
-            given="cuts=2,processes=2",
+            given="cuts=3,processes=2,sweeping=1.0,focus=1,failovers=0,stalls=0,unavailable=0.0,"
+            "max_unsynced_s=1.0,pauses=0.4,connected=True,blind=False,deaths=0.0,slow=0.0",
         ),
         other(
             "blind-and-held",
@@ -106,14 +107,14 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "                self._near.clear()\n                self._blind_since = self._clock.now()\n",
                 "                self._blind_since = self._clock.now()\n",
             ),
-            given="blind=True,processes=2",
+            given="blind=True,processes=2,focus=1",
         ),
         other(
             "blind-and-still",
             "where a server tells of nothing, tags found in a value count as unchanged",
             "shared",
             (HEARING, "return not self._blind and self._near", "return self._near"),
-            given="blind=True,processes=2,views=joined",
+            given="blind=True,processes=2,views=joined,focus=1,slow=0.5",
         ),
         other(
             "flush-unheard",

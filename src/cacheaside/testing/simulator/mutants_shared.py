@@ -203,7 +203,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "            state.base = max(bases, key=lambda base: base.high_s, default=None)\n",
                 "            state.base = None\n",
             ),
-            given="failovers=2,moves=True,ahead_s=1000.0,clock_steps=0,on_failover=trust,focus=1,"
+            given="failovers=4,moves=True,ahead_s=1000.0,clock_steps=0,on_failover=trust,focus=1,"
             "connected=True,cuts=0,unavailable=0.0,slow=0.0,evictions=0,writers=1,writes=1,"
             "pauses=0.4",
         ),
@@ -242,7 +242,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        return self.unsettled is None or not self.unsettled(tags)\n",
                 "        return True\n",
             ),
-            given="write_deadline_s=0.0,unavailable=0.3,focus=1,slow=0.5,failovers=0",
+            given="write_deadline_s=0.0,unavailable=0.3,focus=1,slow=0.5",
         ),
         other(
             "paid-by-an-older-try",
@@ -285,7 +285,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "cacheaside.testing.simulator.transport",
                 "        server.tell()\n        return replies\n",
                 (
-                    '        self.own.update([str(one[1]).encode() for one in commands if one[0] == "SET"])\n'
+                    '        self.own.update([str(one[1]).encode() for one in commands])\n'
                     "        server.tell()\n        return replies\n"
                 ),
             ),
@@ -311,7 +311,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "self._hearing.everything(), self._owed.names())",
                 "self._hearing.everything(), frozenset())",
             ),
-            given="clock_steps=2,failovers=2",
+            given="write_deadline_s=0.0,unavailable=0.3,lag=0.4,focus=1,processes=1,pauses=0.0,"
+            "hurry=0.1",
         ),
         other(
             "forgotten-once",
@@ -322,7 +323,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "taken.set_back_s or (taken.base.set_back_s if has_another_history else 0.0)",
                 "taken.set_back_s",
             ),
-            given="clock_steps=2,failovers=2,lagging=8",
+            given="clock_steps=4,failovers=4,lagging=8,focus=1,on_failover=trust,moves=False,"
+            "tells_identity=True,connected=True",
         ),
         other(
             "lease-without-takeover",

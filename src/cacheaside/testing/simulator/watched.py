@@ -76,6 +76,8 @@ class WatchedL1(L1):
             ):
                 raise Violation("order", f"{call.key}: an entry is replaced by one that was loaded earlier")
             self._marks.nothing_stored_under(record.tags, call.key)
+            if self.log.unsettled is not None and self.log.unsettled(record.tags):
+                raise Violation("owed", f"{call.key} was kept although a change of one of its tags is owed")
             if now is not before:
                 self._vouched_by[call.endpoint.name, call.slot] = record.generations[0] >> 64
         return refused
