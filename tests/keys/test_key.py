@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cacheaside.errors import KeyEncodingError
-from cacheaside.keys import KEY_MAX_CHARS, arguments_key, arguments_prefix, key_of_one, key_under, tag_key
+from cacheaside.keys import KEY_MAX_CHARS, arguments_key, arguments_prefix, key_under, keys_of_one, tag_key
 
 TEXTS = st.text(alphabet=st.sampled_from("a1is,()=~:%{}[]!#tg *é\ud800"), max_size=3)
 PARTS = st.lists(
@@ -152,4 +152,4 @@ def test_the_key_of_one_part_is_that_of_a_tuple_of_it(prefix: str, part: Any) ->
         except KeyEncodingError as error:
             return f"refused: {error}"
 
-    assert outcome(lambda: key_of_one(prefix, part)) == outcome(lambda: key_under(prefix, (part,)))
+    assert outcome(lambda: keys_of_one(prefix)(part)) == outcome(lambda: key_under(prefix, (part,)))

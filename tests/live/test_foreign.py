@@ -37,6 +37,20 @@ async def test_entries_that_are_not_signed(server: Server, processes: Start, col
     assert (await other.lookup(2)).tier is Tier.L2
 
 
+async def test_entries_that_are_not_signed_where_nothing_is_kept(
+    server: Server, processes: Start, colour: str
+) -> None:
+    """The short way to a plain hit, of a process without L1, takes nothing unsigned either."""
+    unsigned = processes(server.url, colour=colour)
+    signing = processes(server.url, colour=colour, secrets=[FIRST], l1_entries=0)
+    await signing.get(1)  # from now on it is connected
+    await unsigned.get(2)
+    assert (await signing.lookup(2)).tier is Tier.SOURCE
+    await unsigned.get(3)
+    await signing.get(3)
+    assert signing.rows.loads == [1, 2, 3]
+
+
 async def test_entries_that_were_tampered_with(server: Server, processes: Start, colour: str) -> None:
     """A signed entry that was changed, or moved under another key, is none."""
     one, other = (processes(server.url, colour=colour, secrets=[FIRST], l1_entries=0) for _ in range(2))

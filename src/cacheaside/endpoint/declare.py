@@ -89,7 +89,7 @@ def _assemble(function: Callable[..., Any], endpoint: Endpoint, host: Host, vari
         "_slow": facade.slow,
         "_host": host,
         "_endpoint": endpoint,
-        "_key": endpoint.key_and_tags,
+        "_key": endpoint.keying(),
         "_ask": host.quick,
         "_else": ELSE,
         "_vary": endpoint.declared.vary,

@@ -14,7 +14,7 @@ from cacheaside.endpoint.reports import Reports
 from cacheaside.endpoint.scalars import check_scalars
 from cacheaside.errors import DeclarationError
 from cacheaside.flow.call import Call, Packed
-from cacheaside.keys import arguments_prefix, key_of_one, key_under
+from cacheaside.keys import arguments_prefix, key_under, keys_of_one
 from cacheaside.policy.freshness import surely_fresh_s
 from cacheaside.source.source import Source
 from cacheaside.stores.l1.table import Table
@@ -86,7 +86,7 @@ class Endpoint:
         self.tags_max = declared.tags_max
         self.parameters = parameters
         self.codec = codec
-        self.decode = codec.decode
+        self.decode = codec.decode_fast
         self.source = source
         self.loader = loader
         self.batch_loader: Callable[..., Any] | None = None
@@ -105,9 +105,6 @@ class Endpoint:
         self.table = Table(self.name, self.terms, self.tally, absent=absent, absent_is_slow=copied)
         self._absent_encoded = encoded and codec.allows_none
 
-        self._only_place = (
-            self._key_places[0] if len(self._key_places) == 1 and declared.vary is None else None
-        )
         slow = codec.sharing is not Sharing.SHARED or declared.value_tags is not None
         self.quick_for_s = 0.0 if slow else surely_fresh_s(self.terms)
         """How long after the beginning of its load a value of a shared tier may be handed on as it is."""
@@ -129,18 +126,22 @@ class Endpoint:
             self, self._slot(parts, varied, key), key, tags, values, self.terms if terms is None else terms
         )
 
-    def key_and_tags(self, values: tuple[Any, ...]) -> tuple[TagId, Sequence[TagId]]:
-        """The key of these values, and the declared tags of their call."""
-        place, declared = self._only_place, self.declared
-        if place is not None:
-            key = key_of_one(self._prefix, values[place])
-        else:
-            parts = tuple([values[place] for place in self._key_places])
-            varied = () if declared.vary is None else declared.vary(values)
-            key = key_under(self._prefix, parts + varied)
+    def keying(self) -> Callable[[tuple[Any, ...]], tuple[TagId, Sequence[TagId]]]:
+        """A function that gives the key of some values, and the declared tags of their call."""
+        places, vary, tags = self._key_places, self.declared.vary, self.declared.tags
+        if len(places) > 1 or not places or vary is not None or tags is not None:
+            return self._key_and_tags
+        (place,), key_of = places, keys_of_one(self._prefix)
+        return lambda values: (key_of(values[place]), ())  # type: ignore[return-value] # a key is a tag's id
+
+    def _key_and_tags(self, values: tuple[Any, ...]) -> tuple[TagId, Sequence[TagId]]:
+        parts = tuple([values[place] for place in self._key_places])
+        declared = self.declared
+        varied = () if declared.vary is None else declared.vary(values)
+        key = TagId(key_under(self._prefix, parts + varied))
         if declared.tags is None:
-            return TagId(key), ()
-        return TagId(key), self.tag_ids(declared.tags(values), f"{self.name}: tags=")
+            return key, ()
+        return key, self.tag_ids(declared.tags(values), f"{self.name}: tags=")
 
     def check_told(self, what: str, values: Sequence[Any]) -> None:
         """Refuse values of other classes than are declared, in what is told about a key."""

@@ -106,7 +106,7 @@ class Host:
             )
             tiers = self.shared.tier, self.shared.blocking_tier
             heard = self.shared.heard, self.shared.blocking_heard
-            self.quick = None if entries_max else self.shared.tier.value
+            self.quick = None if entries_max else self.shared.quick
 
         def ports(colour: int, loads: Loads, flights: Flights, crew: Crew) -> Ports:
             return Ports(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cacheaside.keys.encodable import encodable
 from cacheaside.keys.encode import encode
-from cacheaside.keys.key import KEY_FORMAT, arguments_key, arguments_prefix, key_of_one, key_under, tag_key
+from cacheaside.keys.key import KEY_FORMAT, arguments_key, arguments_prefix, key_under, keys_of_one, tag_key
 from cacheaside.keys.limits import DEPTH_MAX_LEVELS, ENCODED_MAX_CHARS, KEY_MAX_CHARS
 from cacheaside.keys.plain import plain_types
 
@@ -17,8 +17,8 @@ __all__ = [
     "arguments_prefix",
     "encodable",
     "encode",
-    "key_of_one",
     "key_under",
+    "keys_of_one",
     "plain_types",
     "tag_key",
 ]

@@ -12,13 +12,15 @@ from cacheaside.keys.limits import ENCODED_MAX_CHARS, check_size
 from cacheaside.keys.moments import date_text, datetime_text, time_text, timedelta_text
 from cacheaside.keys.text import escaped
 
-__all__ = ["ATOMS", "int_text"]
+__all__ = ["ATOMS", "DECIMALS_LIMIT", "DECIMALS_MAX_CHARS", "int_text"]
 
-_DECIMALS_LIMIT = 1 << 128
+DECIMALS_LIMIT = 1 << 128
+DECIMALS_MAX_CHARS = 41
+"""The longest text of an int that is written in decimals."""
 
 
 def int_text(value: int) -> str:
-    if -_DECIMALS_LIMIT < value < _DECIMALS_LIMIT:
+    if -DECIMALS_LIMIT < value < DECIMALS_LIMIT:
         return f"i{value}"
     check_size(value.bit_length() // 4, "int")
     return f"h{value:x}"

@@ -11,16 +11,17 @@ and ends in ``#`` and 160 bits of BLAKE2b over all of it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from cacheaside.keys.atoms import ATOMS
+from cacheaside.keys.atoms import ATOMS, DECIMALS_LIMIT, DECIMALS_MAX_CHARS
 from cacheaside.keys.encode import encoded_list, encoded_text
 from cacheaside.keys.limits import KEY_MAX_CHARS
 from cacheaside.keys.text import escaped
 
-__all__ = ["KEY_FORMAT", "arguments_key", "arguments_prefix", "key_under", "tag_key"]
+__all__ = ["KEY_FORMAT", "arguments_key", "arguments_prefix", "key_under", "keys_of_one", "tag_key"]
 
 KEY_FORMAT: int = 1
 """The number of this format, in every key from 2 on. Raise it when any encoding changes: all caches go cold,
@@ -65,11 +66,18 @@ def key_under(prefix: str, parts: tuple[Any, ...]) -> str:
     return key if len(key) <= KEY_MAX_CHARS else _hashed(prefix, key)
 
 
-def key_of_one(prefix: str, part: Any) -> str:
-    """As `key_under`, of one part."""
-    atom = ATOMS.get(type(part))
-    key = prefix + (encoded_text(part, 0) if atom is None else atom(part))
-    return key if len(key) <= KEY_MAX_CHARS else _hashed(prefix, key)
+def keys_of_one(prefix: str) -> Callable[[Any], str]:
+    """As `key_under`, for many keys of one part each, under one prefix."""
+    all_fit = len(prefix) + DECIMALS_MAX_CHARS <= KEY_MAX_CHARS
+
+    def key_of(part: Any) -> str:
+        if type(part) is int and all_fit and -DECIMALS_LIMIT < part < DECIMALS_LIMIT:
+            return f"{prefix}i{part}"
+        atom = ATOMS.get(type(part))
+        key = prefix + (encoded_text(part, 0) if atom is None else atom(part))
+        return key if len(key) <= KEY_MAX_CHARS else _hashed(prefix, key)
+
+    return key_of
 
 
 def _hashed(prefix: str, key: str) -> str:

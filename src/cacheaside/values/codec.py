@@ -48,6 +48,7 @@ class Codec:
         "allows_none",
         "annotation",
         "copy",
+        "decode_fast",
         "decode_own",
         "endpoint",
         "fingerprint",
@@ -66,6 +67,8 @@ class Codec:
     """Whether the annotation admits None, so that an absent row is a value."""
     decode_own: Callable[[bytes], Any]
     """Decodes bytes that this process encoded, without limits or translated errors. For others: `decode`."""
+    decode_fast: Callable[[bytes], Any]
+    """Decodes bytes from anywhere that are not too long, or raises whatever it may: then ask `decode`."""
 
     def __init__(self, annotation: Any, shape: Shape, *, endpoint: str) -> None:
         shapes = reachable(shape)
@@ -77,10 +80,11 @@ class Codec:
         self._with_models = any(is_model(known.cls) for known in shapes)
         hook = model_fields if self._with_models else _refuse_object
         self._encode = _encoder(hook)
-        self.decode_own = _decoder(annotation)
+        narrow, self.decode_own = _decoders(annotation)
         self._untyped = UntypedParts(shape)
         # A shape without cycles and untyped parts bounds the depth by itself: the decoder stops at what does not fit.
         self._bounded = not (self._with_models or self._untyped or has_cycle(shape))
+        self.decode_fast = narrow if self._bounded else self.decode
 
     def encode(self, value: Any) -> bytes:
         """The bytes of `value`. That it fits the annotation is not checked here: see `roundtrip`.
@@ -210,7 +214,8 @@ def _decode_custom(cls: type, stored: Any) -> Any:
     return model_from(cls, stored) if is_model(cls) else stored  # else: object, which takes anything
 
 
-def _decoder(annotation: Any) -> Callable[[bytes], Any]:
+def _decoders(annotation: Any) -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
+    """For values without integers beyond 64 bits, and for all."""
     narrow = msgspec.msgpack.Decoder(annotation, dec_hook=_decode_custom).decode
 
     def decode(data: bytes) -> Any:
@@ -221,7 +226,7 @@ def _decoder(annotation: Any) -> Callable[[bytes], Any]:
                 raise
         return decode_wide(data, annotation, _decode_custom)
 
-    return decode
+    return narrow, decode
 
 
 def _misfit(error: Exception) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from cacheaside.flow.call import Record, Standing
 from cacheaside.flow.ports import TierAway
-from cacheaside.stores.redis.aio_tier import ELSE, AioTier
+from cacheaside.stores.redis.aio_tier import ELSE, AioTier, resume
 from cacheaside.stores.redis.connect.away import ConnectionAway, ErrorReply
 from cacheaside.stores.redis.connect.connection import Command, Connection, Receiver
 from cacheaside.stores.redis.connect.routing_aio import AioFleet
@@ -359,3 +359,67 @@ class TestValues:
             cast("asyncio.Future[Any]", first).cancel()
             assert second is not None
             assert await second == 2
+
+    @pytest.mark.parametrize("keys", [40, KEYS_MAX])
+    async def test_readers_of_many_keys_all_go_on(self, server: Server, keys: int) -> None:
+        """However many commands one turn's reads take; and what they ask for next goes out together again."""
+        async with process_on(server) as process:
+            for key in range(keys):
+                await process.put(process.plain(key), key)
+
+            async def read_twice(key: int) -> list[Any]:
+                return [await self.value(process, key), await self.value(process, key)]
+
+            process.recorder.said.clear()
+            values = await asyncio.gather(*(read_twice(key) for key in range(keys)))
+            assert values == [[key, key] for key in range(keys)]
+            assert len(process.recorder.said) == 2
+
+    async def test_a_reader_that_ends_the_loop_leaves_the_others_answered(self, server: Server) -> None:
+        """A reader goes on as soon as its value is there. If it ends the loop, the others go on when it runs again."""
+        async with process_on(server) as process:
+
+            class Ends(BaseException):
+                pass
+
+            def ends(_: object) -> None:
+                raise Ends
+
+            loop = asyncio.get_running_loop()
+            first, second, third = (loop.create_future() for _ in range(3))
+            second.add_done_callback(ends)
+            with pytest.raises(Ends):
+                process.tier._tell([(first, 1), (second, 2), (third, 3)])
+            assert [await first, await second, await third] == [1, 2, 3]
+
+
+class TestResume:
+    """Who awaits a value goes on at once."""
+
+    async def test_the_one_who_awaits_it_goes_on_before_the_next_turn(self) -> None:
+        """With its own context, and no second time."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+        told: list[int] = []
+
+        async def reader() -> None:
+            told.append(await future)
+
+        reading = asyncio.ensure_future(reader())
+        await asyncio.sleep(0)
+        done = loop.create_future()
+        loop.call_soon(lambda: (resume(future, 7), done.set_result(list(told))))
+        assert await done == [7]
+        await reading
+        assert told == [7]
+
+    async def test_several_who_watch_are_told_in_the_next_turn(self) -> None:
+        """As a future tells them."""
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        told: list[int] = []
+        for _ in range(2):
+            future.add_done_callback(lambda done: told.append(done.result()))
+        resume(future, 7)
+        assert told == []
+        await asyncio.sleep(0)
+        assert told == [7, 7]

@@ -153,6 +153,8 @@ class Shared:
             doubt=self.keeper.doubt,
             wait_replicas=options.wait_replicas,
         )
+        # A plain entry is an unsigned one: where entries are signed, each is looked at as a whole.
+        self.quick = self.tier.value if options.wire.ring is None else None
         self.heard = AioHeard(self.hearing, clock, limits.deadline_s)
         self.blocking_heard = BlockingHeard(self.hearing, clock, limits.deadline_s)
 

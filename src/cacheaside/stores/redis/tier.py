@@ -61,7 +61,8 @@ class Asking(NamedTuple):
     (4) the answer arrives: current when it was given, and older than the write.
     """
 
-    since: Position
+    since: Position | None
+    """Known only when the generation of the namespace is not."""
     known: Generation | None
     owing: frozenset[TagId]
 
@@ -155,7 +156,9 @@ class RedisTier:
         return Seen(record, leased)
 
     def _asking(self) -> Asking:
-        return Asking(self._hearing.position(), self._hearing.everything(), self._owed.names())
+        known = self._hearing.everything()
+        since = self._hearing.position() if known is None else None
+        return Asking(since, known, self._owed.names())
 
     def _asked(self, tags: Sequence[TagId], known: Generation | None) -> list[TagId]:
         """Those of `tags` whose generations are to be read: the namespace's only when it is not known."""
@@ -185,7 +188,7 @@ class RedisTier:
         current: dict[TagId, Generation | None] = {self._everything: known}
         for want, one in zip(wanted, fetched, strict=True):
             self._identify(want.tags, one.generations, current)
-        if known is None:
+        if asking.since is not None:
             self._hearing.know_everything(current.get(self._everything), asking.since)
         entries = [
             None
@@ -322,7 +325,7 @@ class RedisTier:
             seen = Seen(record, leased)
         current: dict[TagId, Generation | None] = {self._everything: known}
         self._identify(asked, generations, current)
-        if known is None and self._everything in current:
+        if asking.since is not None and self._everything in current:
             self._hearing.know_everything(current[self._everything], asking.since)
         own = tuple([self._own(tag, current[tag]) for tag in tags])
         return Stamped(own, writers, seen)

@@ -285,7 +285,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "cacheaside.testing.simulator.transport",
                 "        server.tell()\n        return replies\n",
                 (
-                    '        self.own.update([str(one[1]).encode() for one in commands])\n'
+                    "        self.own.update([str(one[1]).encode() for one in commands])\n"
                     "        server.tell()\n        return replies\n"
                 ),
             ),
@@ -308,11 +308,10 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "shared",
             (
                 TIER,
-                "self._hearing.everything(), self._owed.names())",
-                "self._hearing.everything(), frozenset())",
+                "Asking(since, known, self._owed.names())",
+                "Asking(since, known, frozenset())",
             ),
-            given="write_deadline_s=0.0,unavailable=0.3,lag=0.4,focus=1,processes=1,pauses=0.0,"
-            "hurry=0.1",
+            given="write_deadline_s=0.0,unavailable=0.3,lag=0.4,focus=1,processes=1,pauses=0.0,hurry=0.1",
         ),
         other(
             "forgotten-once",

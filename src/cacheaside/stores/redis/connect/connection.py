@@ -286,9 +286,10 @@ class Connection(asyncio.BufferedProtocol):
                     calls.popleft()
                     self.answered += 1
                     self._unanswered -= count
+                    answer, replies = replies, []
+                    self._replies = replies  # before anybody is told, who may raise what ends a loop
                     if not future.done():
-                        future.set_result(replies)
-                    replies = self._replies = []
+                        future.set_result(answer)
         except self._garbled as error:
             # Every call under way fails: whose answer was garbled cannot be told.
             self._lose(self._away(f"what it sent is not the protocol ({error})", Away.GARBLED))

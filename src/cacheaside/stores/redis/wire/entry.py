@@ -32,13 +32,12 @@ __all__ = [
 ]
 
 # Of an entry of one server (`envelope`, `stamp`): how many tags, and of which kinds; what says which server, and what.
-_LOAD: Final = Struct(">Qe")
-_LOAD_AT: Final = 4
-_COUNTS_AT: Final = 14
+_HEAD: Final = Struct(">4sQeBB")
 _STAMP_AT: Final = 18
 _SAID_BY_BYTES: Final = 5
 _PLAIN_START: Final = b"\xc1\xa5\x01\x00"
 _RESIDUE: Final = 0x2144DF1C
+_VALUE_MAX: Final = PLAIN.value_max_bytes + 4
 MASK: Final = (1 << 64) - 1
 """The part of a generation that is not the identity."""
 
@@ -79,14 +78,12 @@ def plain_opened(data: bytes, key: str, stamp: bytes) -> tuple[bytes, int, float
     of those ids is not looked at: a generation is given once, so what equals a tag's is that tag's.
     """
     values_at = _STAMP_AT + len(stamp)
-    if data[_STAMP_AT:values_at] != stamp or data[:4] != _PLAIN_START:
+    if not data.startswith(stamp, _STAMP_AT) or not 4 <= len(data) - values_at <= _VALUE_MAX:
         return None
-    if data[_COUNTS_AT] * GENERATION_BYTES + _SAID_BY_BYTES != len(stamp) or data[_COUNTS_AT + 1]:
+    start, loaded_at_us, load_s, declared, named = _HEAD.unpack_from(data)
+    if start != _PLAIN_START or named or declared * GENERATION_BYTES + _SAID_BY_BYTES != len(stamp):
         return None
-    if crc32(data, crc32(key.encode())) != _RESIDUE or len(data) < values_at + 4:
-        return None
-    loaded_at_us, load_s = _LOAD.unpack_from(data, _LOAD_AT)
-    if not 0.0 <= load_s < inf:  # not a number, too
+    if crc32(data, crc32(key.encode())) != _RESIDUE or not 0.0 <= load_s < inf:  # not a number, too
         return None
     return data[values_at:-4], loaded_at_us, load_s
 
