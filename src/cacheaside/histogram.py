@@ -28,7 +28,7 @@ class Histogram:
 
     def record(self, duration_s: float, weight: int = 1) -> None:
         """Count a duration `weight` times; negative ones count as zero."""
-        us = max(0, int(duration_s * 1e6))
+        us = int(duration_s * 1e6) if duration_s > 0.0 else 0
         self._counts[_bucket(us)] += weight
         self.count += weight
         self.sum_us += us * weight

@@ -29,7 +29,7 @@ from cacheaside.endpoint.options import (
 from cacheaside.endpoint.parameters import UNRESOLVED, Parameters, parameters_of, resolve
 from cacheaside.errors import DeclarationError
 from cacheaside.source.nest import scope
-from cacheaside.stores.redis.aio_tier import ELSE
+from cacheaside.stores.redis.plain import ELSE
 from cacheaside.values import Codec, Sharing, codec_for
 
 __all__ = ["declare"]
@@ -90,7 +90,7 @@ def _assemble(function: Callable[..., Any], endpoint: Endpoint, host: Host, vari
         "_host": host,
         "_endpoint": endpoint,
         "_key": endpoint.keying(),
-        "_ask": host.quick,
+        "_ask": host.quick[0 if is_async else 1] if host.quick else None,
         "_else": ELSE,
         "_vary": endpoint.declared.vary,
         "_varied_plain": PLAIN_ANY,
@@ -103,7 +103,7 @@ def _assemble(function: Callable[..., Any], endpoint: Endpoint, host: Host, vari
         is_async=is_async,
         bound=has_self,
         varied=varied,
-        quick=is_async and host.quick is not None and endpoint.quick_for_s > 0,
+        quick=host.quick is not None and endpoint.quick_for_s > 0,
         take="_e.value" if endpoint.codec.sharing is Sharing.SHARED else "_take(_e.value)",
         world=world,
     )

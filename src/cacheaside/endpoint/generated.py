@@ -62,10 +62,7 @@ def hit_path(
         lines += [
             "    if _host.enabled and _scope() is None:",
             f"        _f = _ask(_endpoint, *_key({values}))",
-            "        if _f is not None:",
-            "            _f = await _f",
-            "            if _f is not _else:",
-            "                return _f",
+            *(_AWAITED if is_async else _FOUND),
             f"    return {call}",
         ]
     elif tests is None:
@@ -117,6 +114,16 @@ def caller(parameters: Parameters, function: Callable[..., Any], name: str) -> C
     return _compile(lines, _identifier(name), {"_function": function})
 
 
+_FOUND: Final = (
+    "        if _f is not _else:",
+    "            return _f",
+)
+_AWAITED: Final = (
+    "        if _f is not None:",
+    "            _f = await _f",
+    "            if _f is not _else:",
+    "                return _f",
+)
 _ANYTHING: Final = "*_given, **_named"
 
 

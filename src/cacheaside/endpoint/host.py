@@ -89,7 +89,8 @@ class Host:
         both = (self._async_flights, self._blocking_flights)
         self._tier = EmbeddedTier(self.l1, self.clock)
         self.shared: Shared | None = None
-        self.quick: Callable[..., Awaitable[Any] | None] | None = None
+        self.quick: tuple[Callable[..., Awaitable[Any] | None], Callable[..., Any]] | None = None
+        """Plain hits of a tier where nothing is kept here: from event loops, and from threads."""
         """Where this process holds nothing: how the shared tier is asked for a value, and no more than that."""
         tiers: tuple[Tier, Tier] = self._tier, self._tier
         heard: tuple[Heard, Heard] = (EmbeddedHeard(self.l1, self._tier, self.clock, both),) * 2

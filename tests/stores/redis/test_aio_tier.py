@@ -11,10 +11,11 @@ import pytest
 
 from cacheaside.flow.call import Record, Standing
 from cacheaside.flow.ports import TierAway
-from cacheaside.stores.redis.aio_tier import ELSE, AioTier, resume
+from cacheaside.stores.redis.aio_tier import AioTier, resume
 from cacheaside.stores.redis.connect.away import ConnectionAway, ErrorReply
 from cacheaside.stores.redis.connect.connection import Command, Connection, Receiver
 from cacheaside.stores.redis.connect.routing_aio import AioFleet
+from cacheaside.stores.redis.plain import ELSE
 from cacheaside.stores.redis.wire.commands import KEYS_MAX
 from cacheaside.stores.redis.wire.generations import Identity
 from cacheaside.stores.redis.wire.names import generation_name
@@ -360,6 +361,40 @@ class TestValues:
             assert second is not None
             assert await second == 2
 
+    async def test_what_came_to_be_owed_in_this_turn_counts(self, server: Server) -> None:
+        """A read that joins after a tag was owed gets nothing older, although it is paid before the answer comes."""
+        async with process_on(server) as process:
+            for key in (1, 2):
+                await process.put(process.plain(key), key)
+            receivers: list[Receiver] = []
+            process.direct.instead = receivers.append
+            asyncio.get_running_loop().call_soon(lambda: None)
+            first = process.tier.value(process.row, process.plain(1).key, ())
+            process.owed.add((process.plain(2).key,))
+            second = process.tier.value(process.row, process.plain(2).key, ())
+            await asyncio.sleep(0)
+            process.owed.clear()
+            (said,) = process.recorder.said
+            receivers[0].set_result(await process.fleet.execute(said))
+            assert first is not None
+            assert second is not None
+            assert await second is ELSE
+            await first
+
+    async def test_a_namespace_that_was_invalidated_in_this_turn_counts(self, server: Server) -> None:
+        """Who joined after it was heard is not answered by what was known before: all begin again."""
+        async with process_on(server) as process:
+            for key in (1, 2):
+                await process.put(process.plain(key), key)
+            asyncio.get_running_loop().call_soon(lambda: None)
+            value = process.tier.value(process.row, process.plain(1).key, ())
+            record = process.tier.fetch(process.plain(2))
+            process.hearing.heard((EVERYTHING,))
+            assert value is not None
+            assert await value is ELSE
+            assert (await record).held == 2  # type: ignore[union-attr]
+            assert any(generation_name(EVERYTHING) in command for command in process.recorder.said[-1])
+
     @pytest.mark.parametrize("keys", [40, KEYS_MAX])
     async def test_readers_of_many_keys_all_go_on(self, server: Server, keys: int) -> None:
         """However many commands one turn's reads take; and what they ask for next goes out together again."""
@@ -389,7 +424,7 @@ class TestValues:
             first, second, third = (loop.create_future() for _ in range(3))
             second.add_done_callback(ends)
             with pytest.raises(Ends):
-                process.tier._tell([(first, 1), (second, 2), (third, 3)])
+                process.tier.tell([(first, 1), (second, 2), (third, 3)])
             assert [await first, await second, await third] == [1, 2, 3]
 
 

@@ -1,51 +1,31 @@
 """The shared tier on event loops: the reads of one turn of the loop go out together, in one MGET.
 
-Most reads that come here are hits of a plain entry, and each of a hundred in one turn has a few microseconds. So
-`value` gives the value itself for those, without a record, and `flow.ports.Tier.fetch` is for all others.
+Each of a hundred in one turn has a few microseconds: see `plain`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
 from cacheaside.flow.call import Call, Record
-from cacheaside.flow.ports import TierAway
+from cacheaside.flow.ports import Position, TierAway
+from cacheaside.stores.redis.blocking_tier import run
 from cacheaside.stores.redis.connect.away import ConnectionAway
 from cacheaside.stores.redis.connect.connection import Command, Connection
+from cacheaside.stores.redis.plain import ELSE, PlainHits, Quick, Wish
 from cacheaside.stores.redis.tier import Asking, Found, RedisTier
 from cacheaside.stores.redis.wire.commands import KEYS_MAX, Fetched, Wanted
-from cacheaside.stores.redis.wire.entry import MASK, plain_opened, plain_stamp
-from cacheaside.stores.redis.wire.generations import GENERATION_BYTES
 from cacheaside.stores.redis.wire.names import generation_prefix
 from cacheaside.stores.redis.wire.replies import StoreReplyError, generations_in, values_in
-from cacheaside.tally import Tally
-from cacheaside.types import TagId
+from cacheaside.types import Generation, TagId
 
-__all__ = ["ELSE", "AioTier", "Else", "Quick", "resume"]
+__all__ = ["AioTier", "resume"]
 
 _NOTHING: Final[deque[Any]] = deque()
 _SOMETHING: Final = object()
-
-
-class Else:
-    """Instead of a value: it takes a flow to answer."""
-
-
-ELSE: Final = Else()
-
-
-class Quick(Protocol):
-    """An endpoint, as far as a plain hit needs it."""
-
-    tally: Tally
-    quick_for_s: float
-    """How long after the beginning of its load a value is surely fresh; 0 when it takes more to tell."""
-
-    decode: Callable[[bytes], Any]
-    """Raises for bytes that are no value of this endpoint."""
 
 
 class Direct(Protocol):
@@ -57,27 +37,41 @@ class Direct(Protocol):
 class _Batch:
     """What is asked for in one turn of a loop.
 
-    calls: for a record. quick: for a value. Each with the place of its key among `names`, and its future.
-    Implements `connection.Receiver`.
+    calls: for a record. quick: for a value. Each with the place of its key among `names`, and its future. known, since,
+    owing: as in `Asking`. alone: it goes out at once. Implements `connection.Receiver`.
     """
 
-    __slots__ = ("alone", "asking", "calls", "command", "known", "names", "quick", "tier")
+    __slots__ = ("alone", "calls", "command", "known", "names", "owing", "quick", "since", "tier")
 
-    def __init__(self, tier: AioTier, asking: Asking) -> None:
+    def __init__(
+        self, tier: AioTier, known: Generation | None, since: Position | None, *, alone: bool
+    ) -> None:
         self.tier = tier
+        self.known = known
+        self.since = since
+        self.alone = alone
+        self.owing: frozenset[TagId] = frozenset()
         self.command: Command = ()
-        self.alone = False
         self.calls: list[tuple[Call, list[TagId], int, asyncio.Future[Any]]] = []
-        self.quick: list[tuple[Quick, TagId, int, asyncio.Future[Any], Sequence[TagId]]] = []
+        self.quick: list[Wish] = []
         self.names: list[str] = []
-        self.asking = asking
-        self.known = asking.known
 
     def done(self) -> bool:
         return False
 
     def set_result(self, result: list[Any], /) -> None:
-        self.tier.arrived(self, result)
+        """The one command was answered; told by the loop."""
+        tier, values = self.tier, result[0]
+        known = self.known
+        if self.calls or known is None or type(values) is not list or len(values) != len(self.names):
+            tier.take(self, (self.command,), result)
+            return
+        try:
+            answers = tier.plain_hits.answers(self.quick, values, known, self.owing)
+        except Exception as error:  # noqa: BLE001 - as in `AioTier.take`
+            tier.away(self, error)
+        else:
+            tier.tell(answers)
 
     def set_exception(self, exception: ConnectionAway, /) -> None:
         self.tier.away(self, exception)
@@ -105,25 +99,27 @@ class AioTier(RedisTier):
         self._batches: dict[asyncio.AbstractEventLoop, _Batch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._going_on = False
+        self.plain_hits = PlainHits(self._servers, self._owed, self._clock, self._everything)
 
     async def bump(self, tags: Sequence[TagId]) -> None:
         if self._confirming is None:
             await super().bump(tags)
         else:
-            await asyncio.to_thread(_run, self._confirming.bump(tags))
+            await asyncio.to_thread(run, self._confirming.bump(tags))
 
     async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
         if self._confirming is None:
             await super().mark(tags, writer, lifetime_s)
         else:
-            await asyncio.to_thread(_run, self._confirming.mark(tags, writer, lifetime_s))
+            await asyncio.to_thread(run, self._confirming.mark(tags, writer, lifetime_s))
 
     # -- asking ------------------------------------------------------------------------------------------------
 
     def fetch(self, call: Call) -> Awaitable[Record | None]:
         if not self._servers.one_up:
             return self._fetch_one(call)
-        batch, loop = self._batch()
+        loop = asyncio.get_running_loop()
+        batch = self._batches.get(loop) or self._new_batch(loop, self._hearing.everything())
         future: asyncio.Future[Record | None] = loop.create_future()
         tags = self._asked(call.tags, batch.known)
         names, prefix = batch.names, self._generation
@@ -142,8 +138,11 @@ class AioTier(RedisTier):
         loop = asyncio.get_running_loop()
         batch = self._batches.get(loop)
         if batch is None:
-            batch, _ = self._batch()
-        if batch.known is None:
+            known = self._hearing.everything()
+            if known is None:
+                return None
+            batch = self._new_batch(loop, known)
+        elif batch.known is None:
             return None
         future: asyncio.Future[Any] = loop.create_future()
         names, prefix = batch.names, self._generation
@@ -156,28 +155,32 @@ class AioTier(RedisTier):
             self._send(loop)
         return future
 
-    def _batch(self) -> tuple[_Batch, asyncio.AbstractEventLoop]:
+    def _new_batch(self, loop: asyncio.AbstractEventLoop, known: Generation | None) -> _Batch:
         """What is asked for in this turn. When nothing else is left to be run in it, what is asked goes out at once:
         nobody can join, and a turn costs as much as all else in a read. Where a loop does not show what is left to be
         run (asyncio's does, by a private name), it waits for the turn's end."""
-        loop = asyncio.get_running_loop()
-        batch = self._batches.get(loop)
-        if batch is None:
+        if self._batches:
             for other in [other for other in self._batches if other.is_closed()]:
                 del self._batches[other]  # closed between a turn and its end
-            batch = _Batch(self, self._asking())
-            self._batches[loop] = batch
-            batch.alone = not self._going_on and getattr(loop, "_ready", _SOMETHING) == _NOTHING
-            if not batch.alone:
-                loop.call_soon(self._send, loop)
-        return batch, loop
+        alone = not self._going_on and getattr(loop, "_ready", _SOMETHING) == _NOTHING
+        since = self._hearing.position() if known is None else None
+        batch = self._batches[loop] = _Batch(self, known, since, alone=alone)
+        if not alone:
+            loop.call_soon(self._send, loop)
+        return batch
 
     # -- once a turn -------------------------------------------------------------------------------------------
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
         batch = self._batches.pop(loop)
         names = batch.names
-        if not names:
+        # What other threads did since the turn began counts for who joined after it. Else: (1) a read begins a batch
+        # (2) a thread owes a tag (3) a read of that tag joins, and all is asked (4) the tag is bumped, and not owed any
+        # more (5) the answer arrives, given before the bump: it is older than a write of this process. In the same way
+        # with the generation of the namespace.
+        batch.owing = self._owed.names()
+        if not batch.alone and batch.known is not None and self._hearing.everything() != batch.known:
+            self._ask_each(batch, loop)
             return
         try:
             connection = self._direct.connection()
@@ -186,7 +189,7 @@ class AioTier(RedisTier):
                 connection.send_now(batch.command, batch)
                 return
         except ConnectionAway as away:
-            self._away(batch, away)
+            self.away(batch, away)
             return
         # Not connected yet, on this loop, which may be waited for; or more than one command.
         self._attend(loop)
@@ -199,28 +202,32 @@ class AioTier(RedisTier):
         try:
             replies = await self._transport.execute(commands)
         except TierAway as away:
-            self._away(batch, away)
+            self.away(batch, away)
         else:
-            self._take(batch, commands, replies)
+            self.take(batch, commands, replies)
 
-    def arrived(self, batch: _Batch, replies: Sequence[Any]) -> None:
-        """The one command of `batch` was answered; told by the loop."""
-        values = replies[0]
-        if batch.calls or type(values) is not list or len(values) != len(batch.names):
-            self._take(batch, (batch.command,), replies)
-            return
+    def _ask_each(self, batch: _Batch, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin again, with what is known now."""
+        for _, _, _, future, _ in batch.quick:
+            if not future.done():
+                future.set_result(ELSE)
+        for call, _, _, future in batch.calls:
+            task = loop.create_task(self._answer(call, future))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, call: Call, future: asyncio.Future[Record | None]) -> None:
         try:
-            answers = self._answers(batch, values)
-        except Exception as error:  # noqa: BLE001 - as in `_take`
-            self._away(batch, error)
+            record = await self._fetch_one(call)
+        except Exception as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
+            if not future.done():
+                future.set_exception(error)
         else:
-            self._tell(answers)
+            if not future.done():
+                future.set_result(record)
 
-    def away(self, batch: _Batch, error: ConnectionAway) -> None:
-        """It was not."""
-        self._away(batch, error)
-
-    def _away(self, batch: _Batch, error: BaseException) -> None:
+    def away(self, batch: _Batch, error: BaseException) -> None:
+        """There is no answer to `batch`, or none that is understood."""
         self._counts.away += 1
         for _, _, _, future in batch.calls:
             if not future.done():
@@ -235,64 +242,26 @@ class AioTier(RedisTier):
 
     # -- what came ---------------------------------------------------------------------------------------------
 
-    def _take(self, batch: _Batch, commands: Sequence[Any], replies: Sequence[Any]) -> None:
+    def take(self, batch: _Batch, commands: Sequence[Any], replies: Sequence[Any]) -> None:
+        """Give all of `batch` what they asked for."""
         try:
             values: list[bytes | None] = []
             for command, reply in zip(commands, replies, strict=True):
                 values += values_in(command, reply)
             if batch.quick:
-                for future, answer in self._answers(batch, values):
+                assert batch.known is not None
+                for future, answer in self.plain_hits.answers(batch.quick, values, batch.known, batch.owing):
                     if not future.done():
                         future.set_result(answer)
         except Exception as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
             if isinstance(error, StoreReplyError):
                 self._refuse(error)
-            self._away(batch, error)
+            self.away(batch, error)
             return
         if batch.calls:
             self._take_records(batch, values)
 
-    def _answers(self, batch: _Batch, values: list[bytes | None]) -> list[tuple[asyncio.Future[Any], Any]]:
-        """For each who wants a value that, or `ELSE`. One loop, and little in it: this is the hot path."""
-        assert batch.known is not None
-        quick, everything = batch.quick, self._everything
-        base = self._servers.states[0].base
-        identity = self._servers.identity_of(everything)
-        if base is None or self._owed or batch.asking.owing or batch.known >> 64 != identity:
-            return [(future, ELSE) for _, _, _, future, _ in quick]
-        said_by, known = plain_stamp(identity), (batch.known & MASK).to_bytes(GENERATION_BYTES, "big")
-        now = self._clock.now()
-        began_s = now + base.lag_s(now)
-        age_s = 0.0
-        answers = []
-        for endpoint, key, at, future, more in quick:
-            data, generation = values[at], values[at + 1]
-            answer: Any = ELSE
-            if type(data) is bytes and type(generation) is bytes:
-                if more:
-                    others = values[at + 2 : at + 2 + len(more)]
-                    stamp = said_by + _in_order((key, everything, *more), (generation, known, *others))
-                elif key < everything:
-                    stamp = said_by + generation + known
-                else:
-                    stamp = said_by + known + generation
-                found = plain_opened(data, key, stamp)
-                if found is not None:
-                    age_s = began_s - found[1] * 1e-6
-                    if 0.0 <= age_s < endpoint.quick_for_s:
-                        try:
-                            answer = endpoint.decode(found[0])
-                        except Exception:  # noqa: BLE001 - classes of the value may raise anything; a flow says what
-                            answer = ELSE
-                        else:
-                            tally = endpoint.tally
-                            tally.fresh += 1
-                            tally.shared_hits += 1
-            answers.append((future, answer))
-        quick[0][0].tally.age_at_serve.record(age_s)
-        return answers
-
-    def _tell(self, answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    def tell(self, answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
         """Let all go on. What they ask for next goes out together, as in any turn."""
         self._going_on = len(answers) > 1
         left = iter(answers)
@@ -314,12 +283,13 @@ class AioTier(RedisTier):
             for _, tags, at, _ in batch.calls
         ]
         try:
-            found = self._found(calls, wanted, fetched, batch.asking)
+            asking = Asking(batch.since, batch.known, batch.owing)
+            found = self._found(calls, wanted, fetched, asking)
             if not found.missing:
                 self._give(batch, self._judged(found))
                 return
         except Exception as error:  # noqa: BLE001 - as above
-            self._away(batch, error)
+            self.away(batch, error)
             return
         task = asyncio.get_running_loop().create_task(self._ask_more(batch, found))
         self._tasks.add(task)
@@ -330,7 +300,7 @@ class AioTier(RedisTier):
             await self._complete(found)
             self._give(batch, self._judged(found))
         except TierAway as away:
-            self._away(batch, away)
+            self.away(batch, away)
 
     def _give(self, batch: _Batch, records: Sequence[Record | None]) -> None:
         for (_, _, _, future), record in zip(batch.calls, records, strict=True):
@@ -353,19 +323,3 @@ def resume(future: asyncio.Future[Any], answer: Any) -> None:
     future.remove_done_callback(go_on)
     future.set_result(answer)
     context.run(go_on, future)
-
-
-def _run(flow: Coroutine[Any, Any, None]) -> None:
-    """Run a flow of the blocking colour, which never suspends."""
-    try:
-        flow.send(None)
-    except StopIteration:
-        return
-    flow.close()
-    raise AssertionError(f"{flow!r} suspended")
-
-
-def _in_order(tags: Sequence[TagId], generations: Sequence[bytes | None]) -> bytes:
-    """The generations in the order of the tags' ids; without those that are missing, so that no stamp equals it."""
-    by_tag = sorted(zip(tags, generations, strict=True))
-    return b"".join([generation for _, generation in by_tag if generation is not None])

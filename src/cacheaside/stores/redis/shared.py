@@ -19,6 +19,7 @@ from cacheaside.flow.flights import Flights
 from cacheaside.flow.ports import Clock, TierAway
 from cacheaside.observe.stats import SharedStats
 from cacheaside.stores.redis.aio_tier import AioTier
+from cacheaside.stores.redis.blocking_tier import BlockingTier
 from cacheaside.stores.redis.connect.fleet import Fleet, Topology
 from cacheaside.stores.redis.connect.routing_aio import AioFleet
 from cacheaside.stores.redis.connect.server import Limits, Login
@@ -29,7 +30,6 @@ from cacheaside.stores.redis.listen.heard import AioHeard, BlockingHeard, waker
 from cacheaside.stores.redis.listen.keeper import Keeper
 from cacheaside.stores.redis.listen.servers import Servers
 from cacheaside.stores.redis.owed import Owed
-from cacheaside.stores.redis.tier import RedisTier
 from cacheaside.stores.redis.wire.commands import Commands
 from cacheaside.stores.redis.wire.envelope import PLAIN, Wire
 from cacheaside.stores.redis.wire.generations import UNKNOWN_IDENTITY, Identity
@@ -129,9 +129,10 @@ class Shared:
         self._bound_s = bound_s
         self.commands = Commands(os.urandom, self._generation_ms)
         what = self.servers, self.commands, options.wire, clock, self.hearing, self.owed, self.counts
-        self.blocking_tier = RedisTier(
+        self.blocking_tier = BlockingTier(
             self._blocking,
             *what,
+            namespace=namespace,
             everything=everything,
             forgets=options.on_failover == "forget",
             ready=self._ready_blocking,
@@ -154,7 +155,7 @@ class Shared:
             wait_replicas=options.wait_replicas,
         )
         # A plain entry is an unsigned one: where entries are signed, each is looked at as a whole.
-        self.quick = self.tier.value if options.wire.ring is None else None
+        self.quick = None if options.wire.ring is not None else (self.tier.value, self.blocking_tier.value)
         self.heard = AioHeard(self.hearing, clock, limits.deadline_s)
         self.blocking_heard = BlockingHeard(self.hearing, clock, limits.deadline_s)
 

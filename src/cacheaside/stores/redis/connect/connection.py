@@ -205,9 +205,11 @@ class Connection(asyncio.BufferedProtocol):
         content = self._packed[0] if len(self._packed) == 1 else b"".join(self._packed)
         self._packed = []
         self._packed_bytes = 0
-        self._forget_answered()
+        waves = self._waves
+        if waves and waves[0][1] <= self.answered:
+            self._forget_answered()
         # Aged from here and not from the call: a loop that was blocked in between is not the server's fault.
-        self._waves.append((now, self.issued))
+        waves.append((now, self.issued))
         if self._watch is None:
             self._watch_for(self._limits.deadline_s)
         self._transport.write(content)
@@ -294,11 +296,14 @@ class Connection(asyncio.BufferedProtocol):
             # Every call under way fails: whose answer was garbled cannot be told.
             self._lose(self._away(f"what it sent is not the protocol ({error})", Away.GARBLED))
             return
-        self._bound_reply(len(data), finished=self.answered != before)
+        if self.answered != before:
+            self._unfinished_bytes = 0
+        else:
+            self._bound_reply(len(data))
 
-    def _bound_reply(self, more_bytes: int, *, finished: bool) -> None:
+    def _bound_reply(self, more_bytes: int) -> None:
         """An answer that never ends is not collected for ever."""
-        self._unfinished_bytes = 0 if finished else self._unfinished_bytes + more_bytes
+        self._unfinished_bytes += more_bytes
         largest = self._limits.reply_bytes_max
         if self._unfinished_bytes > largest:
             self._lose(self._away(f"an answer is larger than reply_bytes_max={largest}", Away.GARBLED))

@@ -1,0 +1,54 @@
+"""The shared tier from threads: plain hits in few steps, each in an exchange of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from cacheaside.flow.ports import TierAway
+from cacheaside.stores.redis.plain import ELSE, PlainHits, Quick
+from cacheaside.stores.redis.tier import RedisTier
+from cacheaside.stores.redis.wire.names import generation_prefix
+from cacheaside.types import TagId
+
+__all__ = ["BlockingTier", "run"]
+
+
+class BlockingTier(RedisTier):
+    """As `RedisTier`, over a transport whose coroutines never suspend."""
+
+    def __init__(self, *parts: Any, namespace: str, **options: Any) -> None:
+        super().__init__(*parts, **options)
+        self._plain_hits = PlainHits(self._servers, self._owed, self._clock, self._everything)
+        self._generation = generation_prefix(namespace)
+
+    def value(self, endpoint: Quick, key: TagId, more: Sequence[TagId]) -> Any:
+        """The value that the tier holds under `key`, which depends on that, on the namespace and on the tags `more`, if
+        it is valid and surely fresh; else `ELSE`."""
+        if not self._servers.one_up:
+            return ELSE
+        asking = self._asking()
+        if asking.known is None:
+            return ELSE
+        prefix = self._generation
+        command = ("MGET", key, f"{prefix}{key}}}", *[f"{prefix}{tag}}}" for tag in more])
+        try:
+            (values,) = run(self._transport.execute([command]))
+            if type(values) is not list or len(values) != len(command) - 1:
+                return ELSE  # a flow asks again, and says what is wrong
+            wish = endpoint, key, 0, None, more
+            ((_, answer),) = self._plain_hits.answers([wish], values, asking.known, asking.owing)
+        except TierAway:
+            self._counts.away += 1
+            return ELSE
+        return answer
+
+
+def run(flow: Coroutine[Any, Any, Any]) -> Any:
+    """Run a flow of the blocking colour, which never suspends."""
+    try:
+        flow.send(None)
+    except StopIteration as end:
+        return end.value
+    flow.close()
+    raise AssertionError(f"{flow!r} suspended")

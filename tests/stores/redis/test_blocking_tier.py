@@ -1,0 +1,100 @@
+"""Plain hits from threads: the value itself in one exchange, or a flow finds out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from cacheaside.stores.redis.blocking_tier import BlockingTier
+from cacheaside.stores.redis.plain import ELSE
+from cacheaside.stores.redis.wire.generations import Identity
+from cacheaside.testing.servers import Server
+from cacheaside.types import TagId
+from tests.stores.redis.stage import EVERYTHING, late
+from tests.stores.redis.test_tier import Process, do
+
+MORE = TagId("shop:tag~categories:i7")
+
+
+class Threads(Process):
+    """A tier for threads that hands on plain hits."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self.tier: BlockingTier = BlockingTier(
+            self.recorder, *self.parts, namespace="shop", **self.options(self.pass_time)
+        )
+        do(self.tier.stamp((EVERYTHING,)))
+        self.recorder.said.clear()
+
+    def value(self, key: int) -> Any:
+        return self.tier.value(self.row, self.plain(key).key, ())
+
+
+@pytest.fixture
+def process(server: Server) -> Iterator[Threads]:
+    server.ask("FLUSHALL")
+    process = Threads(server)
+    with closing(process.transport):
+        yield process
+
+
+def test_a_plain_hit_is_the_value_itself(process: Threads) -> None:
+    """Valid and surely fresh, it takes one command, and is counted as a hit of the shared tier."""
+    process.put(process.plain(1), 11)
+    process.recorder.said.clear()
+    assert process.value(1) == 11
+    assert (process.row.tally.fresh, process.row.tally.shared_hits) == (1, 1)
+    assert len(process.recorder.said) == 1
+
+
+def test_declared_tags_are_looked_at(process: Threads) -> None:
+    """When one of them moved it takes a flow."""
+    call = process.call(1)
+    process.put(call, "x")
+    assert process.tier.value(process.product, call.key, call.tags[2:]) == "x"
+    do(process.tier.bump(call.tags[2:]))
+    assert process.tier.value(process.product, call.key, call.tags[2:]) is ELSE
+
+
+def test_whatever_is_not_plain_takes_a_flow(process: Threads, server: Server) -> None:
+    """A miss, garbage, a moved generation, another identity, something owed, an age that is not surely fresh."""
+    assert process.value(1) is ELSE
+    server.ask("SET", process.plain(2).key, "something else")
+    assert process.value(2) is ELSE
+    call = process.plain(3)
+    process.put(call, 3)
+    assert process.value(3) == 3
+    process.t += process.row.quick_for_s + 1
+    assert process.value(3) is ELSE
+    process.t -= process.row.quick_for_s + 1
+    process.owed.add((MORE,))
+    assert process.value(3) is ELSE
+    process.owed.clear()
+    process.state.identity = Identity(8)
+    assert process.value(3) is ELSE
+    process.state.identity = Identity(7)
+    assert process.value(3) == 3
+    do(process.tier.bump((call.key,)))
+    assert process.value(3) is ELSE
+
+
+def test_who_is_not_up_or_not_known_is_not_asked(process: Threads) -> None:
+    """Nothing is sent: not to a server that is away, nor while the namespace's generation is not known."""
+    process.put(process.plain(1), 1)
+    process.recorder.said.clear()
+    process.hearing.heard((EVERYTHING,))
+    assert process.value(1) is ELSE
+    process.servers.say(process.state, is_up=False, why=late())
+    assert process.value(1) is ELSE
+    assert process.recorder.said == []
+
+
+def test_no_answer_takes_a_flow(process: Threads) -> None:
+    """Which then finds out for itself; it is counted."""
+    process.transport.close()
+    assert process.value(1) is ELSE
+    assert process.counts.away == 1
