@@ -20,7 +20,7 @@ from cacheaside.stores.redis.wire.replies import Command
 
 __all__ = ["BlockingTransport"]
 
-CONNECTIONS_MAX: Final = 32
+CONNECTIONS_MAX: Final = 64
 
 
 class BlockingTransport:
