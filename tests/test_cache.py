@@ -38,6 +38,26 @@ def test_a_cache_alone_needs_nothing() -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize(
+    ("commit_timeout", "said"),
+    [
+        (
+            "0s",
+            "ends before a commit does, so that the mark of a writer protects nothing: 100 ms is the least",
+        ),
+        ("99ms", "100 ms is the least"),
+        ("25h", "is longer than a commit takes: 1 d is the most"),
+        ("100000000d", "1 d is the most"),
+    ],
+)
+def test_a_mark_that_protects_nothing_is_refused(commit_timeout: str, said: str) -> None:
+    """`commit_timeout` is bounded on both sides, and the error says by what."""
+    with pytest.raises(DeclarationError) as raised:
+        Cache(commit_timeout=commit_timeout)
+    assert str(raised.value).startswith(f"commit_timeout='{commit_timeout}' ")
+    assert said in str(raised.value)
+
+
 def test_caches_share_nothing() -> None:
     """Two caches of one process, even of one namespace, have entries, names and switches of their own."""
     one, other = Cache(namespace="shop"), Cache(namespace="shop")

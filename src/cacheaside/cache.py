@@ -10,8 +10,9 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import FrameType, TracebackType
 from typing import Any, Final, Self, TypeVar, cast, overload
 
+from cacheaside.bounds import COMMIT_TIMEOUT
 from cacheaside.contract import Contract
-from cacheaside.durations import Duration, Size, byte_count, seconds
+from cacheaside.durations import Duration, Size, byte_count
 from cacheaside.endpoint.changing import Changing
 from cacheaside.endpoint.colours import check_opener
 from cacheaside.endpoint.declare import declare
@@ -21,6 +22,7 @@ from cacheaside.endpoint.inline import Inline
 from cacheaside.endpoint.options import Declaration, Tags, Vary, unknown_options
 from cacheaside.errors import DeclarationError
 from cacheaside.flow import write as writing
+from cacheaside.keys import checked_namespace
 from cacheaside.observe.stats import CacheStats, endpoint_stats
 from cacheaside.runtime.blocking import run_blocking
 from cacheaside.settings import Settings
@@ -104,12 +106,12 @@ class Cache:
                 compress_from=compress_from,
             )
         self._host = Host(
-            _namespace("app" if namespace is None else namespace),
+            checked_namespace("app" if namespace is None else namespace),
             home=Home(_made_in(inspect.currentframe())),
             entries_max=_entries(l1_entries, least=0 if url is not None else 1),
             bytes_max=byte_count(l1_bytes, name="l1_bytes"),
             load_timeout=load_timeout,
-            mark_lifetime_s=seconds(commit_timeout, name="commit_timeout"),
+            mark_lifetime_s=COMMIT_TIMEOUT.seconds(commit_timeout, name="commit_timeout"),
             shared=shared,
             when_away=when_away,
         )
@@ -463,12 +465,6 @@ class Blocking:
 
 def _say_all_invalid(namespace: str) -> None:
     log.info("cache %s: everything is invalidated: its endpoints begin cold", namespace)
-
-
-def _namespace(namespace: Any) -> str:
-    if not isinstance(namespace, str) or not namespace:
-        raise DeclarationError(f"namespace={namespace!r} must be a name, such as the service's.")
-    return namespace
 
 
 def _entries(l1_entries: Any, least: int) -> int:
