@@ -17,6 +17,7 @@ from cacheaside.endpoint.changing import Changing
 from cacheaside.endpoint.colours import check_opener
 from cacheaside.endpoint.declare import declare
 from cacheaside.endpoint.decorating import WithoutSource, WithSource
+from cacheaside.endpoint.environment import options_from
 from cacheaside.endpoint.host import EVERYTHING, Host, WhenAway
 from cacheaside.endpoint.inline import Inline
 from cacheaside.endpoint.options import Declaration, Tags, Vary, unknown_options
@@ -121,19 +122,10 @@ class Cache:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, /, **options: Any) -> Self:
         """A cache as the environment says (`cacheaside.settings`: CACHEASIDE_URL and others); `options` are those of
-        the class, and count where the environment says nothing. A variable that cannot be used is a
-        `DeclarationError`."""
+        the class, and count where the environment says nothing. A variable that cannot be used, or would not be in
+        force, is a `DeclarationError`."""
         said = Settings.from_environ(environ)
-        given: dict[str, Any] = {
-            "url": said.url,
-            "namespace": said.namespace,
-            "secrets": said.secrets or None,
-            "l1_entries": said.l1_entries,
-            "l1_bytes": said.l1_bytes,
-            "deadline": said.deadline_s,
-            "max_unsynced": said.max_unsynced_s,
-        }
-        made = cls(**options | {name: value for name, value in given.items() if value is not None})
+        made = cls(**options_from(said, options))
         if said.disabled:
             made.disable()
         return made
@@ -353,6 +345,7 @@ class Cache:
                 for e in endpoints
             },
             None if host.shared is None else host.shared.stats(),
+            host.enabled,
         )
 
     # Switching.
