@@ -88,8 +88,8 @@ def _window(tier: str, report: Report) -> str:
     said = f"{missed:,} answers did, by {oldest_ms / 1e3:.1f} s at most" if missed else "none did"
     return (
         f"A change made while {tier} is away is acknowledged when it is back. Until then other processes may miss it:"
-        f" in answers from L1, for {report.max_unsynced_s:g} s, and after a freeze in answers from what {tier} kept (one"
-        f" that was killed kept nothing): {said}."
+        f" in answers from L1, for {report.max_unsynced_s:g} s, and after a freeze in answers from what {tier} kept"
+        f" (one that was killed kept nothing): {said}."
     )
 
 

@@ -55,11 +55,7 @@ def comparison(without: Phase | None, with_: Phase | None) -> list[Line]:
             lambda off, on: _factor(off.p99_ms, on.p99_ms, "lower", "higher"),
         ),
         line("  of hits p50 / p99", lambda p: _pair(p.hits_p50_ms, p.hits_p99_ms) if p.cache else NOTHING),
-        line(
-            "  of misses p50 / p99",
-            lambda p: _pair(p.misses_p50_ms, p.misses_p99_ms),
-            lambda off, on: _factor(off.misses_p50_ms, on.misses_p50_ms, "lower", "higher", of="p50 "),
-        ),
+        line("  of misses p50 / p99", lambda p: _pair(p.misses_p50_ms, p.misses_p99_ms)),
         line("hit rate", lambda p: f"{p.hit_rate:.1%}" if p.cache else NOTHING),
         line("miss rate", lambda p: f"{p.miss_rate:.1%}" if p.cache else NOTHING),
         line("fill latency p50 / p99, ms", lambda p: _pair(p.fill_p50_ms, p.fill_p99_ms)),
@@ -122,14 +118,12 @@ def _ms(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
-def _factor(one: float, other: float, better: str, worse: str, *, of: str = "") -> _Compared:
+def _factor(one: float, other: float, better: str, worse: str) -> _Compared:
     """How `one` compares to `other`, where more of it is better: "1.5x" and the word for it, and whether it is worse;
-    nothing where it is the same. of: what is compared, where the line says more than that."""
+    nothing where it is the same."""
     if not one or not other or abs(one / other - 1) < _THE_SAME:
         return "", False
-    if one >= other:
-        return f"{of}{one / other:.1f}x {better}", False
-    return f"{of}{other / one:.1f}x {worse}", True
+    return (f"{one / other:.1f}x {better}", False) if one >= other else (f"{other / one:.1f}x {worse}", True)
 
 
 def _no_factor(_without: Phase, _with: Phase) -> _Compared:
