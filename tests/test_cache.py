@@ -38,6 +38,26 @@ def test_a_cache_alone_needs_nothing() -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize(
+    ("commit_timeout", "said"),
+    [
+        (
+            "0s",
+            "ends before a commit does, so that the mark of a writer protects nothing: 100 ms is the least",
+        ),
+        ("99ms", "100 ms is the least"),
+        ("25h", "is longer than a commit takes: 1 d is the most"),
+        ("100000000d", "1 d is the most"),
+    ],
+)
+def test_a_mark_that_protects_nothing_is_refused(commit_timeout: str, said: str) -> None:
+    """`commit_timeout` is bounded on both sides, and the error says by what."""
+    with pytest.raises(DeclarationError) as raised:
+        Cache(commit_timeout=commit_timeout)
+    assert str(raised.value).startswith(f"commit_timeout='{commit_timeout}' ")
+    assert said in str(raised.value)
+
+
 def test_caches_share_nothing() -> None:
     """Two caches of one process, even of one namespace, have entries, names and switches of their own."""
     one, other = Cache(namespace="shop"), Cache(namespace="shop")
@@ -314,49 +334,3 @@ def test_a_cache_with_a_shared_tier_says_how_that_is() -> None:
         assert repr(cache) in {f"<Cache shop shared=up entries={held} endpoints=1>" for held in (0, 1)}
         assert cache.stats().shared.up  # type: ignore[union-attr]
     assert Cache().stats().shared is None
-
-
-class TestFromTheEnvironment:
-    """`Cache.from_env`."""
-
-    def test_an_empty_environment_makes_an_embedded_cache(self) -> None:
-        """As `Cache()` does."""
-        cache = Cache.from_env({})
-        assert (cache.namespace, cache.enabled, cache.stats().shared) == ("app", True, None)
-
-    def test_what_it_says_counts_before_what_the_code_says(self) -> None:
-        """And what it does not say is the code's."""
-        environ = {
-            "CACHEASIDE_URL": NOWHERE,
-            "CACHEASIDE_NAMESPACE": "shop",
-            "CACHEASIDE_DEADLINE": "20ms",
-            "CACHEASIDE_MAX_UNSYNCED": "5s",
-            "CACHEASIDE_SECRETS": "s" * 32,
-        }
-        cache = Cache.from_env(environ, namespace="else", deadline="1s", on_failover="forget")
-        shared = cache._host.shared
-        assert shared is not None
-        options = shared.options
-        assert cache.namespace == "shop"
-        assert (options.limits.deadline_s, options.max_unsynced_s, options.on_failover) == (
-            0.02,
-            5.0,
-            "forget",
-        )
-        assert options.wire.ring is not None
-
-    def test_it_may_begin_switched_off(self) -> None:
-        """Then every read goes to its source until it is enabled."""
-        cache = Cache.from_env({"CACHEASIDE_DISABLED": "yes"})
-        count = counting(cache)
-        assert not cache.enabled
-        assert [count(1), count(1)] == [1, 2]
-        cache.enable()
-        assert [count(1), count(1)] == [3, 3]
-
-    def test_a_mistake_in_it_is_one_at_once(self) -> None:
-        """A variable that is misspelt, and a URL without a namespace."""
-        with pytest.raises(DeclarationError, match=r"CACHEASIDE_URLS is no setting.*CACHEASIDE_URL"):
-            Cache.from_env({"CACHEASIDE_URLS": NOWHERE})
-        with pytest.raises(DeclarationError, match="needs a namespace"):
-            Cache.from_env({"CACHEASIDE_URL": NOWHERE})

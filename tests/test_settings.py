@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cacheaside import DeclarationError
+from cacheaside import Cache, DeclarationError
 from cacheaside.settings import SECRET_MIN_BYTES, Settings
 from cacheaside.stores.redis.wire import seal
 from cacheaside.testing.servers.binary import BINARY_VARIABLE
@@ -32,6 +33,9 @@ FIELDS: dict[str, tuple[str, str, Any]] = {
     "CACHEASIDE_MAX_UNSYNCED": ("max_unsynced_s", "2s", 2.0),
     "CACHEASIDE_DISABLED": ("disabled", "yes", True),
 }
+
+
+OPTIONS = {name for name in inspect.signature(Cache).parameters if f"CACHEASIDE_{name.upper()}" not in FIELDS}
 
 
 def refusal(environ: Mapping[str, str]) -> str:
@@ -69,7 +73,7 @@ def test_all_at_once() -> None:
     [
         ("CACHEASIDE_L1_BYTES", "65536", 65_536),
         ("CACHEASIDE_L1_BYTES", "1.5 GB", 1_500_000_000),
-        ("CACHEASIDE_DEADLINE", "1m30s", 90.0),
+        ("CACHEASIDE_DEADLINE", "1s500ms", 1.5),
         ("CACHEASIDE_DISABLED", "TRUE", True),
         ("CACHEASIDE_DISABLED", "1", True),
         ("CACHEASIDE_DISABLED", "on", True),
@@ -100,6 +104,14 @@ def test_other_ways_to_write_a_value(name: str, written: str, expected: Any) -> 
         ("CACHEASIDE_DEADLINE", "0s", "is no duration above zero"),
         ("CACHEASIDE_DEADLINE", "-1s", "is no duration above zero"),
         ("CACHEASIDE_DEADLINE", "9" * 400 + "d", "is no duration above zero"),
+        ("CACHEASIDE_DEADLINE", "0.5ms", "leaves a server no time to answer: 1 ms is the least."),
+        ("CACHEASIDE_DEADLINE", "30d", "is longer than a read should wait for a cache: 60 s is the most."),
+        ("CACHEASIDE_MAX_UNSYNCED", "50ms", "is too short to listen by: 100 ms is the least."),
+        (
+            "CACHEASIDE_MAX_UNSYNCED",
+            "365d",
+            "is longer than L1 may answer without having heard of writes: 1 h",
+        ),
         ("CACHEASIDE_MAX_UNSYNCED", "soon", "is no duration above zero"),
         ("CACHEASIDE_DISABLED", "maybe", "is neither yes nor no: write 1, true, yes or on"),
     ],
@@ -139,6 +151,14 @@ class TestUnknownVariables:
         """When nothing is near, the message lists what there is."""
         line = refusal({"CACHEASIDE_~~~~~~~~~~~~~~~~~~~~~": "x"})
         assert all(name in line for name in FIELDS)
+
+    @pytest.mark.parametrize("option", sorted(OPTIONS))
+    def test_an_option_of_the_class_is_named_as_one(self, option: str) -> None:
+        """What can be given to `Cache` and is no variable is not mistaken for another variable."""
+        name = f"CACHEASIDE_{option.upper()}"
+        line = refusal({name: "x"})
+        assert f"{option} is an option of `Cache(…)`, not a variable." in line
+        assert f"write Cache.from_env({option}=…)" in line
 
     def test_what_the_librarys_own_tests_read_is_left_alone(self) -> None:
         """Who runs tests and benchmarks has variables that begin the same."""

@@ -10,17 +10,20 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import FrameType, TracebackType
 from typing import Any, Final, Self, TypeVar, cast, overload
 
+from cacheaside.bounds import COMMIT_TIMEOUT
 from cacheaside.contract import Contract
-from cacheaside.durations import Duration, Size, byte_count, seconds
+from cacheaside.durations import Duration, Size, byte_count
 from cacheaside.endpoint.changing import Changing
 from cacheaside.endpoint.colours import check_opener
 from cacheaside.endpoint.declare import declare
 from cacheaside.endpoint.decorating import WithoutSource, WithSource
+from cacheaside.endpoint.environment import options_from
 from cacheaside.endpoint.host import EVERYTHING, Host, WhenAway
 from cacheaside.endpoint.inline import Inline
 from cacheaside.endpoint.options import Declaration, Tags, Vary, unknown_options
 from cacheaside.errors import DeclarationError
 from cacheaside.flow import write as writing
+from cacheaside.keys import checked_namespace
 from cacheaside.observe.stats import CacheStats, endpoint_stats
 from cacheaside.runtime.blocking import run_blocking
 from cacheaside.settings import Settings
@@ -104,12 +107,12 @@ class Cache:
                 compress_from=compress_from,
             )
         self._host = Host(
-            _namespace("app" if namespace is None else namespace),
+            checked_namespace("app" if namespace is None else namespace),
             home=Home(_made_in(inspect.currentframe())),
             entries_max=_entries(l1_entries, least=0 if url is not None else 1),
             bytes_max=byte_count(l1_bytes, name="l1_bytes"),
             load_timeout=load_timeout,
-            mark_lifetime_s=seconds(commit_timeout, name="commit_timeout"),
+            mark_lifetime_s=COMMIT_TIMEOUT.seconds(commit_timeout, name="commit_timeout"),
             shared=shared,
             when_away=when_away,
         )
@@ -119,19 +122,10 @@ class Cache:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, /, **options: Any) -> Self:
         """A cache as the environment says (`cacheaside.settings`: CACHEASIDE_URL and others); `options` are those of
-        the class, and count where the environment says nothing. A variable that cannot be used is a
-        `DeclarationError`."""
+        the class, and count where the environment says nothing. A variable that cannot be used, or would not be in
+        force, is a `DeclarationError`."""
         said = Settings.from_environ(environ)
-        given: dict[str, Any] = {
-            "url": said.url,
-            "namespace": said.namespace,
-            "secrets": said.secrets or None,
-            "l1_entries": said.l1_entries,
-            "l1_bytes": said.l1_bytes,
-            "deadline": said.deadline_s,
-            "max_unsynced": said.max_unsynced_s,
-        }
-        made = cls(**options | {name: value for name, value in given.items() if value is not None})
+        made = cls(**options_from(said, options))
         if said.disabled:
             made.disable()
         return made
@@ -351,6 +345,7 @@ class Cache:
                 for e in endpoints
             },
             None if host.shared is None else host.shared.stats(),
+            host.enabled,
         )
 
     # Switching.
@@ -463,12 +458,6 @@ class Blocking:
 
 def _say_all_invalid(namespace: str) -> None:
     log.info("cache %s: everything is invalidated: its endpoints begin cold", namespace)
-
-
-def _namespace(namespace: Any) -> str:
-    if not isinstance(namespace, str) or not namespace:
-        raise DeclarationError(f"namespace={namespace!r} must be a name, such as the service's.")
-    return namespace
 
 
 def _entries(l1_entries: Any, least: int) -> int:

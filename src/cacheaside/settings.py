@@ -24,6 +24,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, Self
 
+from cacheaside.bounds import DEADLINE, MAX_UNSYNCED, Bounds
 from cacheaside.durations import byte_count, seconds
 from cacheaside.errors import DeclarationError
 
@@ -46,6 +47,15 @@ _NAMES: Final = tuple(
         "DISABLED",
     )
 )
+_OPTIONS: Final = (
+    "load_timeout",
+    "commit_timeout",
+    "when_away",
+    "on_failover",
+    "wait_replicas",
+    "compress_from",
+)
+"""What a cache can be told that is no variable: it belongs to the code, which relies on it."""
 _NOT_SETTINGS: Final = ("CACHEASIDE_TEST_SERVER", "CACHEASIDE_TRACES")
 """Of the library's own tests and benchmarks."""
 
@@ -88,8 +98,8 @@ class Settings:
             secrets=_secrets(given),
             l1_entries=_entries(given, "CACHEASIDE_L1_ENTRIES"),
             l1_bytes=_bytes(given, "CACHEASIDE_L1_BYTES"),
-            deadline_s=_duration(given, "CACHEASIDE_DEADLINE"),
-            max_unsynced_s=_duration(given, "CACHEASIDE_MAX_UNSYNCED"),
+            deadline_s=_duration(given, "CACHEASIDE_DEADLINE", DEADLINE),
+            max_unsynced_s=_duration(given, "CACHEASIDE_MAX_UNSYNCED", MAX_UNSYNCED),
             disabled=_switch(given, "CACHEASIDE_DISABLED"),
         )
 
@@ -100,6 +110,12 @@ def _given(environ: Mapping[str, str]) -> dict[str, str]:
         if not name.upper().startswith(_PREFIX) or name in _NOT_SETTINGS:
             continue
         if name not in _NAMES:
+            option = name.upper().removeprefix(_PREFIX).lower()
+            if option in _OPTIONS:
+                raise DeclarationError(
+                    f"{_printable(name)} is no setting of cacheaside: {option} is an option of `Cache(…)`, not a "
+                    f"variable. Unset it, and write Cache.from_env({option}=…) in the code."
+                )
             near = get_close_matches(name.upper(), _NAMES, n=1)
             meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(_NAMES)}."
             raise DeclarationError(f"{_printable(name)} is no setting of cacheaside: {meant}")
@@ -136,7 +152,7 @@ def _bytes(given: Mapping[str, str], name: str) -> int | None:
     raise DeclarationError(f'{name} is no size: write bytes (65536), or a number with its unit ("256MiB").')
 
 
-def _duration(given: Mapping[str, str], name: str) -> float | None:
+def _duration(given: Mapping[str, str], name: str, bounds: Bounds) -> float | None:
     value = given.get(name)
     if value is None:
         return None
@@ -148,6 +164,9 @@ def _duration(given: Mapping[str, str], name: str) -> float | None:
         raise DeclarationError(
             f'{name} is no duration above zero: write a number with its unit ("50ms", "2s").'
         )
+    problem = bounds.problem(found)
+    if problem is not None:
+        raise DeclarationError(f"{name} {problem}")
     return found
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from cacheaside.demo.closing import examples, explained, verdict
+from cacheaside.demo.closing import examples, explained, slowest, verdict
 from cacheaside.demo.judgement import Findings
 from cacheaside.demo.report import Report
 from cacheaside.demo.verdict import SideReport
@@ -50,14 +51,16 @@ def test_several_processes_are_told_by_the_promise_that_each_is_held_to(part: Si
     )
     assert behind == (
         "Answers behind a change that their own process had made: 0 (promised: 0);"
-        " that another had made: 4, by 12.3 ms at most (promised: 2 s at most, from L1 only)."
+        " behind one that another had made and Valkey acknowledged: 4, by 12.3 ms at most"
+        " (promised: 2 s at most, from L1 only)."
     )
     assert killed.startswith("Valkey killed for 4.0 s: L1 answered for the first 1.98 s (limit: 2 s)")
     assert killed.endswith(
         "owed to the others until its return; all told 1.25 s after it. Hits as before: after 1.50 s."
     )
     assert frozen.startswith("Valkey frozen for 4.0 s")
-    assert window.endswith("with what Valkey kept: 5 answers did, 2.3 s behind at most.")
+    assert window.startswith("A change made while Valkey is away is acknowledged when it is back.")
+    assert window.endswith("(one that was killed kept nothing): 5 answers did, by 2.3 s at most.")
 
 
 def test_what_did_not_recover_is_said_so(part: SideReport) -> None:
@@ -65,6 +68,22 @@ def test_what_did_not_recover_is_said_so(part: SideReport) -> None:
     lame = shared_report(part, Findings(checked=50), outage(told_after_s=None, hits_after_s=None))
     assert explained(lame)[1].endswith("never told. Hits as before: not seen.")
     assert explained(lame)[-1].endswith("none did.")
+
+
+def test_a_worse_tail_is_explained(part: SideReport) -> None:
+    """Where the slowest answers are slower with the cache, it is said, and why; where they are not, nothing is."""
+    whole = shared_report(part, Findings(checked=50), outage())
+    slow = replace(
+        whole.with_cache, p99_ms=48.3, miss_rate=0.43, misses_p50_ms=13.1, misses_p99_ms=60.0, hits_p99_ms=6.8
+    )
+    (said,) = slowest(replace(whole, with_cache=slow))
+    assert said == (
+        "p99 is higher with the cache, because the slowest answers are misses, 43% of the reads here, and a miss asks"
+        " Valkey three times besides the load: 13.1 ms at its median, where a read without the cache takes 5.0."
+        " Of the hits, 99 in 100 took at most 6.8."
+    )
+    assert list(slowest(replace(whole, with_cache=replace(slow, p99_ms=1.0)))) == []
+    assert list(slowest(replace(whole, with_cache=slow, tier=None))) == []
 
 
 def test_one_process_has_nothing_to_explain() -> None:

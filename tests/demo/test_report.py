@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from cacheaside.demo.gathered import Gathered
 from cacheaside.demo.judgement import Findings
 from cacheaside.demo.report import phase_report
 from cacheaside.demo.stages import WITH
 from cacheaside.demo.table import comparison, endpoint_lines
-from tests.demo.pulses import endpoint, phase, report, service, side
+from tests.demo.pulses import answer, endpoint, load, phase, report, service, side
 
 
 def test_rates_are_of_the_requests_answered() -> None:
@@ -72,10 +73,30 @@ def test_the_comparison_leaves_out_what_did_not_run() -> None:
 
 def test_what_got_worse_is_said_so() -> None:
     """A measure that the cache made worse is not called an improvement below one; the same is not called anything."""
-    slow = msgspec.structs.replace(phase(), p50_ms=10.0, requests_per_s=52.0)
-    lines = {line.name: line.factor for line in comparison(phase(cache=False), slow)}
-    assert lines["latency p50 / p99, ms"] == "2.0x higher"
-    assert lines["requests/s"] == ""
+    slow = msgspec.structs.replace(phase(), p50_ms=2.5, p99_ms=10.0, requests_per_s=52.0)
+    lines = {line.name: (line.factor, line.worse) for line in comparison(phase(cache=False), slow)}
+    assert lines["latency p50, ms"] == ("2.0x lower", False)
+    assert lines["latency p99, ms"] == ("2.0x higher", True)
+    assert lines["requests/s"] == ("", False)
+
+
+def test_hits_and_misses_have_latencies_of_their_own() -> None:
+    """The tail is of misses, so it is told apart: what waited for a load, its own or another's, is none of the hits."""
+    gathered = Gathered()
+    gathered.begin(WITH, 10.0)
+    gathered.service_pulse(0, service(10.0))
+    took = {"l1": 0.001, "l2": 0.002, "joined": 0.02, "source": 0.03}
+    gathered.load_pulse(
+        load(*[answer(10.0, lasting=s, source=of) for of, s in took.items() for _ in range(50)])
+    )  # type: ignore[arg-type]
+    totals = gathered.totals()
+    assert totals is not None
+    told = phase_report(cache=True, totals=totals, findings=Findings(checked=1))
+    assert (told.hits_p50_ms, told.hits_p99_ms) == (pytest.approx(2.0), pytest.approx(2.0))
+    assert (told.misses_p50_ms, told.misses_p99_ms) == (pytest.approx(30.0), pytest.approx(30.0))
+    lines = {line.name: line for line in comparison(phase(cache=False), told)}
+    assert (lines["  of hits p50 / p99"].without, lines["  of hits p50 / p99"].with_) == ("–", "2.00 / 2.00")
+    assert lines["  of misses p50 / p99"].with_ == "30.0 / 30.0"
 
 
 def test_each_endpoint_has_a_line() -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import re
-import sqlite3
 import subprocess
 import sys
+import time
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from cacheaside import Cache, Contract
+from cacheaside.testing.servers import Server
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+SHELL = re.compile(r"^```sh\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 
 
@@ -33,11 +38,6 @@ def test_the_examples_of_a_page_run_from_top_to_bottom(
 ) -> None:
     """A reader who copies a page's blocks in order into one file gets a program that runs."""
     monkeypatch.chdir(tmp_path)
-    with contextlib.closing(sqlite3.connect("shop.db")) as connection, connection:
-        connection.execute("CREATE TABLE products (id INTEGER PRIMARY KEY, name TEXT, cents INTEGER)")
-        connection.executemany(
-            "INSERT INTO products VALUES (?, ?, ?)", [(1, "chair", 900), (42, "lamp", 1900)]
-        )
     module = types.ModuleType("example")
     monkeypatch.setitem(sys.modules, "example", module)
     for line, code in blocks_of(page):
@@ -67,3 +67,65 @@ def test_an_example_runs(file: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
+
+
+def test_what_is_typed_in_an_incident_forgets_everything(tmp_path: Path) -> None:
+    """The line that the guide gives to a shell is copied at night: it invalidates all, in silence, and fails aloud
+    where it could not."""
+    guide = (ROOT / "docs" / "guides" / "incident.md").read_text(encoding="utf-8")
+    (line,) = [block for block in SHELL.findall(guide) if "invalidate_all" in block]
+    with Server() as server, Cache(server.url, namespace="shop", deadline="5s") as cache:
+
+        @cache.read("answer", Contract("60s"))
+        def answer(number: int) -> int:
+            return number
+
+        def done() -> subprocess.CompletedProcess[str]:
+            typed = line.replace("redis://cache-1:6379/0", server.url).replace(
+                "python ", f"{sys.executable} "
+            )
+            return subprocess.run(
+                ["sh", "-c", typed], capture_output=True, text=True, timeout=30, check=False
+            )
+
+        answer(1)
+        assert answer.lookup(1).hit
+        went = done()
+        assert (went.returncode, went.stdout, went.stderr) == (0, "", "")
+        assert until(lambda: answer.lookup(1).forward == "invalidated")
+        server.kill()
+        went = done()
+        assert went.returncode == 1
+        assert "Unacknowledged" in went.stderr
+
+
+def until(is_so: Callable[[], bool]) -> bool:
+    """Whether it comes to be so within the time that other processes have to hear of a change."""
+    end = time.monotonic() + 10.0
+    while not (so := is_so()) and time.monotonic() < end:
+        time.sleep(0.01)
+    return so
+
+
+UNTYPED = ("testing",)
+"""Pages whose code is tests: their fixtures come by name."""
+
+
+def test_the_examples_are_clean_under_a_strict_type_checker(tmp_path: Path) -> None:
+    """Who copies a page's code into a typed service gets no error from it."""
+    for page in WITH_CODE:
+        if page.stem not in UNTYPED:
+            lines: list[str] = []
+            for line, code in blocks_of(page):
+                lines += [""] * (line - 1 - len(lines)) + code.splitlines()
+            (tmp_path / f"{page.stem.lower()}_page.py").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--python-version=3.11", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"MYPYPATH": str(ROOT / "src")},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

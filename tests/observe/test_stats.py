@@ -331,3 +331,16 @@ def test_a_snapshot_can_be_printed() -> None:
     ]
     assert str(snapshot.endpoints["rows"]).splitlines() == str(snapshot).splitlines()[1:]
     assert str(Cache(namespace="new").stats()).startswith("cache new: entries held 0, bytes 0\nendpoint")
+
+
+def test_a_cache_that_is_switched_off_says_so() -> None:
+    """Whoever looks at the numbers of a process sees why nothing is a hit, printed and as data."""
+    cache = Cache(namespace="shop")
+    assert "DISABLED" not in str(cache.stats())
+    assert cache.stats().as_dict()["enabled"] is True
+    cache.disable()
+    first = str(cache.stats()).splitlines()[0]
+    assert first == "cache shop: DISABLED: every read goes to its source, entries held 0, bytes 0"
+    assert cache.stats().as_dict()["enabled"] is False
+    cache.enable()
+    assert "DISABLED" not in str(cache.stats())

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cacheaside.demo.closing import examples, explained, verdict
+from cacheaside.demo.closing import examples, explained, slowest, verdict
 from cacheaside.demo.figures import StageFigures
 from cacheaside.demo.report import Phase, Report
 from cacheaside.demo.stage_table import COLUMNS, rows
@@ -25,9 +25,11 @@ def drawn_comparison(without: Phase | None, with_: Phase | None) -> Table:
     table.add_column("", no_wrap=True)
     table.add_column(WITHOUT, justify="right")
     table.add_column(WITH, justify="right", style="bold")
-    table.add_column("", style="green")
+    table.add_column("", no_wrap=True)
     for line in comparison(without, with_):
-        table.add_row(line.name, line.without, line.with_, line.factor)
+        table.add_row(
+            line.name, line.without, line.with_, Text(line.factor, style="red" if line.worse else "green")
+        )
     return table
 
 
@@ -47,6 +49,8 @@ def print_report(console: Console, report: Report, heading: str) -> None:
     """The final tables and the verdict."""
     console.print(f"\n{heading}\n", soft_wrap=True, style="bold")
     console.print(drawn_comparison(report.without_cache, report.with_cache))
+    for sentence in slowest(report):
+        console.print(Text(sentence))
     console.print()
     endpoints = Table(box=None, padding=(0, 1, 0, 0), show_edge=False)
     for name in ENDPOINT_COLUMNS:

@@ -60,6 +60,7 @@ class EndpointReport(Struct, frozen=True):
 class Phase(Struct, frozen=True):
     """One phase. Latencies in milliseconds.
 
+    hits, misses: of answers from L1 and the shared tier, and of those that waited for a load.
     fill: how long the database took for a load, the wait for its thread included.
     loads_per_missed_key: how often the database was asked for a key that several requests missed at once; without
         the cache, for a key that several requests wanted at once.
@@ -74,6 +75,10 @@ class Phase(Struct, frozen=True):
     requests_per_s: float
     p50_ms: float
     p99_ms: float
+    hits_p50_ms: float
+    hits_p99_ms: float
+    misses_p50_ms: float
+    misses_p99_ms: float
     hit_rate: float
     miss_rate: float
     fill_p50_ms: float
@@ -140,6 +145,10 @@ def phase_report(*, cache: bool, totals: Totals, findings: Findings) -> Phase:
     reads = sum(one.reads for one in counters.values())
     hits = sum(one.hits for one in counters.values())
     latencies_s, read_s = sorted(latencies(totals.answers)), sorted(totals.read_s)
+    hits_s, misses_s = (
+        sorted(latencies(one for one in totals.answers if (one.source in ("l1", "l2")) is hit))
+        for hit in (True, False)
+    )
     queries = sum(pulse.queries for pulse in totals.services)
     return Phase(
         cache=cache,
@@ -150,6 +159,10 @@ def phase_report(*, cache: bool, totals: Totals, findings: Findings) -> Phase:
         requests_per_s=totals.requests / totals.span_s,
         p50_ms=quantile_ms(latencies_s, 0.5),
         p99_ms=quantile_ms(latencies_s, 0.99),
+        hits_p50_ms=quantile_ms(hits_s, 0.5),
+        hits_p99_ms=quantile_ms(hits_s, 0.99),
+        misses_p50_ms=quantile_ms(misses_s, 0.5),
+        misses_p99_ms=quantile_ms(misses_s, 0.99),
         hit_rate=hits / max(1, reads),
         miss_rate=1 - hits / max(1, reads),
         fill_p50_ms=quantile_ms(read_s, 0.5),

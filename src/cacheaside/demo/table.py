@@ -11,27 +11,32 @@ from cacheaside.demo.report import EndpointReport, Phase
 __all__ = ["ENDPOINT_COLUMNS", "Line", "comparison", "endpoint_lines"]
 
 NOTHING: Final = "–"
+_Compared = tuple[str, bool]
 _THE_SAME: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One measure in words, for both phases, and how they compare where that means something."""
+    """One measure in words, for both phases, and how they compare where that means something.
+
+    worse: it is worse with the cache.
+    """
 
     name: str
     without: str
     with_: str
     factor: str = ""
+    worse: bool = False
 
 
 def comparison(without: Phase | None, with_: Phase | None) -> list[Line]:
     """What the cache changes, line by line; a phase that did not run yet is left blank."""
 
     def line(
-        name: str, words: Callable[[Phase], str], factor: Callable[[Phase, Phase], str] = _no_factor
+        name: str, words: Callable[[Phase], str], factor: Callable[[Phase, Phase], _Compared] = _no_factor
     ) -> Line:
-        both = factor(without, with_) if without and with_ else ""
-        return Line(name, words(without) if without else "", words(with_) if with_ else "", both)
+        said, worse = factor(without, with_) if without and with_ else ("", False)
+        return Line(name, words(without) if without else "", words(with_) if with_ else "", said, worse)
 
     return [
         line(
@@ -40,10 +45,17 @@ def comparison(without: Phase | None, with_: Phase | None) -> list[Line]:
             lambda off, on: _factor(on.requests_per_s, off.requests_per_s, "more", "fewer"),
         ),
         line(
-            "latency p50 / p99, ms",
-            lambda p: _pair(p.p50_ms, p.p99_ms),
+            "latency p50, ms",
+            lambda p: _ms(p.p50_ms),
             lambda off, on: _factor(off.p50_ms, on.p50_ms, "lower", "higher"),
         ),
+        line(
+            "latency p99, ms",
+            lambda p: _ms(p.p99_ms),
+            lambda off, on: _factor(off.p99_ms, on.p99_ms, "lower", "higher"),
+        ),
+        line("  of hits p50 / p99", lambda p: _pair(p.hits_p50_ms, p.hits_p99_ms) if p.cache else NOTHING),
+        line("  of misses p50 / p99", lambda p: _pair(p.misses_p50_ms, p.misses_p99_ms)),
         line("hit rate", lambda p: f"{p.hit_rate:.1%}" if p.cache else NOTHING),
         line("miss rate", lambda p: f"{p.miss_rate:.1%}" if p.cache else NOTHING),
         line("fill latency p50 / p99, ms", lambda p: _pair(p.fill_p50_ms, p.fill_p99_ms)),
@@ -106,12 +118,13 @@ def _ms(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
-def _factor(one: float, other: float, more: str, less: str) -> str:
-    """How `one` compares to `other`: "1.5x more", or the other way round "1.5x less"; nothing where it is the same."""
+def _factor(one: float, other: float, better: str, worse: str) -> _Compared:
+    """How `one` compares to `other`, where more of it is better: "1.5x" and the word for it, and whether it is worse;
+    nothing where it is the same."""
     if not one or not other or abs(one / other - 1) < _THE_SAME:
-        return ""
-    return f"{one / other:.1f}x {more}" if one >= other else f"{other / one:.1f}x {less}"
+        return "", False
+    return (f"{one / other:.1f}x {better}", False) if one >= other else (f"{other / one:.1f}x {worse}", True)
 
 
-def _no_factor(_without: Phase, _with: Phase) -> str:
-    return ""
+def _no_factor(_without: Phase, _with: Phase) -> _Compared:
+    return "", False

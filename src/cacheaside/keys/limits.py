@@ -8,6 +8,7 @@ __all__ = [
     "DEPTH_MAX_LEVELS",
     "ENCODED_MAX_CHARS",
     "KEY_MAX_CHARS",
+    "NAMESPACE_MAX_CHARS",
     "check_depth",
     "check_size",
 ]
@@ -20,6 +21,11 @@ DEPTH_MAX_LEVELS = 32
 
 KEY_MAX_CHARS = 200
 """The longest key that is written out, in characters; a longer one ends in a hash instead."""
+
+NAMESPACE_MAX_CHARS = 100
+"""The longest namespace, escaped, in characters. In a key that is hashed, 159 are kept of what comes before its
+arguments: the namespace, the ":" after it and "tag~" are read off keys again, so they must be among them. Of names of
+endpoints and tags nothing is read off, so they may be cut: the hash is over all of them."""
 
 
 def check_size(size_chars: int, kind: str) -> None:

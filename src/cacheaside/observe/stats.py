@@ -208,16 +208,20 @@ class SharedStats:
 @dataclass(frozen=True, slots=True)
 class CacheStats:
     """Every endpoint of a cache by its name, and its L1: entries held, and bytes of their encoded payload; and its
-    shared tier, where it has one."""
+    shared tier, where it has one. enabled: False while every read goes to its source."""
 
     namespace: str
     entries: int
     bytes_used: int
     endpoints: Mapping[str, EndpointStats]
     shared: SharedStats | None = None
+    enabled: bool = True
 
     def __str__(self) -> str:
-        held = f"cache {self.namespace}: entries held {self.entries:,}, bytes {self.bytes_used:,}"
+        switched_off = "" if self.enabled else "DISABLED: every read goes to its source, "
+        held = (
+            f"cache {self.namespace}: {switched_off}entries held {self.entries:,}, bytes {self.bytes_used:,}"
+        )
         shared = f"\n{self.shared}" if self.shared is not None else ""
         return f"{held}{shared}\n{table_of(self.endpoints.values())}"
 
@@ -225,6 +229,7 @@ class CacheStats:
         """The same for JSON."""
         return {
             "namespace": self.namespace,
+            "enabled": self.enabled,
             "entries": self.entries,
             "bytes_used": self.bytes_used,
             "shared": None if self.shared is None else self.shared.as_dict(),

@@ -40,18 +40,26 @@ def test_what_is_given_counts() -> None:
     """Durations and sizes in any of their forms, secrets in their order."""
     options = options_of(
         "redis://user:word@host/3",
-        deadline=timedelta(milliseconds=20),
+        deadline=timedelta(milliseconds=40),
         max_unsynced="5s",
         on_failover="forget",
         wait_replicas=2,
         secrets=[b"a" * 32, b"b" * 32],
         compress_from="4KiB",
     )
-    assert (options.limits.deadline_s, options.max_unsynced_s) == (0.02, 5.0)
+    assert (options.limits.deadline_s, options.max_unsynced_s) == (0.04, 5.0)
     assert (options.on_failover, options.wait_replicas) == ("forget", 2)
     assert options.wire.compress_from_bytes == 4096
     assert repr(options.wire.ring) == "<key ring of 2>"
     assert (options.login.username, options.login.database) == ("user", 3)
+
+
+@pytest.mark.parametrize(
+    "given", [{"deadline": "60s"}, {"deadline": "1ms"}, {"max_unsynced": "1h"}, {"max_unsynced": 0.1}]
+)
+def test_the_bounds_are_included(given: dict[str, Any]) -> None:
+    """What is named as the least or the most can be given."""
+    options_of(URL, **given)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +69,10 @@ def test_what_is_given_counts() -> None:
         ({"deadline": "500us"}, "deadline='500us'"),
         ({"deadline": "soon"}, "deadline"),
         ({"deadline": -1}, "deadline"),
+        ({"deadline": "61s"}, "deadline='61s' is longer than a read should wait for a cache: 60 s is the most."),
+        ({"deadline": "30d"}, "deadline='30d' is longer"),
+        ({"max_unsynced": "61m"}, "max_unsynced='61m' is longer than L1 may answer without having heard of writes"),
+        ({"max_unsynced": "365d"}, "max_unsynced='365d' is longer"),
         ({"max_unsynced": "50ms"}, "max_unsynced='50ms' is too short to listen by: 100 ms is the least."),
         ({"max_unsynced": 0}, "max_unsynced=0 is too short"),
         ({"max_unsynced": None}, "max_unsynced"),
@@ -68,6 +80,10 @@ def test_what_is_given_counts() -> None:
         ({"on_failover": None}, "on_failover=None must be one of"),
         ({"wait_replicas": -1}, "wait_replicas=-1 must be a whole number of replicas."),
         ({"wait_replicas": True}, "wait_replicas=True must be a whole number of replicas."),
+        ({"wait_replicas": 101}, "wait_replicas is more than 100: write how many replicas must"),
+        ({"wait_replicas": 10**5000}, "wait_replicas is more than 100"),
+        ({"wait_replicas": 1, "deadline": "20ms"}, "wait_replicas=1 waits 30 ms for replicas, and the deadline would"),
+        ({"wait_replicas": 1, "deadline": "30ms"}, "give a deadline of more than 30 ms and a round trip"),
         ({"wait_replicas": 1.0}, "wait_replicas=1.0 must be a whole number of replicas."),
         ({"secrets": b"a" * 32}, "secrets must be a list of bytes, the one to sign with first."),
         ({"secrets": "a" * 32}, "secrets must be a list of bytes, the one to sign with first."),
@@ -79,7 +95,7 @@ def test_what_is_given_counts() -> None:
         ({"compress_from": "large"}, "compress_from"),
         ({"compress_from": -1}, "compress_from"),
     ],
-)
+)  # fmt: skip
 def test_a_mistake_says_which_option_and_what_to_write(given: dict[str, Any], said: str) -> None:
     """Each is a `DeclarationError`, of one line, that names the option."""
     with pytest.raises(DeclarationError) as raised:

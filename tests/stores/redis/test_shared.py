@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -231,6 +232,30 @@ class TestGenerations:
             assert everything < 0
             assert max(OWN_GENERATION_MIN_S, 2 * 3600.0) - 10 < own <= 2 * 3600.0
             assert SHARED_GENERATION_S - 10 < tag <= 2 * SHARED_GENERATION_S
+
+    @pytest.mark.parametrize(
+        "contract", [Contract(sys.maxsize), Contract(1e308, grace=1e308), Contract("4000d")]
+    )
+    def test_a_contract_for_ever_harms_nobody(self, empty: Server, contract: Contract) -> None:
+        """A server refuses an end that is too far away; so none is sent, and all of the namespace is shared and
+        invalidated as before."""
+        with service(empty.address) as one, service(empty.address) as other:
+            for cache in (one.cache, other.cache):
+
+                @cache.read("constant", contract)
+                def constant(key: int) -> int:
+                    return key
+
+                assert (constant(1), constant.lookup(1).hit) == (1, True)
+            one.row(1)
+            assert other.row.lookup(1).tier == "l2"
+            one.cache.blocking.invalidate(one.rows(1))
+            assert (one.shared.stats().owed, one.shared.stats().refused) == (0, 0)
+            key = constant.key(1)
+            for name, years in ((key, 5), (generation_name(key), 10)):
+                left_ms = empty.ask("PTTL", name)
+                assert isinstance(left_ms, int)
+                assert left_ms <= years * 365 * 86_400_000
 
 
 class TestSeeing:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from cacheaside.errors import DeclarationError
+from cacheaside.keys import checked_namespace
 from cacheaside.stores.redis.wire.names import changes_prefix, everything_pattern
 
 __all__ = ["COMMANDS", "PASSWORD_PLACEHOLDER", "access_list"]
@@ -50,8 +51,7 @@ def access_list(namespace: str, user: str, *, password_placeholder: str = PASSWO
     Either replaces whatever the user was allowed before. password_placeholder: a password as access lists write it,
     `>password` or `#` and its SHA-256 in hexadecimal. Raises `DeclarationError`.
     """
-    if not isinstance(namespace, str) or not namespace:
-        raise DeclarationError(f"namespace={namespace!r} must be a name: the one that Cache is given.")
+    namespace = checked_namespace(namespace)
     if not isinstance(user, str) or not _USER.fullmatch(user):
         raise DeclarationError(f"user={user!r} must be letters, digits and the signs _ . @ -, at most 100.")
     if not isinstance(password_placeholder, str) or not _PASSWORD.fullmatch(password_placeholder):

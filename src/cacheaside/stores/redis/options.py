@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from cacheaside.durations import Duration, Size, byte_count, seconds
+from cacheaside.bounds import DEADLINE, MAX_UNSYNCED
+from cacheaside.durations import Duration, Size, byte_count
 from cacheaside.errors import DeclarationError
 from cacheaside.stores.redis.connect.fleet import Topology
 from cacheaside.stores.redis.connect.server import Limits
 from cacheaside.stores.redis.connect.topology import ClusterTopology, SentinelTopology, Single
 from cacheaside.stores.redis.connect.url import Kind, Target, parse_url
 from cacheaside.stores.redis.shared import OnFailover, Options
+from cacheaside.stores.redis.tier import WAIT_MS
 from cacheaside.stores.redis.wire.envelope import Wire
 from cacheaside.stores.redis.wire.seal import KeyRing
 
 __all__ = ["options_of"]
 
 _FAILOVERS: Final = ("distrust", "forget", "trust")
-DEADLINE_MIN_S: Final = 0.001
-UNSYNCED_MIN_S: Final = 0.1
+REPLICAS_MAX: Final = 100
 
 
 def options_of(
@@ -34,17 +35,11 @@ def options_of(
 ) -> Options:
     """The options of a shared tier. `DeclarationError` says which cannot be, and what to write."""
     target = parse_url(url)
-    deadline_s = seconds(deadline, name="deadline")
-    if deadline_s < DEADLINE_MIN_S:
-        raise DeclarationError(f"deadline={deadline!r} leaves a server no time to answer: 1 ms is the least.")
-    unsynced_s = seconds(max_unsynced, name="max_unsynced")
-    if unsynced_s < UNSYNCED_MIN_S:
-        raise DeclarationError(
-            f"max_unsynced={max_unsynced!r} is too short to listen by: 100 ms is the least."
-        )
+    deadline_s = DEADLINE.seconds(deadline, name="deadline")
+    unsynced_s = MAX_UNSYNCED.seconds(max_unsynced, name="max_unsynced")
     if on_failover not in _FAILOVERS:
         raise DeclarationError(f"on_failover={on_failover!r} must be one of {', '.join(_FAILOVERS)}.")
-    _check_replicas(wait_replicas, target)
+    _check_replicas(wait_replicas, target, deadline_s)
     limits = Limits(deadline_s=deadline_s)
     return Options(
         topology=_topology(target),
@@ -57,13 +52,23 @@ def options_of(
     )
 
 
-def _check_replicas(wait_replicas: Any, target: Target) -> None:
+def _check_replicas(wait_replicas: Any, target: Target, deadline_s: float) -> None:
     if isinstance(wait_replicas, bool) or not isinstance(wait_replicas, int) or wait_replicas < 0:
         raise DeclarationError(f"wait_replicas={wait_replicas!r} must be a whole number of replicas.")
     if wait_replicas and target.kind is Kind.CLUSTER:
         raise DeclarationError(
             "wait_replicas is not for clusters yet: WAIT names no key by which to find its node. Leave it out, and "
             'choose what a failover means by on_failover="forget".'
+        )
+    if wait_replicas > REPLICAS_MAX:
+        raise DeclarationError(
+            f"wait_replicas is more than {REPLICAS_MAX}: write how many replicas must have a write, such as 1."
+        )
+    if wait_replicas and deadline_s * 1000 <= WAIT_MS:
+        # The deadline is not quoted: it may be from the environment.
+        raise DeclarationError(
+            f"wait_replicas={wait_replicas} waits {WAIT_MS} ms for replicas, and the deadline would cut that short: "
+            f"give a deadline of more than {WAIT_MS} ms and a round trip, such as the default of 50 ms."
         )
 
 

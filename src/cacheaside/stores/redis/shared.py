@@ -30,6 +30,7 @@ from cacheaside.stores.redis.listen.heard import AioHeard, BlockingHeard, waker
 from cacheaside.stores.redis.listen.keeper import Keeper
 from cacheaside.stores.redis.listen.servers import Servers
 from cacheaside.stores.redis.owed import Owed
+from cacheaside.stores.redis.tier import ENTRY_MAX_S
 from cacheaside.stores.redis.wire.commands import Commands
 from cacheaside.stores.redis.wire.envelope import PLAIN, Wire
 from cacheaside.stores.redis.wire.generations import UNKNOWN_IDENTITY, Identity
@@ -185,7 +186,7 @@ class Shared:
         ever."""
         if tag == self._everything:
             return None
-        lifetime_s = max(OWN_GENERATION_MIN_S, GENERATIONS_PER_BOUND * self._bound_s())
+        lifetime_s = max(OWN_GENERATION_MIN_S, GENERATIONS_PER_BOUND * min(self._bound_s(), ENTRY_MAX_S))
         if is_declared(tag):
             lifetime_s = max(SHARED_GENERATION_S * (1.0 + random.random()), lifetime_s)
         return int(lifetime_s * 1000)

@@ -48,6 +48,11 @@ SAY_REFUSED_S: Final = 60.0
 """How often, at most, a refusal of one kind is logged."""
 RETRY_S: Final = 0.02
 FREE_MS: Final = 1000
+WAIT_MS: Final = 30
+"""How long a write waits for the word of replicas."""
+ENTRY_MAX_S: Final = 5 * 365 * 86_400.0
+"""The longest that an entry stays on a server, whatever its contract allows: servers refuse ends that are too far away,
+and then the write that the end is part of."""
 """How long a key whose value could not be stored is loaded by whoever misses it, without a lease."""
 _LEASE_MARGIN_S: Final = 0.1
 """A lease that ends sooner than that is not deleted: by then it may be another's."""
@@ -104,7 +109,7 @@ class RedisTier:
         pace: Callable[[], float] = time.monotonic,
         write_deadline_s: float = 0.5,
         wait_replicas: int = 0,
-        wait_ms: int = 30,
+        wait_ms: int = WAIT_MS,
         random_bytes: RandomBytes = os.urandom,
     ) -> None:
         self._transport = transport
@@ -386,7 +391,7 @@ class RedisTier:
         bound_s = record.ttl_s
         if record.grace:
             bound_s = max(record.ttl_s + terms.grace_s, terms.stale_after_invalidation_s)
-        return call.key, data, max(1, math.ceil(bound_s * 1000))
+        return call.key, data, max(1, math.ceil(min(bound_s, ENTRY_MAX_S) * 1000))
 
     # -- writing -----------------------------------------------------------------------------------------------
 
