@@ -3,8 +3,8 @@
 *Put together.* `options` (what a cache is told, checked), `shared` (one cache's tier: all of the below), `counts`.
 
 *What flows ask.* `tier` (`flow.ports.Tier` in either colour), `blocking_tier` (the same from threads), `aio_tier` (on
-event loops: one MGET a turn), `plain` (hits without a flow, where nothing is kept in the process), `owed` (invalidations
-to try again), `listen.heard` (`flow.ports.Heard`: waiting to be told).
+event loops: one MGET a turn), `plain` (hits without a flow, where nothing is kept in the process), `owed`
+(invalidations to try again), `listen.heard` (`flow.ports.Heard`: waiting to be told).
 
 Below, each a folder with a map of its own, each importing only from the later ones:
 
