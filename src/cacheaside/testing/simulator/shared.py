@@ -180,7 +180,7 @@ class Shared:
         replica for a moment, took over the data of another, and was made the primary again."""
         scheduler, scenario = self._scheduler, self.scenario
         lose = scheduler.pick(scenario.lagging + 1)
-        stays = scheduler.chance(0.3)
+        stays = scheduler.chance(scenario.stays)
         lost = self.server.fail_over(lose, self.a_clock(), moves=scenario.moves, stays=stays)
         self.promises.changes_lost(*lost)
         if not stays:
