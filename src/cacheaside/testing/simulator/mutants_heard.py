@@ -83,8 +83,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 ),
                 "            self._everything = generation, self._near.log.number\n",
             ),
-            given="lag=0.4,sweeping=0.9,focus=1,processes=1,failovers=0,behind_steps=5,"
-            "unavailable=0.0,evictions=6,connected=False",
+            given="processes=2,focus=1,views=row,brackets=0.0,sweeping=0.9,writers=3,writes=2,lag=0.4,"
+            "behind_steps=5,pauses=0.0,slow=0.0,unavailable=0.0,cuts=0,stalls=0,failovers=0,"
+            "clock_steps=0,connected=True,blind=False",
         ),
         other(
             "everything-known-for-ever",
@@ -95,8 +96,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        if known is None or self._clock.now() > self._known_until:\n",
                 "        if known is None:\n",
             ),
-            given="cuts=3,processes=2,sweeping=1.0,focus=1,failovers=0,stalls=0,unavailable=0.0,"
-            "max_unsynced_s=1.0,pauses=0.4,connected=True,blind=False,deaths=0.0,slow=0.0",
+            given="processes=2,focus=1,views=row,brackets=0.0,sweeping=1.0,writers=1,writes=2,cuts=3,stalls=0,"
+            "max_unsynced_s=1.0,beat_s=1.0,pauses=0.8,hurry=0.1,slow=0.0,unavailable=0.0,failovers=0,"
+            "clock_steps=0,connected=True,blind=False",
         ),
         other(
             "blind-and-held",
