@@ -74,7 +74,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "a flight takes joiners while its fill reads the generations once more",
             "embedded",
             (FILL, _CLOSE, ""),
-            given="views=joined,focus=1,lag=0.4,after=True,before=False,slow=0.0,pauses=0.0",
+            given="views=joined,focus=1,brackets=0.0,sweeping=0.0,lag=0.4,apart_steps=20,after=True,"
+            "before=False,slow=0.0,pauses=0.0",
         ),
         named(
             "drop-before-acknowledgement",

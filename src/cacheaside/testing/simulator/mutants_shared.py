@@ -67,7 +67,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "                await self._say(exchange(), writes=True)\n",
                 "                await self._say(first, writes=True)\n",
             ),
-            given="unavailable=0.3,focus=1,failovers=0,evictions=0",
+            given="processes=2,focus=1,views=row,brackets=0.0,sweeping=0.0,writers=3,writes=2,"
+            "write_deadline_s=0.5,unavailable=0.3,lag=0.2,slow=0.0,evictions=0,fillings=0,cuts=0,"
+            "stalls=0,failovers=0,clock_steps=0,connected=True",
         ),
         named(
             "mark-after-bump",
@@ -152,6 +154,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        return now + self.low_s - DRIFT * abs(now - self.at)\n",
                 "        return now + self.high_s\n",
             ),
+            given="processes=2,focus=1,brackets=0.0,writers=1,writes=1,pauses=0.7,lag=0.0,slow=0.0,"
+            "unavailable=0.0,cuts=0,stalls=0,failovers=0,clock_steps=0,connected=True",
         ),
         other(
             "set-back-ignored",
@@ -221,7 +225,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        if self._wire.ring is not None or self._owed:\n",
                 "        if self._wire.ring is not None:\n",
             ),
-            given="write_deadline_s=0.0,unavailable=0.3,focus=1",
+            given="processes=1,focus=1,views=row,brackets=0.0,sweeping=0.0,write_deadline_s=0.0,"
+            "unavailable=0.3,threads=True,readers=5,reads=6,writers=1,writes=6,pauses=0.1,slow=0.0,"
+            "cuts=0,stalls=0,failovers=0,connected=True",
         ),
         other(
             "owed-tags-stored",
