@@ -80,6 +80,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        both = _in_turn(self.enlist(tags, writer, lifetime_ms), self.bump(tags))\n",
                 "        both = _in_turn(self.bump(tags), self.enlist(tags, writer, lifetime_ms))\n",
             ),
+            given="processes=2,focus=1,views=row,brackets=1.0,deaths=0.9,lag=0.0,slow=0.0,pauses=0.0,"
+            "unavailable=0.0,failovers=0,clock_steps=0,connected=True",
         ),
         named(
             "old-identity-trusted",
