@@ -20,12 +20,11 @@ STALL_MAX_S: Final = 6.0
 FULL_MAX_S: Final = 2.0
 BEAT_DUE: Final = 0.3
 """How often a heartbeat happens to be due just then: time alone brings one only when nobody has anything to do."""
-CLOCK_STEPS_S: Final = (-30.0, -3.0, -0.8, -0.2, -0.1, 0.2, 3.0, 1000.0)
 
 
 def begin(shared: Shared, scheduler: Scheduler, scenario: Scenario) -> None:
     """Have everything happen that the scenario asks for."""
-    server = shared.server
+    server, steps_s = shared.server, scenario.clock_steps_s
 
     def listener() -> Listener:
         return shared.processes[scheduler.pick(len(shared.processes))].listener
@@ -47,7 +46,7 @@ def begin(shared: Shared, scheduler: Scheduler, scenario: Scenario) -> None:
         (
             scenario.clock_steps,
             "the server's clock is set",
-            lambda: server.set_clock(CLOCK_STEPS_S[scheduler.pick(len(CLOCK_STEPS_S))]),
+            lambda: server.set_clock(steps_s[scheduler.pick(len(steps_s))]),
         ),
         (scenario.failovers, "another server takes over", shared.fail_over),
     )
@@ -65,7 +64,7 @@ def _some_time(shared: Shared, scheduler: Scheduler, name: str, happens: Callabl
             if scheduler.chance(BEAT_DUE):
                 process.listener.beat()
 
-    if scheduler.chance(0.3):
+    if scheduler.chance(shared.scenario.timed):
         scheduler.at(scheduler.clock.time + scheduler.random() * PATIENCE_S, now)
     else:
         scheduler.after(scheduler.pick(PATIENCE_STEPS), now)

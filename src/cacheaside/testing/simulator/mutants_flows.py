@@ -74,7 +74,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "a flight takes joiners while its fill reads the generations once more",
             "embedded",
             (FILL, _CLOSE, ""),
-            given="views=joined,focus=1,lag=0.4,after=True,before=False,slow=0.0,pauses=0.0",
+            given="views=joined,focus=1,brackets=0.0,sweeping=0.0,lag=0.4,apart_steps=20,after=True,"
+            "before=False,slow=0.0,pauses=0.0",
         ),
         named(
             "drop-before-acknowledgement",
@@ -194,9 +195,10 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "a load under a writer's mark answers those who joined it",
             "shared",
             (FILL, "    moved = moved or not this.writers.isdisjoint(draft.tags)\n", ""),
-            given="views=row,focus=1,slow=0.8,deaths=0.9,threads=False,pauses=0.5,failovers=0,"
-            "unavailable=0.0,clock_steps=0,cuts=0,flushes=0,marks_evicted=0,connected=True,"
-            "processes=1",
+            given="processes=1,focus=1,views=row,brackets=1.0,deaths=0.9,writers=1,writes=1,slow=0.8,"
+            "delays_s=4.0,threads=False,pauses=0.5,hurry=0.0,failing=0.0,unavailable=0.0,cuts=0,stalls=0,"
+            "flushes=0,marks_evicted=0,failovers=0,clock_steps=0,cancels=0,stops=0,kills=0,"
+            "connected=True,blind=False",
         ),
         other(
             "join-before-late-tags-are-known",
@@ -225,8 +227,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "tags found in the value are looked up in the log without hearing what was acknowledged",
             "shared",
             (FILL, "        await ports.heard.sync()\n", ""),
-            given="views=joined,focus=1,processes=2,behind_steps=200,slow=0.3,unavailable=0.0,"
-            "failovers=0,cuts=0,blind=False,connected=True,pauses=0.1,evictions=6",
+            given="processes=2,focus=1,views=joined,brackets=0.0,sweeping=0.0,lag=0.2,behind_steps=200,"
+            "slow=0.0,failing=0.0,pauses=0.0,unavailable=0.0,cuts=0,stalls=0,fillings=0,failovers=0,"
+            "clock_steps=0,connected=True,blind=False",
         ),
         other(
             "late-tags-from-after-the-load",

@@ -33,8 +33,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "a heartbeat shows that all was heard until it was answered",
             "shared",
             (HEARING, "max(self._synced[node], sent_at)", "max(self._synced[node], self._clock.now())"),
-            given="views=joined,focus=1,processes=2,behind_steps=200,slow=0.5,unavailable=0.0,"
-            "failovers=0,cuts=0,blind=False,connected=True,pauses=0.1",
+            given="processes=2,focus=0,views=joined,brackets=0.0,sweeping=0.0,lag=0.2,behind_steps=200,"
+            "apart_steps=40,slow=0.0,pauses=0.0,cuts=0,stalls=0,failing=0.0,unavailable=0.0,flushes=0,"
+            "fillings=0,failovers=0,clock_steps=0,connected=True,blind=False",
         ),
         named(
             "revalidate-before-listening",
@@ -59,7 +60,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        self._open_until(self._known_until)\n",
                 "        self._open_until(math.inf)\n",
             ),
-            given="cuts=2,processes=2,focus=1",
+            given="processes=2,focus=1,views=row,brackets=0.0,writers=1,writes=2,cuts=3,stalls=2,"
+            "max_unsynced_s=1.0,beat_s=1.0,pauses=0.8,hurry=0.1,slow=0.0,failing=0.0,unavailable=0.0,"
+            "flushes=0,fillings=0,failovers=0,clock_steps=0,connected=True,blind=False",
         ),
         other(
             "everything-believed-although-it-moved",
@@ -83,8 +86,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 ),
                 "            self._everything = generation, self._near.log.number\n",
             ),
-            given="lag=0.4,sweeping=0.9,focus=1,processes=1,failovers=0,behind_steps=5,"
-            "unavailable=0.0,evictions=6,connected=False",
+            given="processes=2,focus=1,views=row,brackets=0.0,sweeping=0.9,writers=3,writes=2,lag=0.4,"
+            "behind_steps=5,pauses=0.0,slow=0.0,unavailable=0.0,cuts=0,stalls=0,failovers=0,"
+            "clock_steps=0,connected=True,blind=False",
         ),
         other(
             "everything-known-for-ever",
@@ -95,8 +99,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        if known is None or self._clock.now() > self._known_until:\n",
                 "        if known is None:\n",
             ),
-            given="cuts=3,processes=2,sweeping=1.0,focus=1,failovers=0,stalls=0,unavailable=0.0,"
-            "max_unsynced_s=1.0,pauses=0.4,connected=True,blind=False,deaths=0.0,slow=0.0",
+            given="processes=2,focus=1,views=row,brackets=0.0,sweeping=1.0,writers=1,writes=2,cuts=3,stalls=0,"
+            "max_unsynced_s=1.0,beat_s=1.0,pauses=0.8,hurry=0.1,slow=0.0,unavailable=0.0,failovers=0,"
+            "clock_steps=0,connected=True,blind=False",
         ),
         other(
             "blind-and-held",
@@ -114,7 +119,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "where a server tells of nothing, tags found in a value count as unchanged",
             "shared",
             (HEARING, "return not self._blind and self._near", "return self._near"),
-            given="blind=True,processes=2,views=joined,focus=1,slow=0.5",
+            given="processes=2,focus=0,views=joined,brackets=0.0,sweeping=0.0,lag=0.2,apart_steps=40,slow=0.0,"
+            "failing=0.0,pauses=0.0,unavailable=0.0,failovers=0,clock_steps=0,connected=True,blind=True",
         ),
         other(
             "flush-unheard",

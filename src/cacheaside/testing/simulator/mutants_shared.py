@@ -67,7 +67,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "                await self._say(exchange(), writes=True)\n",
                 "                await self._say(first, writes=True)\n",
             ),
-            given="unavailable=0.3,focus=1,failovers=0,evictions=0",
+            given="processes=2,focus=1,views=row,brackets=0.0,sweeping=0.0,writers=3,writes=2,"
+            "write_deadline_s=0.5,unavailable=0.3,lag=0.2,slow=0.0,evictions=0,fillings=0,cuts=0,"
+            "stalls=0,failovers=0,clock_steps=0,connected=True",
         ),
         named(
             "mark-after-bump",
@@ -78,6 +80,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        both = _in_turn(self.enlist(tags, writer, lifetime_ms), self.bump(tags))\n",
                 "        both = _in_turn(self.bump(tags), self.enlist(tags, writer, lifetime_ms))\n",
             ),
+            given="processes=2,focus=1,views=row,brackets=1.0,deaths=0.9,lag=0.0,slow=0.0,pauses=0.0,"
+            "unavailable=0.0,failovers=0,clock_steps=0,connected=True",
         ),
         named(
             "old-identity-trusted",
@@ -131,7 +135,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "after a failover everything is to be forgotten, and is not",
             "shared",
             (BELIEFS, "        on_new_identity()\n", "        pass\n"),
-            given="failovers=2,lagging=8,on_failover=forget,clock_steps=0,tells_identity=True,focus=1",
+            given="failovers=2,on_failover=forget,tells_identity=True",
         ),
         other(
             "age-without-lag",
@@ -152,6 +156,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        return now + self.low_s - DRIFT * abs(now - self.at)\n",
                 "        return now + self.high_s\n",
             ),
+            given="processes=2,focus=1,brackets=0.0,writers=1,writes=1,pauses=0.7,lag=0.0,slow=0.0,"
+            "unavailable=0.0,cuts=0,stalls=0,failovers=0,clock_steps=0,connected=True",
         ),
         other(
             "set-back-ignored",
@@ -203,9 +209,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "            state.base = max(bases, key=lambda base: base.high_s, default=None)\n",
                 "            state.base = None\n",
             ),
-            given="failovers=4,moves=True,ahead_s=1000.0,clock_steps=0,on_failover=trust,focus=1,"
-            "connected=True,cuts=0,unavailable=0.0,slow=0.0,evictions=0,writers=1,writes=1,"
-            "pauses=0.4",
+            given="processes=1,focus=1,views=row,failovers=2,stays=0.0,moves=True,lagging=0,ahead_s=4.0,"
+            "on_failover=trust,writers=1,writes=1,pauses=0.6,slow=0.0,evictions=0,flushes=0,"
+            "unavailable=0.0,cuts=0,stalls=0,clock_steps=0,connected=True,blind=False",
         ),
         other(
             "owed-tags-fetched",
@@ -221,7 +227,9 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        if self._wire.ring is not None or self._owed:\n",
                 "        if self._wire.ring is not None:\n",
             ),
-            given="write_deadline_s=0.0,unavailable=0.3,focus=1",
+            given="processes=1,focus=1,views=row,brackets=0.0,sweeping=0.0,write_deadline_s=0.0,"
+            "unavailable=0.3,threads=True,readers=5,reads=6,writers=1,writes=6,pauses=0.1,slow=0.0,"
+            "cuts=0,stalls=0,failovers=0,connected=True",
         ),
         other(
             "owed-tags-stored",
@@ -299,8 +307,10 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                     "            tag = tag_in(name, self._prefix)\n"
                 ),
             ),
-            given="lag=0.4,views=joined,focus=1,processes=1,unavailable=0.0,failovers=0,"
-            "behind_steps=5,connected=True,blind=False,cuts=0,stalls=0,slow=0.5",
+            given="processes=1,focus=0,views=joined,brackets=0.0,sweeping=0.0,readers=3,reads=2,writers=3,"
+            "writes=1,apart_steps=100,lag=0.3,behind_steps=2,pauses=0.0,hurry=0.0,slow=0.0,failing=0.0,"
+            "evictions=0,fillings=0,unavailable=0.0,cuts=0,stalls=0,failovers=0,clock_steps=0,"
+            "connected=True,blind=False",
         ),
         other(
             "owed-when-it-arrives",
@@ -311,7 +321,10 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "Asking(since, known, self._owed.names())",
                 "Asking(since, known, frozenset())",
             ),
-            given="write_deadline_s=0.0,unavailable=0.3,lag=0.4,focus=1,processes=1,pauses=0.0,hurry=0.1",
+            given="processes=1,focus=1,views=row,brackets=0.0,sweeping=0.0,write_deadline_s=0.0,"
+            "unavailable=0.3,lag=0.4,threads=True,readers=6,reads=10,writers=1,writes=10,pauses=0.0,"
+            "hurry=0.0,slow=0.0,failing=0.0,evictions=0,flushes=0,fillings=0,cancels=0,kills=0,cuts=0,"
+            "stalls=0,failovers=0,clock_steps=0,connected=True,blind=False",
         ),
         other(
             "forgotten-once",
@@ -322,8 +335,10 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "taken.set_back_s or (taken.base.set_back_s if has_another_history else 0.0)",
                 "taken.set_back_s",
             ),
-            given="clock_steps=4,failovers=4,lagging=8,focus=1,on_failover=trust,moves=False,"
-            "tells_identity=True,connected=True",
+            given="processes=1,focus=1,views=row,clock_steps=1,clock_steps_s=-3.0+-0.8,failovers=1,stays=1.0,"
+            "lagging=8,timed=1.0,on_failover=trust,tells_identity=True,writers=1,writes=1,readers=5,"
+            "reads=4,pauses=0.7,slow=0.0,failing=0.0,evictions=0,flushes=0,fillings=0,marks_evicted=0,"
+            "unavailable=0.0,cuts=0,stalls=0,connected=True,blind=False",
         ),
         other(
             "lease-without-takeover",

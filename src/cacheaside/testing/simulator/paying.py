@@ -78,5 +78,6 @@ class Payer:
             versions, tags, here = debt
             if not self._owed.any_of(tags):
                 self._debts.remove(debt)
-                here.void = True
+                # Reads of this process that began before count on it still: what was owed then, paid or not.
+                here.number = self._process.number_of(tags)
                 self._process.acknowledged(versions, tags)

@@ -21,8 +21,9 @@ Versions = dict[int, int]
 class Promise:
     """Who begins to read at `at` or later gets `versions` or newer ones; L1 of other processes from `heard_by` on.
 
-    by: the process that wrote. namespace: it was said of the whole namespace. here_only: not acknowledged yet, so that
-    only its own process knows. number: the latest of the server's changes that it stands on. void: withdrawn.
+    by: the process that wrote. namespace: it was said of the whole namespace. here_only: not acknowledged when it was
+    made, so that only its own process knows. number: the latest of the server's changes that it stands on, if it stands
+    on one. void: withdrawn.
     """
 
     __slots__ = ("at", "by", "heard_by", "here_only", "namespace", "number", "versions", "void")
@@ -142,7 +143,7 @@ class Promises:
     def _stands(self, promise: Promise, known: int, *, vouched: bool) -> bool:
         """Whether it can be asked for although primaries changed: what one of them lacks, nobody can know of who does
         not know of the change; who does distrusts what was stored before."""
-        if promise.here_only:
+        if not promise.number:
             return True
         for term, (after, through) in enumerate(self._lost, 1):
             if after < promise.number <= through and not (self.identity_counts and vouched and term <= known):

@@ -39,6 +39,8 @@ async def reader(process: Process, counts: Counts) -> None:
         await POINT
         if scheduler.chance(scenario.pauses):
             await scheduler.sleep(0.25 * (1 + scheduler.pick(24)))
+        if scenario.apart_steps:
+            await scheduler.later(scheduler.pick(scenario.apart_steps))
         key = keys[scheduler.pick(len(keys))]
         way = scheduler.random()
         if way < 0.82:

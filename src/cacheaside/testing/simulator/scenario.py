@@ -15,6 +15,7 @@ __all__ = ["MARK_LIFETIME_S", "Scenario", "Sizes", "WorldName", "draw"]
 WorldName = Literal["embedded", "shared"]
 T = TypeVar("T")
 MARK_LIFETIME_S: Final = 3.0
+CLOCK_STEPS_S: Final = (-30.0, -3.0, -0.8, -0.2, -0.1, 0.2, 3.0, 1000.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,19 @@ class Sizes:
 class Scenario:
     """One schedule's setting. Shares are from 0 to 1, sizes are numbers, durations seconds.
 
-    focus: how many keys are read, 0 for all of the views; focus_at: which. deaths: the share of brackets whose writer
-    dies inside. sweeping: the share of invalidations that are of everything. lag, behind_steps: how slowly messages and
-    changes travel. threads: leaders load themselves, as in threads; else each load is a task, as on an event loop.
-    before, after: where a thread may lose the processor at a port. hurry: how readily time goes on.
+    focus: how many keys are read, 0 for all of the views; focus_at: which. pauses: the share of reads and writes that
+    wait for some seconds first. apart_steps: each waits while others make up to so many steps. brackets: the share of
+    writes that are inside of one; deaths: of brackets whose writer dies inside. sweeping: the share of invalidations
+    that are of everything. lag, behind_steps: how slowly messages and changes travel. threads: leaders load themselves,
+    as in threads; else each load is a task, as on an event loop. before, after: where a thread may lose the processor
+    at a port. hurry: how readily time goes on.
 
     Of the shared world alone: drift, ahead_s: how much clocks may run apart, and how far apart they may be set. cuts,
     stalls: of the connections on which changes are heard. flushes, fillings, failovers, clock_steps: what befalls the
-    server. lagging: how many changes a replica may lack. moves: a new primary has an address of its own. wait_replicas:
-    as the option. connected: whether processes hear from the beginning on. blind: the server tells of no changes.
+    server. timed: the share of all these that come at a time, not when so many steps were made. lagging: how many
+    changes a replica may lack. moves: a new primary has an address of its own. stays: the share of failovers in which
+    the same server goes on with older data. clock_steps_s: by how much its clock may be set. wait_replicas: as the
+    option. connected: whether processes hear from the beginning on. blind: the server tells of no changes.
     """
 
     world: WorldName
@@ -78,12 +83,14 @@ class Scenario:
     l1_entries: int
     l1_bytes: int
     pauses: float
+    apart_steps: int
     unavailable: float
     lag: float
     behind_steps: int
     evictions: int
     focus: int
     focus_at: float
+    brackets: float
     deaths: float
     sweeping: float
     processes: int
@@ -107,7 +114,10 @@ class Scenario:
     failovers: int
     lagging: int
     moves: bool
+    stays: float
     clock_steps: int
+    clock_steps_s: tuple[float, ...]
+    timed: float
 
 
 def _terms(**options: object) -> Terms:
@@ -164,11 +174,13 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
         l1_entries=one(100, 100, 100, 2, 1),
         l1_bytes=one(1 << 20, 1 << 20, 64 * 16),
         pauses=one(0.0, 0.1, 0.4),
+        apart_steps=0,
         unavailable=one(0.0, 0.0, 0.05, 0.3),
         lag=one(0.0, 0.0, 0.1, 0.4),
         behind_steps=one(5, 40, 200),
         focus=one(0, 0, 1, 1, 2),
         focus_at=random.random(),
+        brackets=0.6,
         deaths=one(0.0, 0.0, 0.3, 0.6),
         sweeping=0.12,
         evictions=one(0, 0, 2, 6),
@@ -193,7 +205,10 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
         failovers=one(0, 0, 0, 1, 1, 2),
         lagging=one(0, 2, 8),
         moves=random.random() < 0.5,
+        stays=0.3,
         clock_steps=one(0, 0, 0, 0, 1, 2),
+        clock_steps_s=CLOCK_STEPS_S,
+        timed=0.3,
     )
     return replace(drawn, **_given(sizes.given, drawn)) if sizes.given else drawn
 
@@ -204,6 +219,8 @@ def _given(text: str, drawn: Scenario) -> dict[str, Any]:
         name, _, value = part.partition("=")
         if name == "views":
             given[name] = tuple(value.split("+"))
+        elif name in ("delays_s", "clock_steps_s"):
+            given[name] = tuple(float(one) for one in value.split("+"))
         else:
             kind = type(getattr(drawn, name))
             given[name] = value == "True" if kind is bool else kind(value)

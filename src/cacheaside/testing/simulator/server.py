@@ -70,6 +70,8 @@ class Server:
         self.clock = clock
         self.address = ServerAddress("primary", 1)
         self.term = 0
+        self.took_over = 0
+        """The number of the change that made it the primary."""
         self.identity = identity_of("term 0")
         self.data: dict[str, Stored] = {}
         self.written = 0
@@ -295,6 +297,7 @@ class Server:
         if ahead_s > 0:
             self._lose_all_marks()
         last, self.written = self.written, self.written + 1
+        self.took_over = self.written
         # A number for the change of primaries itself keeps the undo list as long as the numbers.
         self._undo = []
         self.replicated = self.written

@@ -46,7 +46,8 @@ class SharedProcess(Process):
         self.forgets = scenario.on_failover == "forget"
         self.times = times
         servers = self.servers = Servers(trusting=scenario.on_failover == "trust")
-        owed = Owed(EVERYTHING)
+        owed = self.owed = Owed(EVERYTHING)
+        self.has_heard = False
         self.l1.log.unsettled = owed.any_of
         hearing = WatchedHearing(
             self.l1,
@@ -113,8 +114,17 @@ class SharedProcess(Process):
             known[self.index] = pong.term
             if self.promises.identity_counts:
                 self.l1.vouched_for_by(pong.identity)
+                self._is_forgotten()
+        self.has_heard = True
         if sharp:
             self.times_set = self.times.knows(self.index, pong.times_set)
+
+    def _is_forgotten(self) -> None:
+        """Say that what was stored before another history is still there, where that is to be forgotten."""
+        server, name = self.server, generation_name(EVERYTHING)
+        is_there = name in server.data and server.landed[name] < server.took_over
+        if self.forgets and self.has_heard and is_there and not self.owed.any_of((EVERYTHING,)):
+            raise Violation("owed", "after a failover everything was to be forgotten, and is not even owed")
 
     def unnoticed_s(self, born: float, times_set: int) -> float:
         return self.times.unnoticed_s(self.index, born, times_set) if self.server.clock_set else 0.0
@@ -180,7 +190,7 @@ class Shared:
         replica for a moment, took over the data of another, and was made the primary again."""
         scheduler, scenario = self._scheduler, self.scenario
         lose = scheduler.pick(scenario.lagging + 1)
-        stays = scheduler.chance(0.3)
+        stays = scheduler.chance(scenario.stays)
         lost = self.server.fail_over(lose, self.a_clock(), moves=scenario.moves, stays=stays)
         self.promises.changes_lost(*lost)
         if not stays:

@@ -28,19 +28,22 @@ class ConnectionLost(Exception):
 async def writer(process: Process, counts: Counts) -> None:
     """Write a few times, with pauses."""
     scheduler, scenario = process.scheduler, process.scenario
+    unmarked = 1.0 - scenario.brackets
     for _ in range(scenario.writes):
         await POINT
         if scheduler.chance(scenario.pauses):
             await scheduler.sleep(0.25 * (1 + scheduler.pick(24)))
+        if scenario.apart_steps:
+            await scheduler.later(scheduler.pick(scenario.apart_steps))
         counts.writes += 1
         if process.reads_keyed and scheduler.chance(0.6):
             await _key(process)
             continue
         changes = _changes(process)
         way = scheduler.random()
-        if way >= 0.4:
+        if way >= unmarked:
             await _bracket(process, changes)
-        elif way < 0.4 * scenario.sweeping:
+        elif way < unmarked * scenario.sweeping:
             await _after_commit(process, changes, (EVERYTHING,))
         else:
             await _after_commit(process, changes, tuple(tag_of(thing) for thing in changes))
