@@ -294,6 +294,10 @@ class Connection(asyncio.BufferedProtocol):
             # Every call under way fails: whose answer was garbled cannot be told.
             self._lose(self._away(f"what it sent is not the protocol ({error})", Away.GARBLED))
             return
+        except Exception as error:  # noqa: BLE001 - the parser raises more than it says: a map may have a list as key
+            message = f"what it sent cannot be taken in ({type(error).__name__})"
+            self._lose(self._away(message, Away.GARBLED))
+            return
         self._bound_reply(len(data), finished=self.answered != before)
 
     def _bound_reply(self, more_bytes: int, *, finished: bool) -> None:
