@@ -167,6 +167,11 @@ class Connection(asyncio.BufferedProtocol):
         self.gone = self.gone or self._away("its event loop was closed", Away.CLOSED)
         transport = self._transport
         # A transport closes its socket on its loop, and complains when it is collected first; there is no public way.
+        # An encrypted one has no socket, but another transport below it, which has.
+        below: Any = getattr(transport, "_ssl_protocol", None)
+        if below is not None:
+            transport._closed = True  # type: ignore[union-attr]  # noqa: SLF001
+            transport = getattr(below, "_transport", None)
         held = getattr(transport, "_sock", None)
         if held is not None:
             held.close()
