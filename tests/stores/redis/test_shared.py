@@ -20,6 +20,7 @@ from cacheaside.stores.redis.wire.names import generation_name
 from cacheaside.testing.proxy import Proxy
 from cacheaside.testing.servers import Server
 from tests.stores.redis.conftest import wait_for
+from tests.stores.redis.descriptors import none_left
 
 HOUR = Contract("1h", jitter=0)
 
@@ -93,6 +94,37 @@ class TestItsLife:
             one.cache.clear()
             assert (one.row(1), one.loads) == (1, 1)
             assert keepers() == 1
+
+    def test_what_is_used_while_it_is_closed_is_not_left_without_servers(self, empty: Server) -> None:
+        """(1) closing ends the keeper (2) another thread's read starts it again, and it finds the same servers (3)
+        closing goes on: from then on blocking reads and writes go to the servers, as before."""
+        with service(empty.address) as one:
+            one.row(1)
+            close = one.shared.keeper.close
+
+            def close_beside_a_read() -> None:
+                close()
+                one.row(2)
+                wait_for(lambda: one.shared.servers.all_up)
+
+            one.shared.keeper.close = close_beside_a_read  # type: ignore[method-assign]
+            one.cache.close()
+            one.shared.keeper.close = close  # type: ignore[method-assign]
+            one.cache.clear()
+            assert one.row.lookup(2).tier == "l2"
+            one.cache.blocking.invalidate(one.rows(2))
+
+    def test_a_first_read_without_descriptors(self, empty: Server) -> None:
+        """Where nothing can be opened, a read goes to its source; when something can, to the tier."""
+        with service(empty.address) as one:
+            with none_left():
+                assert (one.row(1), one.loads) == (1, 1)
+
+            def is_shared() -> bool:
+                one.cache.clear()
+                return bool(one.row.lookup(1).tier == "l2")
+
+            wait_for(is_shared)
 
     def test_closing_what_was_never_used_is_nothing(self, empty: Server) -> None:
         """Twice is once, too."""

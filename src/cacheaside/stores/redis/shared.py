@@ -122,6 +122,7 @@ class Shared:
             max_unsynced_s=options.max_unsynced_s,
         )
         self.keeper.on_fleet = self._use
+        self.keeper.on_end = self._blocking.close
         self.keeper.on_start = self._start
         self.keeper.on_set_back = self._forget_everything
         self.keeper.on_new_identity = self._new_identity
@@ -266,16 +267,14 @@ class Shared:
 
     async def aclose(self) -> None:
         """Close what this loop and the process's threads have open. Never waits for a server."""
-        await asyncio.to_thread(self.keeper.close)
+        await asyncio.to_thread(self.keeper.close, asyncio.get_running_loop())
         await self._aio.aclose()
         self._aio.sweep()
-        self._blocking.close()
 
     def close(self) -> None:
         """As `aclose`, without a loop: the connections of loops that still run are closed by them."""
         self.keeper.close()
         self._aio.sweep()
-        self._blocking.close()
 
     def after_fork(self) -> None:
         """The child begins with no connection, and hears nothing until it has some."""
