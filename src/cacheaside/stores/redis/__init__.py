@@ -1,6 +1,7 @@
 """The shared tier, on a Redis-compatible server. Start at `shared`, which puts one together; `tier` is what flows ask.
 
-*Put together.* `options` (what a cache is told, checked), `shared` (one cache's tier: all of the below), `counts`.
+*Put together.* `options` (what a cache is told, checked), `shared` (one cache's tier: all of the below), `counts`,
+`complaints` (what the log is told of answers and invalidations that did not come about).
 
 *What flows ask.* `tier` (`flow.ports.Tier` in either colour), `aio_tier` (the same on event loops: one MGET a turn, and
 plain hits in few steps), `owed` (invalidations to try again), `listen.heard` (`flow.ports.Heard`: waiting to be told).
