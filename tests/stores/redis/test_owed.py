@@ -146,3 +146,19 @@ def test_a_tag_is_free_only_after_a_try_that_began_after_it_was_owed(steps: list
             last_owed[step[1]] = moment
         for tag, at in last_owed.items():
             assert owed.any_of((tag,)) is (paid_by.get(tag, -1) < at)
+
+
+def test_what_is_owed_is_named_once_for_the_log() -> None:
+    """All of it, as soon as there is something that was not named before; a child leaves its parent's to the parent."""
+    owed = Owed(EVERYTHING)
+    assert owed.untold() == ()
+    owed.add((PRODUCT,))
+    assert owed.untold() == (PRODUCT,)
+    assert owed.untold() == ()
+    owed.add((CATEGORY,))
+    owed.forget()
+    assert owed.untold() == ()
+    owed.add((KEY,))
+    assert set(owed.untold()) == {PRODUCT, CATEGORY, KEY}
+    owed.paid(*owed.batch())
+    assert owed.untold() == ()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import subprocess
 import sys
 import threading
 import time
@@ -15,12 +17,15 @@ import pytest
 
 from cacheaside import Cache, Contract, Unacknowledged
 from cacheaside.policy.timebase import Timebase
+from cacheaside.stores.redis import complaints
+from cacheaside.stores.redis.connect.away import Away, ConnectionAway
 from cacheaside.stores.redis.shared import OWN_GENERATION_MIN_S, SHARED_GENERATION_S, Shared
 from cacheaside.stores.redis.wire.generations import Identity
 from cacheaside.stores.redis.wire.names import generation_name
 from cacheaside.testing.proxy import Proxy
 from cacheaside.testing.servers import Server
 from tests.stores.redis.conftest import wait_for
+from tests.stores.redis.descriptors import none_left
 
 HOUR = Contract("1h", jitter=0)
 
@@ -94,6 +99,37 @@ class TestItsLife:
             one.cache.clear()
             assert (one.row(1), one.loads) == (1, 1)
             assert keepers() == 1
+
+    def test_what_is_used_while_it_is_closed_is_not_left_without_servers(self, empty: Server) -> None:
+        """(1) closing ends the keeper (2) another thread's read starts it again, and it finds the same servers (3)
+        closing goes on: from then on blocking reads and writes go to the servers, as before."""
+        with service(empty.address) as one:
+            one.row(1)
+            close = one.shared.keeper.close
+
+            def close_beside_a_read() -> None:
+                close()
+                one.row(2)
+                wait_for(lambda: one.shared.servers.all_up)
+
+            one.shared.keeper.close = close_beside_a_read  # type: ignore[method-assign]
+            one.cache.close()
+            one.shared.keeper.close = close  # type: ignore[method-assign]
+            one.cache.clear()
+            assert one.row.lookup(2).tier == "l2"
+            one.cache.blocking.invalidate(one.rows(2))
+
+    def test_a_first_read_without_descriptors(self, empty: Server) -> None:
+        """Where nothing can be opened, a read goes to its source; when something can, to the tier."""
+        with service(empty.address) as one:
+            with none_left():
+                assert (one.row(1), one.loads) == (1, 1)
+
+            def is_shared() -> bool:
+                one.cache.clear()
+                return bool(one.row.lookup(1).tier == "l2")
+
+            wait_for(is_shared)
 
     def test_closing_what_was_never_used_is_nothing(self, empty: Server) -> None:
         """Twice is once, too."""
@@ -173,6 +209,52 @@ class TestOwing:
                 return other.loads == 1
 
             wait_for(is_loaded)
+
+    @pytest.mark.parametrize("how", ["close", "aclose", "forgotten"])
+    def test_what_is_owed_at_the_end_is_said(
+        self, proxy: Proxy, caplog: pytest.LogCaptureFixture, how: str
+    ) -> None:
+        """Nobody will tell of it any more: the log says so, once, and names kinds of tags without their arguments."""
+        proxy.refuse()
+        with service(proxy.address, when_away="retry") as one:
+            one.cache.blocking.invalidate(one.rows(4711), one.rows(4712))
+            caplog.clear()
+            if how == "close":
+                one.cache.close()
+            elif how == "aclose":
+                asyncio.run(one.cache.aclose())
+        del one
+        gc.collect()
+        (said,) = [record for record in caplog.records if "closed" in record.getMessage()]
+        assert said.levelname == "WARNING"
+        assert said.getMessage().startswith("cache shop: closed with 2 invalidations not told: rows. ")
+
+    def test_a_process_that_ends_says_what_it_owes(self) -> None:
+        """Also where nobody closed its cache; a child made by fork leaves that to its parent."""
+        done = subprocess.run(
+            [sys.executable, "-c", OWING], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0
+        (said,) = [line for line in done.stderr.splitlines() if "closed with" in line]
+        assert said.startswith("parent: cache shop: closed with 1 invalidations not told: rows. ")
+
+
+OWING = """
+import logging, os, sys
+from cacheaside import Cache
+from cacheaside.testing.servers.ports import PortKept
+
+who = "parent"
+logging.basicConfig(format="%(message)s")
+logging.getLogger("cacheaside").addFilter(lambda record: setattr(record, "msg", f"{who}: {record.msg}") or True)
+kept = PortKept()
+cache = Cache(f"redis://127.0.0.1:{kept.number}/0", namespace="shop", when_away="retry")
+cache.blocking.invalidate(cache.tag("rows", int)(4711))
+if os.fork() == 0:
+    who = "child"
+    sys.exit()
+os.wait()
+"""
 
 
 class TestForgetting:
@@ -275,3 +357,21 @@ class TestSeeing:
             victim.kill()
             wait_for(lambda: not one.shared.stats().up)
             assert one.shared.stats().why_away is not None
+
+    def test_a_tier_that_is_up_and_does_not_answer_is_said(
+        self, empty: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The listener is well, and other connections are swallowed: the log says it, from where no read waits."""
+        monkeypatch.setattr(complaints, "EVERY_S", 0.2)
+        with Proxy(empty.address) as proxy, service(proxy.address, deadline="100ms") as one:
+            wait_for(lambda: one.row(1) and one.shared.servers.all_up)
+            one.shared._blocking.execute = _swallowed  # type: ignore[method-assign]
+            one.cache.clear()
+            assert [one.row(key) for key in (1, 2)] == [1, 2]
+            wait_for(lambda: "cache shop: the shared tier is up, but " in caplog.text)
+            assert " within 100 ms in the last " in caplog.text
+            assert one.shared.servers.all_up
+
+
+async def _swallowed(commands: Any) -> Any:
+    raise ConnectionAway("no answer", endpoint="swallowed", reason=Away.LATE)

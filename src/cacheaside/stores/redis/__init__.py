@@ -1,6 +1,7 @@
 """The shared tier, on a Redis-compatible server. Start at `shared`, which puts one together; `tier` is what flows ask.
 
-*Put together.* `options` (what a cache is told, checked), `shared` (one cache's tier: all of the below), `counts`.
+*Put together.* `options` (what a cache is told, checked), `shared` (one cache's tier: all of the below), `counts`,
+`complaints` (what the log is told of answers and invalidations that did not come about).
 
 *What flows ask.* `tier` (`flow.ports.Tier` in either colour), `blocking_tier` (the same from threads), `aio_tier` (on
 event loops: one MGET a turn), `plain` (hits without a flow, where nothing is kept in the process), `owed`

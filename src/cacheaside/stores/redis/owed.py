@@ -28,6 +28,8 @@ class Owed:
         self._lock = threading.RLock()
         self._tags: dict[TagId, int] = {}
         self._number = 0
+        self._told = 0
+        """The number up to which a line in the log said that it is owed."""
 
     def add(self, tags: Iterable[TagId]) -> None:
         """Owe these too."""
@@ -61,10 +63,19 @@ class Owed:
                 if self._tags.get(tag, number + 1) <= number:
                     del self._tags[tag]
 
+    def untold(self) -> tuple[TagId, ...]:
+        """What is owed, for a line in the log: nothing, when a line has named all of it."""
+        with self._lock:
+            tags = tuple(self._tags)
+            news = any(number > self._told for number in self._tags.values())
+            self._told = self._number
+            return tags if news else ()
+
     def forget(self) -> None:
         """In a child made by fork: they are the parent's to pay. What is owed stays owed here too: the child may hold
-        what they are about; to pay twice is harmless."""
+        what they are about; to pay twice is harmless. To complain of them is for the parent."""
         self._lock = threading.RLock()
+        self._told = self._number
 
     def clear(self) -> None:
         """Owe nothing. For tests."""

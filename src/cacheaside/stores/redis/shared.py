@@ -20,6 +20,7 @@ from cacheaside.flow.ports import Clock, TierAway
 from cacheaside.observe.stats import SharedStats
 from cacheaside.stores.redis.aio_tier import AioTier
 from cacheaside.stores.redis.blocking_tier import BlockingTier
+from cacheaside.stores.redis.complaints import Unanswered, say_untold
 from cacheaside.stores.redis.connect.fleet import Fleet, Topology
 from cacheaside.stores.redis.connect.routing_aio import AioFleet
 from cacheaside.stores.redis.connect.server import Limits, Login
@@ -107,8 +108,9 @@ class Shared:
         login, limits = replace(options.login, accepts=accepts), options.limits
         self._aio = AioFleet(login, limits)
         self._blocking = BlockingTransport(login, limits)
-        # A cache that is dropped without being closed leaves no connection behind.
-        weakref.finalize(self, _end, self._aio, self._blocking)
+        # A cache that is dropped, or left to the end of its process, without being closed leaves no connection behind.
+        weakref.finalize(self, _end, self._aio, self._blocking, namespace, self.owed)
+        self._unanswered = Unanswered(namespace, self.counts, limits.deadline_s, time.monotonic)
         self.keeper = Keeper(
             options.topology,
             options.login,
@@ -123,10 +125,12 @@ class Shared:
             max_unsynced_s=options.max_unsynced_s,
         )
         self.keeper.on_fleet = self._use
+        self.keeper.on_end = self._blocking.close
         self.keeper.on_start = self._start
         self.keeper.on_set_back = self._forget_everything
         self.keeper.on_new_identity = self._new_identity
-        self.keeper.on_turn = self._pay
+        self.keeper.on_up = self._unanswered.begin
+        self.keeper.on_turn = self._turn
         self._bound_s = bound_s
         self.commands = Commands(os.urandom, self._generation_ms)
         what = self.servers, self.commands, options.wire, clock, self.hearing, self.owed, self.counts
@@ -225,8 +229,13 @@ class Shared:
     def _owe(self, tags: Sequence[TagId]) -> None:
         self.owed.add(tags)
 
+    def _turn(self) -> None:
+        """Run by the keeper's thread, again and again while the servers are up."""
+        self._unanswered.look()
+        self._pay()
+
     def _pay(self) -> None:
-        """Try again what is owed; run by the keeper's thread."""
+        """Try again what is owed."""
         if not self.owed or time.monotonic() < self._pay_at:
             return
         tags, number = self.owed.batch()
@@ -268,16 +277,16 @@ class Shared:
 
     async def aclose(self) -> None:
         """Close what this loop and the process's threads have open. Never waits for a server."""
-        await asyncio.to_thread(self.keeper.close)
+        await asyncio.to_thread(self.keeper.close, asyncio.get_running_loop())
         await self._aio.aclose()
         self._aio.sweep()
-        self._blocking.close()
+        say_untold(self.namespace, self.owed)
 
     def close(self) -> None:
         """As `aclose`, without a loop: the connections of loops that still run are closed by them."""
         self.keeper.close()
         self._aio.sweep()
-        self._blocking.close()
+        say_untold(self.namespace, self.owed)
 
     def after_fork(self) -> None:
         """The child begins with no connection, and hears nothing until it has some."""
@@ -285,9 +294,10 @@ class Shared:
         self.keeper.after_fork()
 
 
-def _end(aio: AioFleet, blocking: BlockingTransport) -> None:
+def _end(aio: AioFleet, blocking: BlockingTransport, namespace: str, owed: Owed) -> None:
     aio.retire()
     blocking.close()
+    say_untold(namespace, owed)
 
 
 async def _sleep(seconds: float) -> None:

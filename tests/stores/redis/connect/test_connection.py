@@ -239,7 +239,10 @@ async def test_a_truncated_answer_is_a_loss(proxy: Proxy) -> None:
         assert [getattr(result, "reason", None) for result in results[1:]] == [Away.LOST, Away.LOST]
 
 
-@pytest.mark.parametrize("content", [b"nonsense\r\n", b"+an answer to nothing\r\n", b"$-17\r\n"])
+@pytest.mark.parametrize(
+    "content",
+    [b"nonsense\r\n", b"+an answer to nothing\r\n", b"$-17\r\n", b"%1\r\n*0\r\n+x\r\n", b"~1\r\n*0\r\n"],
+)
 async def test_what_is_no_answer_breaks_the_connection(
     proxy: Proxy, clock: MovedClock, content: bytes
 ) -> None:

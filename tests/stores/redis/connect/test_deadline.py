@@ -67,3 +67,10 @@ def test_a_share_is_never_longer_than_the_whole() -> None:
     assert whole.within(2.0).left_s() == 2.0
     assert whole.within(60.0).left_s() == 6.0
     assert Deadline(3.0, lambda: 4.0).left_s() == 0.0
+
+
+def test_a_wait_is_never_longer_than_the_kernel_takes(pair: list[socket.socket]) -> None:
+    """A deadline of months is one."""
+    near, far = pair
+    far.sendall(b"x")
+    assert Deadline.after(100 * 86_400.0, time.monotonic).wait([(near, False)]) == {near.fileno()}

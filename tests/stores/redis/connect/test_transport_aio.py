@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
+import ssl
 import subprocess
 import sys
 import threading
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,11 +18,15 @@ import pytest
 from cacheaside.stores.redis.connect.away import Away, ConnectionAway
 from cacheaside.stores.redis.connect.server import ServerAddress
 from cacheaside.stores.redis.connect.transport_aio import AioTransport
-from tests.stores.redis.conftest import PATIENT, ask, connected
+from cacheaside.testing.proxy import Proxy
+from tests.stores.redis.conftest import PATIENT, ask, connected, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cacheaside.testing.servers import Server
 
+TLS = Path(__file__).parents[1] / "tls"
 caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller", default="nobody")
 
 
@@ -58,6 +66,67 @@ def test_one_loop_after_another(server: Server) -> None:
     for _ in range(3):
         assert asyncio.run(use()) == b"PONG"
         assert len(transport._links) == 1
+
+
+@pytest.fixture(params=["plain", "tls"])
+def address(request: pytest.FixtureRequest, server: Server) -> Iterator[tuple[Proxy, ServerAddress]]:
+    """The way to the server, in plain text and encrypted."""
+    context = None
+    if request.param == "tls":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(TLS / "certificate.pem", TLS / "key.pem")
+    trusting = ssl.create_default_context(cafile=TLS / "certificate.pem") if context is not None else None
+    with Proxy(server.address, tls=context) as proxy:
+        yield proxy, ServerAddress(*proxy.address, tls=trusting, tls_name="cache.test")
+
+
+@pytest.fixture
+def uncollected(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Nothing is collected as garbage meanwhile; what is collected after complains of nothing."""
+    gc.collect()
+    gc.disable()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+            gc.collect()
+    finally:
+        gc.enable()
+    assert [str(one.message) for one in caught] == []
+    assert caplog.messages == []
+
+
+def test_of_a_loop_that_was_closed_nothing_is_left(
+    address: tuple[Proxy, ServerAddress], uncollected: None
+) -> None:
+    """Its connection is ended by whoever comes next, and not when chance has the garbage collected."""
+    proxy, where = address
+    transport = AioTransport(where, limits=PATIENT)
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(ask(transport, "PING")) == b"PONG"
+    assert proxy.connections == 1
+    loop.close()
+    transport.sweep()
+    wait_for(lambda: not proxy.connections)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_a_loop_that_was_closed_before_it_was_connected(
+    server: Server, uncollected: None, steps: int
+) -> None:
+    """An attempt that its loop will never go on with is forgotten without complaints, however far it came."""
+    transport = AioTransport(ServerAddress(*server.address), limits=PATIENT)
+    loop = asyncio.new_event_loop()
+    loop.call_soon(lambda: transport.link().begin())
+    for _ in range(steps + 1):
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    ((link, attempt),) = [(link, link._attempt) for link in transport._links.values()]
+    assert attempt is not None
+    del attempt
+    loop.close()
+    transport.sweep()
+    del link
 
 
 async def test_a_closed_link_refuses_and_a_closed_transport_begins_anew(server: Server) -> None:

@@ -213,7 +213,15 @@ def test_a_truncated_answer_is_a_loss(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"nonsense\r\n", b"+an answer to nothing\r\n", b"$-17\r\n", b"$5\r\nhal"]
+    "content",
+    [
+        b"nonsense\r\n",
+        b"+an answer to nothing\r\n",
+        b"$-17\r\n",
+        b"$5\r\nhal",
+        b"%1\r\n*0\r\n+x\r\n",
+        b"~1\r\n*0\r\n",
+    ],
 )
 def test_what_comes_unasked_breaks_the_connection(proxy: Proxy, clock: MovedClock, content: bytes) -> None:
     """Bytes that came between two calls are never taken for the answer to the second, which is not sent."""

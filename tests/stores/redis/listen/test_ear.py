@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from cacheaside.stores.redis.wire.names import generation_name, lease_name, wait
 from cacheaside.testing.proxy import TO_CLIENT, Proxy
 from cacheaside.testing.servers import Server
 from tests.stores.redis.conftest import PATIENT, peer, threads_to
+from tests.stores.redis.descriptors import moved
 from tests.stores.redis.examples import CATEGORY, EVERYTHING, KEY, PRODUCT
 
 PREFIX = "shop:!"
@@ -360,6 +362,45 @@ class TestLosses:
             one.started()
             proxy.flood(content)
             assert one.lost().reason is Away.GARBLED
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b">1\r\n$10\r\ninvalidate\r\n",
+            b">2\r\n$10\r\ninvalidate\r\n:5\r\n",
+            b">2\r\n$10\r\ninvalidate\r\n$3\r\nabc\r\n",
+            b">2\r\n$10\r\ninvalidate\r\n*1\r\n:5\r\n",
+            b">2\r\n$10\r\ninvalidate\r\n*1\r\n_\r\n",
+            b"%1\r\n*0\r\n+x\r\n",
+        ],
+    )
+    def test_changes_in_a_form_that_is_not_known(self, proxy: Proxy, content: bytes) -> None:
+        """What may tell of a change and cannot be understood ends it: from then on nothing is shown to be heard."""
+        with ear_to(proxy.address) as one:
+            one.started()
+            proxy.flood(content)
+            assert one.lost().reason is Away.GARBLED
+
+    def test_what_cannot_be_taken_in_is_not_passed_over(self, server: Server) -> None:
+        """(1) a change is read (2) who is told of it fails (3) a heartbeat after it must not show that it was heard."""
+        with ear_to(server.address) as one:
+            one.started()
+            one.told.changed = lambda ear, names: 1 / 0  # type: ignore[assignment, method-assign, return-value]
+            server.ask("SET", G_PRODUCT, "12345678")
+            one.ear.beat()
+            away = one.lost()
+            assert (away.reason, one.beats) == (Away.GARBLED, [])
+            assert "ZeroDivisionError" in away.message
+
+    def test_its_descriptor_may_have_any_number(self) -> None:
+        """Also one that `select` does not take."""
+        ours, theirs = socket.socketpair()
+        one = Ear(ServerAddress(), moved(ours, 1500), time.monotonic, time.monotonic, None, TOUCHED)
+        assert not one.is_readable()
+        theirs.send(b"x")
+        assert one.is_readable()
+        one.close()
+        theirs.close()
 
     def test_a_message_without_end(self, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
         """A message is not collected for ever."""

@@ -188,6 +188,26 @@ class TestTheBeginning:
             assert world.servers.all_up
 
 
+class TestRights:
+    """A user who may not do all."""
+
+    @pytest.mark.parametrize("trusting", [False, True])
+    def test_without_info_the_log_says_what_is_missing(
+        self, victim: Server, caplog: pytest.LogCaptureFixture, trusting: bool
+    ) -> None:
+        """Once, by the cache's name and with what to grant; not where failovers are of no concern."""
+        victim.ask("ACL", "SETUSER", "uninformed", "on", ">word", "~*", "&*", "+@all", "-info")
+        with keeping(single(victim.address), OFTEN_S) as world:
+            world.keeper._login = Login("uninformed", "word", client_name="keeper-test")
+            world.servers.trusting = trusting
+            world.up()
+            first = world.hearing.synced_through
+            wait_for(lambda: world.hearing.synced_through > first)
+            said = [message for message in caplog.messages if "grant the user INFO" in message]
+            assert len(said) == (not trusting)
+            assert all(message.startswith("cache shop: ") for message in said)
+
+
 class TestHearing:
     """What it hears, and what it proves."""
 

@@ -93,10 +93,13 @@ async def test_what_comes_is_read_by_the_loop(connection: Connection) -> None:
     await turns(lambda: not watch._descriptors)
 
 
-async def test_heartbeats_are_sent_by_the_loop() -> None:
-    """Again and again, until it ends."""
+async def test_heartbeats_are_sent_by_the_loop(connection: Connection) -> None:
+    """Again and again while there is something to hear, until it ends."""
     keeper = Keeper()
     watch = LoopWatch(keeper, asyncio.get_running_loop(), BEAT_S)
+    await asyncio.sleep(0)
+    assert watch._timer is None
+    watch.add(ear(connection))
     await turns(lambda: keeper.beats > 2)
     watch.end()
     await turns(lambda: watch._timer is None)

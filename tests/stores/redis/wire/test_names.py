@@ -15,6 +15,7 @@ from cacheaside.stores.redis.wire.names import (
     generation_name,
     generation_prefix,
     is_declared,
+    kind_of,
     lease_name,
     slot_of,
     waiting_key,
@@ -22,7 +23,7 @@ from cacheaside.stores.redis.wire.names import (
     writers_name,
 )
 from cacheaside.types import TagId
-from tests.stores.redis.examples import KEY, PRODUCT
+from tests.stores.redis.examples import EVERYTHING, KEY, PRODUCT
 
 keys = st.builds(
     lambda namespace, name, part, of_tag: TagId(
@@ -219,3 +220,10 @@ def test_an_endpoint_that_is_called_tag_is_no_tag() -> None:
         assert not is_declared(TagId(arguments_key("shop", name, 1, "k3f9", (1,))))
     assert is_declared(PRODUCT)
     assert not is_declared(KEY)
+
+
+def test_a_tag_is_named_without_its_arguments() -> None:
+    """By what it was declared as; an entry's own by its endpoint; the namespace's own for what it is."""
+    assert kind_of(PRODUCT) == "products"
+    assert kind_of(KEY) == "product"
+    assert kind_of(EVERYTHING) == "everything"

@@ -167,6 +167,11 @@ class Connection(asyncio.BufferedProtocol):
         self.gone = self.gone or self._away("its event loop was closed", Away.CLOSED)
         transport = self._transport
         # A transport closes its socket on its loop, and complains when it is collected first; there is no public way.
+        # An encrypted one has no socket, but another transport below it, which has.
+        below: Any = getattr(transport, "_ssl_protocol", None)
+        if below is not None:
+            transport._closed = True  # type: ignore[union-attr]  # noqa: SLF001
+            transport = getattr(below, "_transport", None)
         held = getattr(transport, "_sock", None)
         if held is not None:
             held.close()
@@ -294,6 +299,10 @@ class Connection(asyncio.BufferedProtocol):
         except self._garbled as error:
             # Every call under way fails: whose answer was garbled cannot be told.
             self._lose(self._away(f"what it sent is not the protocol ({error})", Away.GARBLED))
+            return
+        except Exception as error:  # noqa: BLE001 - the parser raises more than it says: a map may have a list as key
+            message = f"what it sent cannot be taken in ({type(error).__name__})"
+            self._lose(self._away(message, Away.GARBLED))
             return
         if self.answered != before:
             self._unfinished_bytes = 0

@@ -189,6 +189,9 @@ class BlockingConnection:
             self._understand(content)
         except self._garbled as error:
             raise self._away(f"what it sent is not the protocol ({error})", Away.GARBLED) from None
+        except Exception as error:  # noqa: BLE001 - the parser raises more than it says: a map may have a list as key
+            message = f"what it sent cannot be taken in ({type(error).__name__})"
+            raise self._away(message, Away.GARBLED) from None
         largest = self._limits.reply_bytes_max
         if self._unfinished_bytes > largest:  # an answer that never ends is not collected for ever
             raise self._away(f"an answer is larger than reply_bytes_max={largest}", Away.GARBLED)

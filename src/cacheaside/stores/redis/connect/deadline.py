@@ -13,6 +13,8 @@ Waiting = tuple[socket.socket, bool]
 """A socket, and whether it is waited for to take bytes; else, to give some."""
 
 _OVERTIME_LOOKS_MAX: Final = 8
+_POLL_MAX_MS: Final = 86_400_000.0
+"""What is given to the kernel is a C int of milliseconds, and a longer wait an OverflowError."""
 
 
 class Deadline:
@@ -56,16 +58,16 @@ class Deadline:
         return _ready(waiting, left_s)
 
 
-def has_more(held: socket.socket) -> bool:
-    """Whether there is something to receive now, an end included."""
-    return bool(_ready([(held, False)], 0.0))
+def has_more(held: socket.socket, within_s: float = 0.0) -> bool:
+    """Whether there is something to receive now, or within so long; an end included. Takes no descriptor, and any."""
+    return bool(_ready([(held, False)], within_s))
 
 
 def _ready_by_poll(waiting: Sequence[Waiting], within_s: float) -> set[int]:
     poller = select.poll()
     for held, to_take in waiting:
         poller.register(held, select.POLLOUT if to_take else select.POLLIN)
-    return {descriptor for descriptor, _ in poller.poll(within_s * 1000.0)}
+    return {descriptor for descriptor, _ in poller.poll(min(within_s * 1000.0, _POLL_MAX_MS))}
 
 
 def _ready_by_select(waiting: Sequence[Waiting], within_s: float) -> set[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import Any
@@ -105,6 +106,8 @@ class Link:
         """Its loop was closed under it."""
         self._is_closed = True
         connection, self.connection = self.connection, None
+        if self._attempt is not None:
+            _forget(self._attempt)
         if connection is not None:
             connection.forget_loop()
 
@@ -156,3 +159,12 @@ class Link:
 
     def _away(self, message: str, reason: Away, *, maybe_sent: bool = False) -> ConnectionAway:
         return ConnectionAway(message, endpoint=str(self._address), reason=reason, maybe_sent=maybe_sent)
+
+
+def _forget(attempt: asyncio.Task[None]) -> None:
+    """The loop of `attempt` will not run it any more: have it collected without complaints about that."""
+    attempt._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
+    work = attempt.get_coro()
+    # Only one that never ran is closed: another would go on to its `finally` clauses, which need the loop.
+    if inspect.iscoroutine(work) and inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+        work.close()

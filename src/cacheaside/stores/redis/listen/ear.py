@@ -10,7 +10,6 @@ its clock says. A server that does not track is asked the same, and L1 is blind 
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import ssl
 from collections import deque
@@ -20,7 +19,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from cacheaside.policy.timebase import Reading
 from cacheaside.stores.redis.connect.away import Away, ConnectionAway, ErrorReply
 from cacheaside.stores.redis.connect.connection_blocking import BlockingConnection
-from cacheaside.stores.redis.connect.deadline import Deadline
+from cacheaside.stores.redis.connect.deadline import Deadline, has_more
 from cacheaside.stores.redis.connect.login import replication_of
 from cacheaside.stores.redis.connect.server import Limits, Login, ServerAddress
 from cacheaside.stores.redis.wire.generations import Identity
@@ -149,7 +148,7 @@ class Ear:
         """Whether something waits to be pumped."""
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
             return True
-        return bool(select.select([self._socket], [], [], 0)[0])
+        return has_more(self._socket)
 
     @property
     def unanswered_since(self) -> float | None:
@@ -234,6 +233,10 @@ class Ear:
         except self._garbled as error:
             self.lose(f"what it sent is not the protocol ({error})", Away.GARBLED)
             return
+        except Exception as error:  # noqa: BLE001 - the parser raises anything, and so may who is told
+            # What was read is lost then, and it may have been a change: nothing is shown to have been heard any more.
+            self.lose(f"what it sent cannot be taken in ({type(error).__name__})", Away.GARBLED)
+            return
         self._unfinished_bytes += len(data)
         if self._unfinished_bytes > UNFINISHED_BYTES_MAX:
             self.lose(f"a message is larger than {UNFINISHED_BYTES_MAX} bytes", Away.GARBLED)
@@ -252,7 +255,11 @@ class Ear:
     def _hear(self, message: Any, told: Told) -> None:
         kind = message[0] if message else None
         if kind == b"invalidate":
-            told.changed(self, message[1])
+            names = message[1] if len(message) > 1 else ()
+            if names is not None and not _are_names(names):
+                self.lose("it tells of changes in a form that is not known", Away.GARBLED)
+                return
+            told.changed(self, names)
         elif kind == b"subscribe":
             self._is_subscribed = True
         elif kind == b"tracking-redir-broken":
@@ -281,6 +288,10 @@ class Ear:
             return
         identity, is_primary, _ = replication_of(self._info)
         told.beaten(self, Beat(Reading(sent, received, server_s), identity, is_primary))
+
+
+def _are_names(names: Any) -> bool:
+    return isinstance(names, list) and bool(names) and all(isinstance(name, bytes) for name in names)
 
 
 def _seconds(reply: Any) -> float | None:

@@ -12,8 +12,8 @@ what arrives to the loops for `LOOPS_FIRST_S`, and then reads it itself.
 from __future__ import annotations
 
 import asyncio
-import logging
 import selectors
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -26,19 +26,21 @@ from cacheaside.stores.redis.connect.server import Limits, Login, ServerAddress
 from cacheaside.stores.redis.listen.beliefs import believe
 from cacheaside.stores.redis.listen.ear import Beat, Ear, Start, open_ear
 from cacheaside.stores.redis.listen.finding import find
+from cacheaside.stores.redis.listen.saying import Saying
 from cacheaside.stores.redis.listen.servers import Servers, ServerState
+from cacheaside.stores.redis.listen.turns import begin
 from cacheaside.stores.redis.listen.waker import Waker
 from cacheaside.stores.redis.listen.watch import LoopWatch
 from cacheaside.stores.redis.wire.names import changed_tag, changes_prefix, waiting_key
 
 __all__ = ["Keeper"]
 
-log = logging.getLogger("cacheaside")
-
 LOOPS_FIRST_S: Final = 0.003
 SILENT_BEATS: Final = 4
 """A connection whose heartbeat is not answered while so many should have been is given up."""
 BEATS_A_WINDOW: Final = 8
+WAIT_MAX_S: Final = 60.0
+"""How long its thread waits at most: what the kernel is given is a C int of milliseconds, and more an OverflowError."""
 
 
 class Keeper:
@@ -46,8 +48,9 @@ class Keeper:
 
     now: the clock that ages are told by. pace: the one that waiting is told by, which a test does not move.
 
-    on_fleet: told of the primaries when they change. on_set_back: told that a server's clock was set back, or that its
-    data may be older than what was stored: everything is to be forgotten. on_up: told when a server is up again.
+    on_fleet: told of the primaries when they change. on_end: told that they are forgotten, by `close`. on_set_back:
+    told that a server's clock was set back, or that its data may be older than what was stored: everything is to be
+    forgotten. on_up: told when all are up again. All but `on_turn` are told under its lock.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class Keeper:
         self._limits = limits
         self.servers = servers
         self.hearing = hearing
-        self._namespace = namespace
+        self._saying = Saying(namespace, limits, pace, chance)
         self._prefix = changes_prefix(namespace)
         self._prefix_bytes = self._prefix.encode()
         self._touched = touched
@@ -80,6 +83,8 @@ class Keeper:
         self._beat_s = max_unsynced_s / BEATS_A_WINDOW
         self._silent_s = max_unsynced_s / BEATS_A_WINDOW * SILENT_BEATS
         self.on_fleet: Callable[[Fleet], None] = lambda fleet: None
+        self.on_end: Callable[[], None] = lambda: None
+        self.on_up: Callable[[], None] = lambda: None
         self.on_set_back: Callable[[str], None] = lambda why: None
         self.on_new_identity: Callable[[str], None] = lambda name: None
         self.on_start: Callable[[Start], None] = lambda start: None
@@ -91,7 +96,6 @@ class Keeper:
     def _begin(self) -> None:
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
-        self._closing = False
         self._ears: dict[str, Ear] = {}
         self._dropped: list[Ear] = []
         """Ears that are forgotten, for the thread to close."""
@@ -101,7 +105,6 @@ class Keeper:
         """The attempt that is under way; what an earlier one comes to is nobody's."""
         self._looks_again = True
         self._failures = 0
-        self._said_away = False
         self._retry_at = float("-inf")
         self._waiting: list[Callable[[], None]] = []
         self._tried = False
@@ -111,25 +114,26 @@ class Keeper:
 
     def start(self) -> None:
         """See to it that the thread runs. Never waits."""
-        if self._thread is not None:
+        thread = self._thread
+        if thread is not None and thread.is_alive():
             return
         with self._lock:
-            if self._thread is None:
-                self._closing = False
-                waker = self._waker = Waker()
-                thread = threading.Thread(
-                    target=_run,
-                    args=(weakref.ref(self), waker, self._ears),
-                    name="cacheaside-keeper",
-                    daemon=True,
-                )
-                self._thread = thread
-                try:
-                    thread.start()
-                except RuntimeError:  # the interpreter is shutting down, or there are too many threads
-                    self._thread = None
-                    self._tried = True
-                    waker.close()
+            if self._thread is not None and self._thread.is_alive():
+                return
+            try:
+                self._thread, self._waker = begin(weakref.ref(self), self._ears)
+            except (
+                OSError,
+                RuntimeError,
+            ) as error:  # no descriptor, no thread; or the interpreter is shutting down
+                self._thread = None
+                self._say_tried()
+                if not sys.is_finalizing():
+                    self._failed(
+                        ConnectionAway(
+                            f"no thread ({error})", endpoint="the shared tier", reason=Away.REFUSED
+                        )
+                    )
 
     @property
     def has_tried(self) -> bool:
@@ -187,19 +191,26 @@ class Keeper:
                 ear.beat()
             self._drop_lost()
 
-    def close(self) -> None:
-        """End the thread and close the connections. It can be used again after."""
+    def close(self, leaving: asyncio.AbstractEventLoop | None = None) -> None:
+        """End the thread and close the connections. It can be used again after, also while this waits for the thread.
+
+        leaving: the loop that uses it no more. Others that still run will hear again once it is used again.
+
+        All is forgotten in one hold of the lock, and `on_end` told in it. Else: (1) the thread is to end (2) another
+        read starts another, which finds the same primaries, and has the transports use them (3) the transports are
+        closed (4) nobody has them use anything again, since the primaries have not changed.
+        """
         with self._lock:
             thread, self._thread = self._thread, None
-            self._closing = True
-            self._tried = False
-            self._attempting = None
-        self._wake()
+            waker, self._waker = self._waker, None
+            ears = self._forget_all(leaving)
+            self.on_end()
+        if waker is not None:
+            waker.wake()
         if thread is not None and thread is not threading.current_thread():
             thread.join(self._limits.connect_s)
-        with self._lock:
-            self._end_ears()
-            self._failures, self._retry_at, self._looks_again = 0, float("-inf"), True
+        for ear in ears:
+            ear.close()
 
     def after_fork(self) -> None:
         """In the child: the thread stayed in the parent, and the connections are the parent's."""
@@ -216,10 +227,14 @@ class Keeper:
 
     # -- the thread --------------------------------------------------------------------------------------------
 
-    def before_wait(self, selector: selectors.BaseSelector, watched: dict[str, Ear]) -> float:
-        """How long the thread may wait for what comes next, and by what."""
-        self._sync_selector(selector, watched)
-        return self._due()
+    def before_wait(self, selector: selectors.BaseSelector, watched: dict[str, Ear]) -> float | None:
+        """How long the thread may wait for what comes next, and by what; None: another thread keeps."""
+        with self._lock:
+            if self._thread is not threading.current_thread():
+                return None
+            self._drop_lost()  # a thread that ended has closed what it watched
+            self._sync_selector(selector, watched)
+            return self._due()
 
     def after_wait(self, ears: Sequence[Ear], waker: Waker) -> None:
         """Do what has come, or is due."""
@@ -236,33 +251,43 @@ class Keeper:
         if self.servers.all_up:
             self.on_turn()
 
-    def _sync_selector(self, selector: selectors.BaseSelector, watched: dict[str, Ear]) -> None:
+    def recover(self, error: Exception) -> float:
+        """After a turn of the thread that failed, nobody knows how far it came: every server is found and listened to
+        anew, after a pause of so many seconds."""
         with self._lock:
-            for name, ear in list(watched.items()):
-                if self._ears.get(name) is not ear:
-                    selector.unregister(ear)
-                    del watched[name]
-            while self._dropped:
-                self._dropped.pop().close()
-            for name, ear in self._ears.items():
-                if name not in watched:
-                    selector.register(ear, selectors.EVENT_READ, ear)
-                    watched[name] = ear
+            what, pause_s = self._saying.mishap(error)
+            ears = self._forget_all()
+            self.servers.why = ConnectionAway(what, endpoint="the shared tier", reason=Away.LOST)
+            self._say_tried()
+        for ear in ears:
+            ear.close()
+        return pause_s
+
+    def _sync_selector(self, selector: selectors.BaseSelector, watched: dict[str, Ear]) -> None:
+        for name, ear in list(watched.items()):
+            if self._ears.get(name) is not ear:
+                del watched[name]
+                selector.unregister(ear)
+        while self._dropped:
+            self._dropped.pop().close()
+        for name, ear in self._ears.items():
+            if name not in watched:
+                selector.register(ear, selectors.EVENT_READ, ear)
+                watched[name] = ear
 
     def _due(self) -> float:
         """How long the thread may wait; begins an attempt when one is due."""
         now = self._pace()
-        with self._lock:
-            due = now + self._beat_s
-            wanted = self._looks_again or len(self._ears) < len(self.servers.states)
-            if wanted and not self._attempting:
-                if now >= self._retry_at:
-                    self._attempt()
-                else:
-                    due = min(due, self._retry_at)
-            for ear in self._ears.values():
-                due = min(due, ear.last_beat + self._beat_s)
-            return max(0.0, due - now)
+        due = now + min(self._beat_s, WAIT_MAX_S)
+        wanted = self._looks_again or len(self._ears) < len(self.servers.states)
+        if wanted and not self._attempting:
+            if now >= self._retry_at:
+                self._attempt()
+            else:
+                due = min(due, self._retry_at)
+        for ear in self._ears.values():
+            due = min(due, ear.last_beat + self._beat_s)
+        return max(0.0, due - now)
 
     def _attempt(self) -> None:
         attempt = self._attempting = object()
@@ -325,13 +350,8 @@ class Keeper:
         for state in self.servers.states:
             if not state.is_up:
                 state.why = why
-        self._say_away(why)
+        self._saying.away(why)
         self._say_tried()
-
-    def _say_away(self, why: ConnectionAway) -> None:
-        if not self._said_away:
-            self._said_away = True
-            log.warning("cache %s: the shared tier is away: %s", self._namespace, why)
 
     def _say_tried(self) -> None:
         self._tried = True
@@ -372,7 +392,7 @@ class Keeper:
             if state is not None:
                 self.servers.say(state, is_up=False, why=ear.gone)
             self._looks_again = True
-            self._say_away(ear.gone)
+            self._saying.away(ear.gone)
             if ear.gone.reason is not Away.LOST:
                 self._failed(ear.gone)
             self._wake()
@@ -387,18 +407,19 @@ class Keeper:
         if ear.gone is None:
             ear.lose("no longer needed", Away.CLOSED)
 
-    def _end_ears(self) -> None:
-        if self._found is not None:
-            for ear in self._found[1]:
-                ear.close()
-            self._found = None
+    def _forget_all(self, leaving: asyncio.AbstractEventLoop | None = None) -> list[Ear]:
+        """Begin anew; the ears that are to be closed."""
+        self.servers.forget()
+        self._attempting = None
+        self._tried = False
+        self._failures, self._retry_at, self._looks_again = 0, float("-inf"), True
+        found, self._found = self._found, None
         for ear in list(self._ears.values()):
             self._forget_ear(ear)
-            ear.close()
-        for watch in list(self._watches.values()):
-            watch.end()
-        self._watches.clear()
-        self.servers.forget()
+        ears, self._dropped = [*self._dropped, *(found[1] if found is not None else ())], []
+        for loop in [loop for loop in self._watches if loop is leaving or loop.is_closed()]:
+            self._watches.pop(loop).end()
+        return ears
 
     def _state(self, ear: Ear) -> ServerState | None:
         return next((state for state in self.servers.states if state.address == ear.address), None)
@@ -421,12 +442,7 @@ class Keeper:
         self.hearing.listening(ear.name, blind=start.blind)
         self.on_start(start)
         if start.blind:
-            log.warning(
-                "cache %s: %s does not tell of changes (CLIENT TRACKING over RESP3): this process holds nothing "
-                "for longer than max_unsynced",
-                self._namespace,
-                ear.name,
-            )
+            self._saying.blind(ear.name)
 
     def changed(self, ear: Ear, names: Sequence[bytes] | None) -> None:
         if names is None:
@@ -448,6 +464,8 @@ class Keeper:
         if not beat.is_primary:
             ear.lose("it is a replica, and takes no writes", Away.REFUSED)
             return
+        if beat.identity is None and not self.servers.trusting:
+            self._saying.no_identity(ear.name)
         news = believe(
             state,
             beat.reading,
@@ -462,38 +480,12 @@ class Keeper:
         if news.is_up:
             self._failures, self._retry_at = 0, float("-inf")
             if self.servers.all_up:
-                if self._said_away:
-                    log.info("cache %s: the shared tier is back", self._namespace)
-                self._said_away = False
+                self._saying.back()
                 self.servers.why = None
                 self._say_tried()
+                self.on_up()
             self._wake()
 
     def _another_history(self, ear: Ear) -> None:
-        log.warning("cache %s: %s has another history than before", self._namespace, ear.name)
+        self._saying.another_history(ear.name)
         self.on_new_identity(ear.name)
-
-
-def _run(reference: weakref.ref[Keeper], waker: Waker, ears: dict[str, Ear]) -> None:
-    """The thread: while it waits it holds no keeper, so that a cache that nobody refers to can go; but its ears, which
-    it then closes."""
-    this = threading.current_thread()
-    watched: dict[str, Ear] = {}
-    with selectors.DefaultSelector() as selector:
-        selector.register(waker, selectors.EVENT_READ, None)
-        while True:
-            keeper = reference()
-            if keeper is None or keeper.thread is not this:
-                break
-            wait_s = keeper.before_wait(selector, watched)
-            del keeper
-            ready = [key.data for key, _ in selector.select(wait_s)]
-            waker.drain()
-            keeper = reference()
-            if keeper is None or keeper.thread is not this:
-                break
-            keeper.after_wait([ear for ear in ready if ear is not None], waker)
-            del keeper, ready
-    waker.close()
-    for ear in [*watched.values(), *(ears.values() if keeper is None else ())]:
-        ear.close()

@@ -50,7 +50,7 @@ class Servers:
     """
 
     def __init__(self, *, trusting: bool = False) -> None:
-        self._trusting = trusting
+        self.trusting = trusting
         self.fleet: Fleet | None = None
         self.states: tuple[ServerState, ...] = ()
         self.all_up = False
@@ -101,7 +101,7 @@ class Servers:
 
     def identity_of(self, name: str) -> Identity:
         """Of the server that holds `name`. Raises `ConnectionAway` when it is not up."""
-        return UNKNOWN_IDENTITY if self._trusting else self.of(name).identity
+        return UNKNOWN_IDENTITY if self.trusting else self.of(name).identity
 
     def of(self, name: str) -> ServerState:
         """The server that holds `name`. Raises `ConnectionAway` when it is not up."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import selectors
 import socket
+
+from cacheaside.stores.redis.connect.deadline import has_more
 
 __all__ = ["Waker"]
 
@@ -33,10 +34,8 @@ class Waker:
                 pass
 
     def pause(self, within_s: float) -> None:
-        """Wait for so long, or until woken."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._out, selectors.EVENT_READ)
-            selector.select(within_s)
+        """Wait for so long, or until woken. Opens nothing: there may be no descriptor left."""
+        has_more(self._out, within_s)
 
     def close(self) -> None:
         """Twice is once."""

@@ -37,7 +37,6 @@ class LoopWatch:
         self._descriptors: dict[Ear, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._beat_s = beat_s
-        self._call(self._tick)
 
     def add(self, ear: Ear) -> None:
         """Watch `ear` too."""
@@ -47,6 +46,8 @@ class LoopWatch:
         loop = self._loop()
         if loop is None or ear.gone is not None or ear in self._descriptors:
             return
+        if self._timer is None:
+            self._timer = loop.call_later(self._beat_s, self._tick)
         with contextlib.suppress(OSError):
             descriptor = self._descriptors[ear] = os.dup(ear.fileno())
             loop.add_reader(descriptor, self._pump, ear)
@@ -61,7 +62,7 @@ class LoopWatch:
 
     def _tick(self) -> None:
         keeper, loop = self._keeper(), self._loop()
-        if keeper is None or loop is None:
+        if keeper is None or loop is None or not self._descriptors:
             self._end()
             return
         keeper.beat_if_due()
@@ -80,17 +81,23 @@ class LoopWatch:
             loop.remove_reader(descriptor)
         with contextlib.suppress(OSError):
             os.close(descriptor)
+        if not self._descriptors:
+            self._rest()
 
     def end(self) -> None:
         """Watch nothing any more."""
         self._call(self._end)
 
     def _end(self) -> None:
+        for ear in list(self._descriptors):
+            self._remove(ear)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Where there is nothing to hear, nothing is left on the loop."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for ear in list(self._descriptors):
-            self._remove(ear)
 
     def begin_as_child(self) -> None:
         """In a child made by fork: the parent's loop goes on watching, in the parent."""

@@ -29,6 +29,7 @@ __all__ = [
     "generation_name",
     "generation_prefix",
     "is_declared",
+    "kind_of",
     "lease_name",
     "slot_of",
     "waiting_key",
@@ -68,6 +69,12 @@ def writers_name(tag: TagId) -> str:
 def is_declared(tag: TagId) -> bool:
     """Whether `tag` was declared, and is not an entry's own."""
     return tag.startswith("tag~", tag.index(":") + 1)
+
+
+def kind_of(tag: TagId) -> str:
+    """What a tag was declared as, or the endpoint of an entry's own, without arguments; as it is written in keys."""
+    kind = tag.split(":", 2)[1].removeprefix("tag~")
+    return "everything" if kind == "%2A" else kind
 
 
 def waiting_name(key: TagId) -> str:
