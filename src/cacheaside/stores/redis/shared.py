@@ -7,13 +7,13 @@ import logging
 import math
 import os
 import random
-import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from cacheaside.bell import Bell
 from cacheaside.coherence.hearing import Hearing, HeldHere
 from cacheaside.flow.flights import Flights
 from cacheaside.flow.ports import Clock, TierAway
@@ -174,8 +174,8 @@ class Shared:
 
     async def _ready_blocking(self) -> None:
         self.keeper.start()
-        tried = threading.Event()
-        if self.keeper.when_tried(tried.set) and not tried.wait(self.options.limits.deadline_s):
+        tried = Bell()
+        if self.keeper.when_tried(tried.ring) and not tried.wait(self.options.limits.deadline_s):
             self.keeper.waited_in_vain()
 
     def _generation_ms(self, tag: TagId) -> int | None:

@@ -19,6 +19,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from cacheaside.bell import start
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.stores.redis.connect.away import Away, ConnectionAway
 from cacheaside.stores.redis.connect.fleet import Fleet, Topology
@@ -117,19 +118,18 @@ class Keeper:
             if self._thread is None:
                 self._closing = False
                 waker = self._waker = Waker()
-                thread = threading.Thread(
-                    target=_run,
-                    args=(weakref.ref(self), waker, self._ears),
-                    name="cacheaside-keeper",
-                    daemon=True,
-                )
-                self._thread = thread
+                what = weakref.ref(self), waker, self._ears
+                thread = threading.Thread(target=_run, args=what, name="cacheaside-keeper", daemon=True)
                 try:
-                    thread.start()
+                    self._thread = thread
+                    start(thread)
                 except RuntimeError:  # the interpreter is shutting down, or there are too many threads
                     self._thread = None
                     self._tried = True
                     waker.close()
+                except BaseException:  # a signal's: if it runs, it sees that it is not the one, and ends
+                    self._thread = None
+                    raise
 
     @property
     def has_tried(self) -> bool:
