@@ -102,6 +102,7 @@ class Host:
                 both,
                 self.gate.open_until,
                 everything=self.everything,
+                mark_lifetime_s=mark_lifetime_s,
                 bound_s=self._bound_s,
             )
             tiers = self.shared.tier, self.shared.blocking_tier

@@ -17,7 +17,7 @@ from cacheaside.stores.redis.connect.transport_blocking import BlockingTransport
 from cacheaside.stores.redis.tier import RETRY_S, RedisTier
 from cacheaside.stores.redis.wire.envelope import Wire
 from cacheaside.stores.redis.wire.generations import Identity
-from cacheaside.stores.redis.wire.names import generation_name, lease_name, waiting_name
+from cacheaside.stores.redis.wire.names import generation_name, lease_name, waiting_name, writers_name
 from cacheaside.stores.redis.wire.rejected import Rejected
 from cacheaside.stores.redis.wire.replies import StoreReplyError
 from cacheaside.testing.servers import Server
@@ -336,6 +336,48 @@ class TestInsisting:
         assert process.pauses == [RETRY_S] * 2
         sent = [command[2] for exchange in process.recorder.said for command in exchange]
         assert len(sent) == len(set(sent)) == 3 * len(tags)
+
+    @pytest.mark.parametrize("lengthen", [True, False])
+    def test_a_mark_without_an_end_is_given_one(
+        self, process: Process, server: Server, *, lengthen: bool
+    ) -> None:
+        """Who looks for writers and finds one for ever, as a connection cut in between leaves it, gives it an end; once
+        for each half of a mark's lifetime."""
+        process.commands.lengthen = lengthen
+        name = writers_name(MORE)
+        server.ask("SADD", name, "cut-off")
+        assert do(process.tier.stamp((MORE,))).writers == {MORE}
+        assert 0 < int(server.ask("PTTL", name)) <= 30_000
+        server.ask("PERSIST", name)
+        do(process.tier.stamp((MORE,)))
+        assert server.ask("PTTL", name) == -1
+        process.t += 15.0
+        do(process.tier.stamp((MORE,)))
+        assert int(server.ask("PTTL", name)) > 0
+
+    @pytest.mark.parametrize("lengthen", [True, False])
+    def test_a_mark_that_ends_is_left_alone(
+        self, process: Process, server: Server, *, lengthen: bool
+    ) -> None:
+        """Whoever looks, and however often, a dead writer's mark ends when it was to end."""
+        process.commands.lengthen = lengthen
+        name = writers_name(MORE)
+        server.ask("SADD", name, "dead")
+        server.ask("PEXPIRE", name, 20_000)
+        for _ in range(3):
+            process.t += 15.0
+            assert do(process.tier.stamp((MORE,))).writers == {MORE}
+            assert int(server.ask("PTTL", name)) <= 20_000
+
+    def test_an_end_that_was_given_too_soon_is_made_later(self, process: Process, server: Server) -> None:
+        """(1) a writer's SADD arrives (2) a fill gives the mark a short end (3) the writer's is later, and counts."""
+        name = writers_name(MORE)
+        adding, *ends = process.commands.enlist((MORE,), "w", 60_000).commands[1:]
+        server.ask(*adding)
+        server.ask("PEXPIRE", name, 1000, "NX")
+        for end in ends:
+            server.ask(*end)
+        assert int(server.ask("PTTL", name)) > 30_000
 
     def test_a_mark_is_insisted_on_too(self, process: Process) -> None:
         """And its writer is added in every try."""

@@ -97,7 +97,7 @@ class AioTier(RedisTier):
     ) -> None:
         """attend: told of each loop that begins to use the tier. confirming: what waits for the word of replicas, on a
         connection of its own: on the loop's it would keep every reader waiting."""
-        super().__init__(*parts, **options)
+        super().__init__(*parts, namespace=namespace, **options)
         self._direct = direct
         self._attend = attend
         self._confirming = confirming
@@ -246,7 +246,7 @@ class AioTier(RedisTier):
                         future.set_result(answer)
         except Exception as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
             if isinstance(error, StoreReplyError):
-                self._refuse(error)
+                self._refused(error)
             self._away(batch, error)
             return
         if batch.calls:

@@ -81,6 +81,7 @@ class Shared:
         open_until: Callable[[float], None],
         *,
         everything: TagId,
+        mark_lifetime_s: float,
         bound_s: Callable[[], float],
     ) -> None:
         self.namespace = namespace
@@ -132,12 +133,14 @@ class Shared:
         self.blocking_tier = RedisTier(
             self._blocking,
             *what,
+            namespace=namespace,
             everything=everything,
             forgets=options.on_failover == "forget",
             ready=self._ready_blocking,
             pause=_sleep,
             doubt=self.keeper.doubt,
             wait_replicas=options.wait_replicas,
+            mark_lifetime_s=mark_lifetime_s,
         )
         self.tier = AioTier(
             self._aio,
@@ -152,6 +155,7 @@ class Shared:
             pause=asyncio.sleep,
             doubt=self.keeper.doubt,
             wait_replicas=options.wait_replicas,
+            mark_lifetime_s=mark_lifetime_s,
         )
         # A plain entry is an unsigned one: where entries are signed, each is looked at as a whole.
         self.quick = self.tier.value if options.wire.ring is None else None

@@ -4,7 +4,6 @@ and `envelope`; this puts them together, and knows which server to believe.
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import time
@@ -18,7 +17,9 @@ from cacheaside.flow.ports import Clock, Lease, Position, Seen, Stamped, TierAwa
 from cacheaside.stores.redis.connect.fleet import Transport
 from cacheaside.stores.redis.counts import Counts
 from cacheaside.stores.redis.listen.servers import Servers
+from cacheaside.stores.redis.ends import Ends
 from cacheaside.stores.redis.owed import Owed
+from cacheaside.stores.redis.refusals import Refusals
 from cacheaside.stores.redis.wire.commands import Commands, Exchange, Fetched, Wanted
 from cacheaside.stores.redis.wire.entry import (
     MASK,
@@ -41,11 +42,6 @@ __all__ = ["RedisTier"]
 
 R = TypeVar("R")
 
-log = logging.getLogger("cacheaside")
-
-_NOT_THE_PRIMARY: Final = frozenset(("READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"))
-SAY_REFUSED_S: Final = 60.0
-"""How often, at most, a refusal of one kind is logged."""
 RETRY_S: Final = 0.02
 FREE_MS: Final = 1000
 """How long a key whose value could not be stored is loaded by whoever misses it, without a lease."""
@@ -96,6 +92,7 @@ class RedisTier:
         owed: Owed,
         counts: Counts,
         *,
+        namespace: str,
         everything: TagId,
         forgets: bool,
         ready: Callable[[], Awaitable[None]],
@@ -105,6 +102,7 @@ class RedisTier:
         write_deadline_s: float = 0.5,
         wait_replicas: int = 0,
         wait_ms: int = 30,
+        mark_lifetime_s: float = 30.0,
         random_bytes: RandomBytes = os.urandom,
     ) -> None:
         self._transport = transport
@@ -118,7 +116,6 @@ class RedisTier:
         self._everything = everything
         self._forgets = forgets
         self._ready = ready
-        self._doubt = doubt
         self._pause = pause
         self._pace = pace
         self._write_deadline_s = write_deadline_s
@@ -126,7 +123,8 @@ class RedisTier:
         self._wait_ms = wait_ms
         self._random_bytes = random_bytes
         self._process = random_bytes(6).hex()
-        self._say_refused_at: dict[str, float] = {}
+        self._refused = Refusals(namespace, counts, doubt, pace).add
+        self._ends = Ends(mark_lifetime_s, pace)
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -323,12 +321,26 @@ class RedisTier:
             leased, fetched, generations, writers = await self._say(exchange)
             (record,) = await self._records((lease.call,), [wanted], [fetched], asking)
             seen = Seen(record, leased)
+        if writers and (marked := self._ends.due(writers)):
+            await self._give_end(marked)
         current: dict[TagId, Generation | None] = {self._everything: known}
         self._identify(asked, generations, current)
         if asking.since is not None and self._everything in current:
             self._hearing.know_everything(current[self._everything], asking.since)
         own = tuple([self._own(tag, current[tag]) for tag in tags])
         return Stamped(own, writers, seen)
+
+    async def _give_end(self, marked: Sequence[TagId]) -> None:
+        """A mark without an end would keep its tag from being stored for ever."""
+        try:
+            if not self._commands.lengthen:
+                endless = await self._say(self._commands.endless(marked))
+                marked = tuple(endless)
+            if marked:
+                lifetime_ms = math.ceil(self._ends.lifetime_s * 1000)
+                await self._say(self._commands.give_end(marked, lifetime_ms))
+        except TierAway:
+            return  # nothing is to be stored in any case; a later fill tries again
 
     def _own(self, tag: TagId, generation: Generation | None) -> Generation:
         """A tag whose change is owed has no generation that anything may be stored under: one that nothing equals."""
@@ -453,20 +465,11 @@ class RedisTier:
         try:
             return exchange.read(await self._transport.execute(commands))
         except StoreReplyError as error:
-            self._refuse(error)
+            self._refused(error)
             raise
         except TierAway:
             self._counts.away += 1
             raise
-
-    def _refuse(self, error: StoreReplyError) -> None:
-        self._counts.refused += 1
-        if error.code in _NOT_THE_PRIMARY:
-            self._doubt()
-        now = self._pace()
-        if now >= self._say_refused_at.get(error.code, now):
-            self._say_refused_at[error.code] = now + SAY_REFUSED_S
-            log.warning("the shared tier refuses: %s", error)
 
 
 def _salt(key: str, loaded_at_us: int) -> int:

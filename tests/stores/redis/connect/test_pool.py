@@ -246,6 +246,9 @@ def test_one_connection_too_many_is_no_failure(proxy: Proxy, clock: MovedClock) 
         proxy.black_hole()
         assert refusal(transport, "PING").reason is Away.LATE
         assert pool._standing.failures == 0
+        accepted = proxy.accepted
+        assert refusal(transport, "PING").reason is Away.FULL, "others take turns meanwhile"
+        assert proxy.accepted == accepted
         proxy.heal()
         be_patient(transport)
         pool.give_back(held)

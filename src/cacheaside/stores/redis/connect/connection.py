@@ -15,10 +15,9 @@ from typing import Any, Final, Protocol
 
 from cacheaside.stores.redis.connect.away import Away, ConnectionAway, ErrorReply
 from cacheaside.stores.redis.connect.server import Limits
+from cacheaside.stores.redis.wire.replies import Command
 
 __all__ = ["Command", "Connection", "Receiver"]
-
-Command = tuple[str | bytes | int, ...]
 
 _NOT_YET: Final = object()
 _TURN_S: Final = 0.001

@@ -42,7 +42,7 @@ def logging_in(login: Login, endpoint: str) -> Generator[list[Command], Sequence
     # along would be without an answer, and the reason lost in that.
     (answer,) = yield [_hello(login)]
     protocol = 3
-    rest: list[Command] = [("SELECT", login.database)] if login.database else []
+    rest: list[Command] = [("SELECT", str(login.database))] if login.database else []
     if isinstance(answer, ErrorReply) and _knows_no_3(answer, login):
         protocol, rest = 2, [*_in_2(login), *rest]
     else:
@@ -60,7 +60,7 @@ def logging_in(login: Login, endpoint: str) -> Generator[list[Command], Sequence
 
 
 def _hello(login: Login) -> Command:
-    hello: Command = ("HELLO", 3)
+    hello: Command = ("HELLO", "3")
     if login.password is not None:
         hello += ("AUTH", login.username or "default", login.password)
     return (*hello, "SETNAME", login.client_name)

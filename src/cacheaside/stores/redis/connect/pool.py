@@ -88,6 +88,9 @@ class Pool:
         self._is_up = False
         self._is_trying = False
         self._epoch = 0
+        self._too_many = 0
+        """How many in a row were not opened in time beside others that were."""
+        self._grows_at = float("-inf")
         self._target: list[Target] = []
         self._idle: list[BlockingConnection] = []
         self._all = _Known()
@@ -104,6 +107,7 @@ class Pool:
                     connection.check_idle()
                 else:
                     connection.open(self._login, deadline, self._target)
+                    self._too_many = 0
                 return connection
             except ConnectionAway as away:
                 was_idle = connection.protocol is not None
@@ -138,15 +142,19 @@ class Pool:
         blame: the server had the time it was to have, so this counts as its failure. Yet one more connection that is
         not opened in time says little of a server that answers on others: a thread among many that are busy gets few
         turns, and to open one takes several. Where no other is left that has been opened it is blamed, since else
-        every call would wait for another.
+        every call would wait for another; and where there is one, nobody else tries for a while (`_may_grow`).
         """
         idle: list[BlockingConnection] = []
         with self._lock:
             self._all.discard(connection)
             if self._is_closed:
                 away = self._closed(maybe_sent=away.maybe_sent)
-            elif blame and connection.epoch == self._epoch and not self._is_one_too_many(connection, away):
-                idle = self._judge(connection, away)
+            elif blame and connection.epoch == self._epoch:
+                if self._is_one_too_many(connection, away):
+                    self._too_many += 1
+                    self._pause_growth()
+                else:
+                    idle = self._judge(connection, away)
             self._ring_all()
         for one in (connection, *idle):
             one.close()
@@ -216,7 +224,7 @@ class Pool:
             if self._idle:
                 return self._idle.pop()
             if self._is_up:
-                return self._new() if len(self._all) < self._connections_max else None
+                return self._new() if self._may_grow() else None
             if self._standing.failures:
                 if waited:
                     raise self._standing.once_more()
@@ -240,12 +248,30 @@ class Pool:
         return (
             away.reason is Away.LATE
             and connection.protocol is None
-            and any(one.epoch == self._epoch and one.protocol is not None for one in self._all)
+            and self._has_open()
         )
+
+    def _has_open(self) -> bool:
+        return any(one.epoch == self._epoch and one.protocol is not None for one in self._all)
+
+    def _may_grow(self) -> bool:
+        """Whether to make one more. When the last was not opened in time, not for a while, and then one first: beside
+        connections that work, callers better take turns with those than wait for another in vain."""
+        if len(self._all) >= self._connections_max:
+            return False
+        if self._too_many and self._has_open():
+            if self._now() < self._grows_at:
+                return False
+            self._pause_growth()
+        return True
+
+    def _pause_growth(self) -> None:
+        self._grows_at = self._now() + self._limits.pause_s(self._too_many, self._chance())
 
     def _waited_in_vain(self) -> ConnectionAway:
         if self._is_up:
             message = f"all connections are in use, connections_max={self._connections_max}"
+            message += ", and one more was not opened in time" if self._too_many else ""
             return self._away(message, Away.FULL)
         away = self._away(f"no connection within deadline_s={self._limits.deadline_s:g}", Away.LATE)
         self._standing.doubted(away)
@@ -272,6 +298,7 @@ class Pool:
         self._standing.failed(away)
         self._is_up = False
         self._epoch += 1
+        self._too_many = 0
 
     # -- behind callers ----------------------------------------------------------------------------------------
 
