@@ -3,7 +3,8 @@
 *Put together.* `options` (what a cache is told, checked), `shared` (one cache's tier: all of the below), `counts`.
 
 *What flows ask.* `tier` (`flow.ports.Tier` in either colour), `aio_tier` (the same on event loops: one MGET a turn, and
-plain hits in few steps), `owed` (invalidations to try again), `ends` (marks that a writer left for ever), `refusals`, `listen.heard` (`flow.ports.Heard`: waiting to be told).
+plain hits in few steps), `owed` (invalidations to try again), `ends` (marks of writers that have none), `refusals`
+(counted, and logged), `at_once` (how much goes out together), `listen.heard` (`flow.ports.Heard`: waiting to be told).
 
 Below, each a folder with a map of its own, each importing only from the later ones:
 

@@ -21,6 +21,7 @@ from cacheaside.stores.redis.wire.entry import MASK, plain_opened, plain_stamp
 from cacheaside.stores.redis.wire.generations import GENERATION_BYTES
 from cacheaside.stores.redis.wire.names import generation_prefix
 from cacheaside.stores.redis.wire.replies import StoreReplyError, generations_in, values_in
+from cacheaside.stores.redis.wire.stamp import TAGS_MAX
 from cacheaside.tally import Tally
 from cacheaside.types import TagId
 
@@ -121,7 +122,7 @@ class AioTier(RedisTier):
     # -- asking ------------------------------------------------------------------------------------------------
 
     def fetch(self, call: Call) -> Awaitable[Record | None]:
-        if not self._servers.one_up:
+        if not self._servers.one_up or len(call.tags) > TAGS_MAX:
             return self._fetch_one(call)
         batch, loop = self._batch()
         future: asyncio.Future[Record | None] = loop.create_future()
@@ -137,7 +138,7 @@ class AioTier(RedisTier):
     def value(self, endpoint: Quick, key: TagId, more: Sequence[TagId]) -> Awaitable[Any] | None:
         """The value that the tier holds under `key`, which depends on that, on the namespace and on the tags `more`, if
         it is valid and surely fresh; else `ELSE`. None: ask in the ordinary way."""
-        if not self._servers.one_up:
+        if not self._servers.one_up or len(more) > TAGS_MAX:
             return None
         loop = asyncio.get_running_loop()
         batch = self._batches.get(loop)

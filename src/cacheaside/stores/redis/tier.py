@@ -8,16 +8,18 @@ import math
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 from zlib import crc32
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.flow.call import Call, Record, Standing
 from cacheaside.flow.ports import Clock, Lease, Position, Seen, Stamped, TierAway
+from cacheaside.stores.redis.at_once import COMMANDS_AT_ONCE, TAGS_AT_ONCE, in_parts
 from cacheaside.stores.redis.connect.fleet import Transport
 from cacheaside.stores.redis.counts import Counts
-from cacheaside.stores.redis.listen.servers import Servers
 from cacheaside.stores.redis.ends import Ends
+from cacheaside.stores.redis.listen.servers import Servers
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.stores.redis.refusals import Refusals
 from cacheaside.stores.redis.wire.commands import Commands, Exchange, Fetched, Wanted
@@ -36,6 +38,7 @@ from cacheaside.stores.redis.wire.envelope import Envelope, Wire, encode
 from cacheaside.stores.redis.wire.generations import GENERATION_BYTES, Identity, RandomBytes, new_generations
 from cacheaside.stores.redis.wire.rejected import Rejected
 from cacheaside.stores.redis.wire.replies import StoreReplyError, Unconfirmed
+from cacheaside.stores.redis.wire.stamp import TAGS_MAX
 from cacheaside.types import Generation, TagId
 
 __all__ = ["RedisTier"]
@@ -137,6 +140,11 @@ class RedisTier:
     async def fetch_many(self, calls: Sequence[Call]) -> list[Record | None]:
         await self._be_ready()
         asking = self._asking()
+        if any(len(call.tags) > TAGS_MAX for call in calls):
+            fitting = [call for call in calls if len(call.tags) <= TAGS_MAX]
+            found = iter(await self.fetch_many(fitting) if fitting else ())
+            # What has more tags than an entry can have is never stored: nothing is asked about it.
+            return [next(found) if len(call.tags) <= TAGS_MAX else None for call in calls]
         wanted = [Wanted(call.key, self._asked(call.tags, asking.known)) for call in calls]
         fetched = await self._say(self._commands.fetch(wanted))
         return await self._records(calls, wanted, fetched, asking)
@@ -404,6 +412,10 @@ class RedisTier:
 
     async def bump(self, tags: Sequence[TagId]) -> None:
         await self._be_ready()
+        for some in in_parts(tags, TAGS_AT_ONCE):
+            await self._bump(some)
+
+    async def _bump(self, tags: Sequence[TagId]) -> None:
         try:
             await self._insist(lambda: self._confirmed(self._commands.bump(tags)))
         except StoreReplyError as error:
@@ -414,13 +426,17 @@ class RedisTier:
     async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
         await self._be_ready()
         lifetime_ms = math.ceil(lifetime_s * 1000)
-        await self._insist(
-            lambda: self._confirmed(self._commands.enlist_then_bump(tags, writer, lifetime_ms))
-        )
+
+        def marking(some: Sequence[TagId]) -> Exchange[None]:
+            return self._confirmed(self._commands.enlist_then_bump(some, writer, lifetime_ms))
+
+        for some in in_parts(tags, TAGS_AT_ONCE):
+            await self._insist(partial(marking, some))
 
     async def release(self, tags: Sequence[TagId], writer: str) -> None:
         await self._be_ready()
-        await self._say(self._commands.release(tags, writer))
+        for some in in_parts(tags, TAGS_AT_ONCE):
+            await self._say(self._commands.release(some, writer))
 
     async def remove(self, call: Call) -> None:
         await self._be_ready()
@@ -463,7 +479,12 @@ class RedisTier:
             for command in commands:
                 servers.of(str(command[1]))
         try:
-            return exchange.read(await self._transport.execute(commands))
+            if len(commands) <= COMMANDS_AT_ONCE:
+                return exchange.read(await self._transport.execute(commands))
+            replies: list[Any] = []
+            for some in in_parts(commands, COMMANDS_AT_ONCE):
+                replies += await self._transport.execute(some)
+            return exchange.read(replies)
         except StoreReplyError as error:
             self._refused(error)
             raise

@@ -245,7 +245,7 @@ class Connection(asyncio.BufferedProtocol):
             self._look()
         elif self.gone is None:
             deadline_s = self._limits.deadline_s
-            self._lose(self._away(f"no answer within deadline_s={deadline_s:g}", Away.LATE))
+            self._lose(self._away(f"no answer within the deadline of {deadline_s:g} s", Away.LATE))
 
     # -- what the loop tells -----------------------------------------------------------------------------------
 
@@ -314,7 +314,11 @@ class Connection(asyncio.BufferedProtocol):
             )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        why = f"the connection broke ({exc})" if exc is not None else "the server closed the connection"
+        why = (
+            f"the server or the network broke the connection ({exc})"
+            if exc is not None
+            else "the server closed the connection"
+        )
         self._lose(self._away(why, Away.LOST))
         if not self._closed.done():
             self._closed.set_result(None)

@@ -245,11 +245,7 @@ class Pool:
 
     def _is_one_too_many(self, connection: BlockingConnection, away: ConnectionAway) -> bool:
         """Whether it was only not opened in time, beside others that were."""
-        return (
-            away.reason is Away.LATE
-            and connection.protocol is None
-            and self._has_open()
-        )
+        return away.reason is Away.LATE and connection.protocol is None and self._has_open()
 
     def _has_open(self) -> bool:
         return any(one.epoch == self._epoch and one.protocol is not None for one in self._all)
@@ -273,7 +269,7 @@ class Pool:
             message = f"all connections are in use, connections_max={self._connections_max}"
             message += ", and one more was not opened in time" if self._too_many else ""
             return self._away(message, Away.FULL)
-        away = self._away(f"no connection within deadline_s={self._limits.deadline_s:g}", Away.LATE)
+        away = self._away(f"no connection within the deadline of {self._limits.deadline_s:g} s", Away.LATE)
         self._standing.doubted(away)
         return away
 

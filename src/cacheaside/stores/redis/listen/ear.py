@@ -175,7 +175,7 @@ class Ear:
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
                 return
             except OSError as error:
-                self.lose(f"the connection broke ({error})", Away.LOST)
+                self.lose(f"the server or the network broke the connection ({error})", Away.LOST)
                 return
             if not data:
                 self.lose("the server closed the connection", Away.LOST)
@@ -219,7 +219,7 @@ class Ear:
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
             return
         except OSError as error:
-            self.lose(f"the connection broke ({error})", Away.LOST)
+            self.lose(f"the server or the network broke the connection ({error})", Away.LOST)
             return
         self._unsent = self._unsent[sent:]
 

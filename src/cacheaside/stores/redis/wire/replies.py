@@ -47,6 +47,7 @@ _CODE_BY_CLASS: Final = {
 }
 _ADVICE: Final = {
     "ASK": "the slot is moving; ask again",
+    "DENIED": "the server is in protected mode; give it a password, or bind it to an address",
     "CLUSTERDOWN": "the cluster has slots without a primary",
     "LOADING": "the server is still reading its data",
     "MASTERDOWN": "this is a replica without its primary; connect to the primary",
