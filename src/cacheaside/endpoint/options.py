@@ -116,8 +116,8 @@ def check_options(d: Declaration, where: str, *, shared: bool) -> None:
         raise DeclarationError(f"{where}: max_tags= must be a whole number, at least 2.")
     if shared and max_tags > TAGS_MAX:
         raise DeclarationError(
-            f"{where}: max_tags={max_tags}: with a shared tier {TAGS_MAX} is the most that an entry can have. Name fewer, "
-            "coarser tags."
+            f"{where}: max_tags={max_tags}: with a shared tier {TAGS_MAX} is the most that an entry can have. Name "
+            "fewer, coarser tags."
         )
 
 

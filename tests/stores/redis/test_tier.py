@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import closing
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from cacheaside.flow.call import Record, Standing
 from cacheaside.flow.ports import Leased, TierAway
 from cacheaside.policy.timebase import Timebase
 from cacheaside.runtime.blocking import run_blocking
+from cacheaside.stores.redis.at_once import COMMANDS_AT_ONCE
 from cacheaside.stores.redis.connect.away import Away, ConnectionAway, ErrorReply
 from cacheaside.stores.redis.connect.transport_blocking import BlockingTransport
 from cacheaside.stores.redis.tier import RETRY_S, RedisTier
@@ -378,6 +380,47 @@ class TestInsisting:
         for end in ends:
             server.ask(*end)
         assert int(server.ask("PTTL", name)) > 30_000
+
+    def test_the_log_says_a_refusal_without_keys(
+        self, process: Process, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Its command, its code and the cache, once a minute for each of both; keys have arguments in them."""
+        call = process.call(4711)
+        refused = ErrorReply("NOPERM this user may not, shop:secret")
+        process.recorder.answers = [[refused], [refused]]
+        with caplog.at_level("WARNING", "cacheaside"):
+            for _ in range(2):
+                with pytest.raises(StoreReplyError, match="4711"):
+                    process.fetch(call)
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert line.startswith("cache shop: the shared tier refuses: MGET: the server answered NOPERM")
+        assert "4711" not in line
+        assert "secret" not in line
+
+    def test_many_tags_go_out_in_parts(self, process: Process, server: Server) -> None:
+        """However many a write names, no exchange is about more than can be answered in time."""
+        tags = [TagId(f"shop:tag~products:i{number}") for number in range(1201)]
+        do(process.tier.mark(tags, "w", 30.0))
+        do(process.tier.bump(tags))
+        do(process.tier.release(tags, "w"))
+        assert max(map(len, process.recorder.said)) <= COMMANDS_AT_ONCE
+        assert server.ask("EXISTS", *map(generation_name, tags)) == len(tags)
+        assert server.ask("EXISTS", *map(writers_name, tags)) == 0
+        process.recorder.said.clear()
+        assert len(do(process.tier.stamp(tags)).generations) == len(tags)
+        assert max(map(len, process.recorder.said)) <= COMMANDS_AT_ONCE
+
+    def test_more_tags_than_an_entry_can_have_are_not_asked_for(self, process: Process) -> None:
+        """Such an entry is never stored, so nothing is fetched for it; for others of the same batch it is."""
+        process.put(process.call(1), "one")
+        many = msgspec.structs.replace(
+            process.call(2), tags=tuple(TagId(f"shop:tag~t:i{n}") for n in range(300))
+        )
+        process.recorder.said.clear()
+        assert do(process.tier.fetch(many)) is None
+        assert process.recorder.said == []
+        found = do(process.tier.fetch_many((many, process.call(1), many)))
+        assert [one is not None for one in found] == [False, True, False]
 
     def test_a_mark_is_insisted_on_too(self, process: Process) -> None:
         """And its writer is added in every try."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Between the making of a flow and its first step, too.
 pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore:unclosed .*socket:ResourceWarning"),
 ]

@@ -182,8 +182,8 @@ class TestWrites:
             exchange.read([b"OK", FULL])
 
     def test_a_mark_lasts_no_shorter_than_anothers(self) -> None:
-        """A later end for a set that has an earlier, before it can end; then SADD, an end for a new set, and a later one
-        for one that somebody else gave an end meanwhile."""
+        """A later end for a set that has an earlier, before it can end; then SADD, an end for a new set, and a
+        later one for one that somebody else gave an end meanwhile."""
         exchange = commands().enlist((PRODUCT,), "w1", 3000)
         assert exchange.commands == (
             ("PEXPIRE", W_PRODUCT, "3000", "GT"),
@@ -470,6 +470,7 @@ def test_each_reply_is_looked_at(name: str) -> None:
     good: dict[str, Any] = {
         "SET": b"OK",
         "EXISTS": 0,
+        "PTTL": -1,
         "SADD": 1,
         "PEXPIRE": 1,
         "SREM": 1,

@@ -1,9 +1,9 @@
 """What each operation of the tier says to a server, and what it makes of the replies.
 
-Plain commands only: MGET, SET, DEL, EXISTS, SADD, SREM, PEXPIRE, PTTL for old servers, and WAIT where it is asked for. All of one exchange go
-out together, in their order. On a cluster each goes to the node of its first argument's slot, and only the order
-within a slot holds; that is enough, since what must be in order concerns one tag, whose generation and writers share
-a slot.
+Plain commands only: MGET, SET, DEL, EXISTS, SADD, SREM, PEXPIRE, PTTL for old servers, and WAIT where it is asked for.
+All of one exchange go out together, in their order. On a cluster each goes to the node of its first argument's slot,
+and only the order within a slot holds; that is enough, since what must be in order concerns one tag, whose generation
+and writers share a slot.
 """
 
 from __future__ import annotations
@@ -358,8 +358,8 @@ class Commands:
         """Have the writers of each tag end, `lifetime_ms` from now, where they have no end.
 
         (1) a writer's SADD arrives, and the connection or the process ends before its PEXPIRE does (2) the set has no
-        end, so nothing is stored for its tag by anybody, for ever. Without NX it is to be asked before who is `endless`:
-        else every look would make the mark of a dead writer last.
+        end, so nothing is stored for its tag by anybody, for ever. Without NX ask before who is `endless`: else every
+        look would make the mark of a dead writer last.
         """
         only = ("NX",) if self.lengthen else ()
         commands: tuple[Command, ...] = tuple(

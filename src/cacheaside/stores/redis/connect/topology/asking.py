@@ -59,7 +59,9 @@ def unfit(server: ServerAddress, said: object, expected: str) -> ConnectionAway:
     """For a reply that is no answer: an error, or nothing of the kind."""
     if isinstance(said, ErrorReply):
         return ConnectionAway(
-            f"it answered {with_advice(said.code)}, and not {expected}", endpoint=str(server), reason=Away.REFUSED
+            f"it answered {with_advice(said.code)}, and not {expected}",
+            endpoint=str(server),
+            reason=Away.REFUSED,
         )
     return ConnectionAway(f"what it answered is not {expected}", endpoint=str(server), reason=Away.GARBLED)
 
