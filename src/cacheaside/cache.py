@@ -18,7 +18,7 @@ from cacheaside.endpoint.colours import check_opener
 from cacheaside.endpoint.declare import declare
 from cacheaside.endpoint.decorating import WithoutSource, WithSource
 from cacheaside.endpoint.environment import options_from
-from cacheaside.endpoint.host import EVERYTHING, Host, WhenAway
+from cacheaside.endpoint.host import Host, WhenAway
 from cacheaside.endpoint.inline import Inline
 from cacheaside.endpoint.options import Declaration, Tags, Vary, unknown_options
 from cacheaside.errors import DeclarationError
@@ -30,7 +30,7 @@ from cacheaside.settings import Settings
 from cacheaside.source.source import Source
 from cacheaside.stores.redis.options import options_of
 from cacheaside.stores.redis.shared import OnFailover
-from cacheaside.tags import Home, Tag, TagFamily
+from cacheaside.tags import EVERYTHING, Home, Tag, TagFamily
 
 __all__ = ["Blocking", "Cache"]
 

@@ -19,9 +19,6 @@ Values never appear in a message; arguments appear only through the endpoint's k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
-
 __all__ = [
     "CacheasideError",
     "DeclarationError",
@@ -34,9 +31,6 @@ __all__ = [
     "UsageError",
     "ValueEncodingError",
 ]
-
-
-_TAGS_NAMED: Final = 5
 
 
 class CacheasideError(Exception):
@@ -71,15 +65,11 @@ class Unacknowledged(CacheasideError):
     From the beginning of `cache.changing`: nothing was written yet, and nothing is retried.
     """
 
-    def __init__(self, message: str, *, tags: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, *, tags: tuple[str, ...] = (), why: str = "") -> None:
         super().__init__(message)
         self.tags = tags
-
-    @classmethod
-    def of(cls, tags: Sequence[str], why: Exception) -> Unacknowledged:
-        """For `tags`, because of `why`."""
-        named = ", ".join(tags[:_TAGS_NAMED]) + (", …" if len(tags) > _TAGS_NAMED else "")
-        return cls(f"{named}: the shared tier did not acknowledge it ({why}).", tags=tuple(tags))
+        self.why = why
+        """What the tier said, without keys: for the log."""
 
 
 class SourceError(CacheasideError):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, ParamSpec, get_origin
+from typing import Any, Final, Generic, ParamSpec, get_origin
+from urllib.parse import unquote
 
 from cacheaside.errors import DeclarationError, UsageError
 from cacheaside.keys import encodable, tag_key
 from cacheaside.keys.classes import BUILTINS
 from cacheaside.types import TagId
 
-__all__ = ["Home", "Tag", "TagFamily", "tag_ids"]
+__all__ = ["EVERYTHING", "Home", "Tag", "TagFamily", "described", "family_of", "tag_ids"]
 
 P = ParamSpec("P")
+
+EVERYTHING: Final = "*"
+"""The name of the tag that every entry of a namespace depends on."""
+_TAG: Final = "tag~"
 
 
 class Home:
@@ -142,3 +147,21 @@ def tag_ids(tags: Any, *, namespace: str, where: str, home: Home | None = None) 
             )
         ids[tag.id] = None
     return tuple(ids)
+
+
+def described(tag: TagId) -> str:
+    """A tag, or an entry's own key, as errors name it."""
+    namespace, family = _parted(tag)
+    return f"everything in namespace {namespace}" if family == EVERYTHING else tag
+
+
+def family_of(tag: TagId) -> str:
+    """The same without arguments, as the log names it: the kind of tag, or the endpoint."""
+    _, family = _parted(tag)
+    return "everything" if family == EVERYTHING else family
+
+
+def _parted(tag: TagId) -> tuple[str, str]:
+    namespace, _, rest = tag.partition(":")
+    name = rest.partition(":")[0].removeprefix(_TAG).partition("~")[0]
+    return unquote(namespace), unquote(name)

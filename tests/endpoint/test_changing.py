@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from cacheaside import Cache, Contract, NotStored, Unacknowledged, UsageError
+from cacheaside import Cache, Contract, DeclarationError, NotStored, Unacknowledged, UsageError
 from tests.endpoint.world import World
 
 MINUTE = Contract("60s", jitter=0)
@@ -287,3 +288,37 @@ async def test_without_the_tier_a_write_may_go_on_and_is_told_later(colour: str)
     table.row = "newer"
     assert (await table.read()).value == "newer"
     await table.world.cache.aclose()
+
+
+def test_thousands_of_tags_cost_each_the_same() -> None:
+    """A bracket that is refused, over tens of thousands of tags, is done with them in one pass."""
+    cache = Cache("redis://127.0.0.1:1", namespace="many", deadline="50ms")
+    tag = cache.tag("t", int)
+    tags = [tag(number) for number in range(60_000)]
+    begun = time.monotonic()
+    with pytest.raises(Unacknowledged), cache.changing(*tags):
+        raise AssertionError("nothing is written")
+    assert time.monotonic() - begun < 5.0, "quadratic, it takes longer than that by far"
+    cache.close()
+
+
+def test_a_refused_invalidation_of_everything_says_so() -> None:
+    """By the namespace's name, and not by that of an inner tag."""
+    with Cache("redis://127.0.0.1:1", namespace="shop", deadline="50ms") as cache:
+        with pytest.raises(Unacknowledged, match=r"^everything in namespace shop: ") as raised:
+            cache.blocking.invalidate_all()
+        assert len(raised.value.tags) == 1
+
+
+def test_more_tags_than_an_entry_of_a_shared_tier_can_have_are_refused() -> None:
+    """Where it is declared; without a shared tier any number will do."""
+    contract = Contract("60s")
+    with Cache("redis://127.0.0.1:1", namespace="shop") as cache:
+        cache.read("most", contract, max_tags=255)(_loaded)
+        with pytest.raises(DeclarationError, match=r"max_tags=256: .* fewer, coarser tags"):
+            cache.read("more", contract, max_tags=256)(_loaded)
+    Cache(namespace="alone").read("more", contract, max_tags=256)(_loaded)
+
+
+def _loaded(key: int) -> int:
+    return key

@@ -116,6 +116,46 @@ async def test_a_wrong_password(
     assert "the-wrong-one" not in str(raised.value)
 
 
+@pytest.fixture(scope="module")
+def quoting() -> Iterator[Server]:
+    """A server that knows neither HELLO nor AUTH."""
+    with Server(config={"rename-command": ["HELLO hidden1", "AUTH hidden2"]}) as started:
+        yield started
+
+
+async def test_a_server_that_quotes_the_password(
+    quoting: Server, processes: Start, colour: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that does not know AUTH quotes its arguments in its error: they reach no log, no error and no number."""
+    url = quoting.url.replace("redis://", "redis://web:s3cret-pa55@")
+    with caplog.at_level(logging.INFO, "cacheaside"):
+        service = processes(url, colour=colour, namespace="quoted", **PATIENT)
+        await service.get(1)
+        with pytest.raises(Unacknowledged) as raised:
+            await service.invalidate(service.products(1))
+        said = [*(record.getMessage() for record in caplog.records), str(raised.value)]
+        said.append(str(service.cache.stats().shared))
+    assert any("the login was refused (AUTH: ERR: has the server a password" in one for one in said)
+    assert not any("s3cret-pa55" in one for one in said)
+
+
+async def test_the_log_names_no_arguments(
+    victim: Server, processes: Start, colour: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is tried again is said by the kinds of tags, once a minute for all writes; a bracket says it once."""
+    service = processes(victim.url, colour=colour, when_away="retry", **PATIENT)
+    await service.get(1)
+    victim.kill()
+    with caplog.at_level(logging.WARNING, "cacheaside"):
+        await service.changing(4711, 1)
+        for key in range(20):
+            await service.invalidate(service.products(4712 + key))
+    lines = [record.getMessage() for record in caplog.records if "tried again" in record.getMessage()]
+    assert len(lines) == 1
+    assert "products 1 since" in lines[0]
+    assert "471" not in lines[0].replace(str(victim.port), "")
+
+
 async def test_the_right_password(guarded: Server, processes: Start, colour: str) -> None:
     """A server with a password is as one without."""
     one, other = processes(guarded.url, colour=colour), processes(guarded.url, colour=colour)

@@ -313,7 +313,7 @@ def test_threads_are_used_again_and_do_not_stay(monkeypatch: pytest.MonkeyPatch)
         assert pool.submit(who(number))
         in_time(partial(lambda count: len(done) == count and pool.busy == 0, number + 1))
     assert len(names) <= 4
-    in_time(lambda: pool._threads == 0)
+    in_time(lambda: not pool._threads)
     assert pool.submit(who(20))
     in_time(lambda: len(done) == 21)
 
@@ -328,7 +328,7 @@ def test_a_flow_that_comes_as_a_thread_is_told_to_go_is_run() -> None:
         pool.close(WAIT_S)
         assert pool.submit(work(done, 2))
     in_time(lambda: done == [1, 2])
-    in_time(lambda: pool._threads == 0)
+    in_time(lambda: not pool._threads)
     assert pool.submit(work(done, 3))
     in_time(lambda: done == [1, 2, 3])
 

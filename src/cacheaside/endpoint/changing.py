@@ -26,10 +26,12 @@ class _Write:
     def __init__(self, tag_ids: TagIds) -> None:
         self.tag_ids = tag_ids
         self.writer = os.urandom(12).hex()
-        self.tags: tuple[TagId, ...] = ()
+        self.tags: dict[TagId, None] = {}
+        """In their order; as a set, since there may be many."""
         self.marked: frozenset[TagId] = frozenset()
         self.rolled_back = False
         self.ended = False
+        self._said = False
         self.when_away: WhenAway = "raise"
         self.say: Callable[[Unacknowledged], None] = lambda error: None
         """Log what is tried again."""
@@ -43,7 +45,13 @@ class _Write:
 
     def add(self, ids: tuple[TagId, ...]) -> None:
         """Take in tags by id."""
-        self.tags += tuple(tag for tag in ids if tag not in self.tags)
+        self.tags |= dict.fromkeys(ids)
+
+    def say_once(self, error: Unacknowledged) -> None:
+        """Its end says no more than its beginning did."""
+        if not self._said:
+            self._said = True
+            self.say(error)
 
     def check_open(self) -> None:
         """A mark that is set after the end would keep its tag from being stored for nothing."""
@@ -58,11 +66,12 @@ class _Write:
             await writing.begin(new, self.writer, ports)
         except Unacknowledged as error:
             if self.when_away == "raise":
-                self.tags = tuple(tag for tag in self.tags if tag not in new)
+                for tag in new:
+                    self.tags.pop(tag, None)
                 raise
             # Without a mark, other processes may store what they load until the end of the block.
             ports.heard.owe(new)
-            self.say(error)
+            self.say_once(error)
             return
         self.marked |= set(new)
 
@@ -154,15 +163,18 @@ class Changing:
         except Unacknowledged as error:
             if not failed and self._write.when_away == "raise":
                 raise
-            self._write.say(error)  # the block's own error says more; what is owed is tried again either way
+            self._write.say_once(
+                error
+            )  # the block's own error says more; what is owed is tried again either way
 
     async def _told(self, failed: bool, ports: Ports) -> None:
         write = self._write
         write.ended = True
+        tags = tuple(write.tags)
         if write.rolled_back:
-            await writing.give_up(write.tags, write.writer, ports)
+            await writing.give_up(tags, write.writer, ports)
         elif failed:
             # The commit may have happened, or may be about to: the mark stays until it expires.
-            await writing.invalidate(write.tags, ports)
+            await writing.invalidate(tags, ports)
         else:
-            await writing.finish(write.tags, write.writer, ports)
+            await writing.finish(tags, write.writer, ports)

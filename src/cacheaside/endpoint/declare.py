@@ -39,7 +39,7 @@ def declare(function: Any, d: Declaration, host: Host, names: Mapping[str, Any])
     """The cached `function`. `names` are the local names at the decoration, for annotations."""
     check_name(d)
     where = f"{d.name} ({getattr(function, '__qualname__', type(function).__name__)})"
-    check_options(d, where)
+    check_options(d, where, shared=host.shared is not None)
     check_function(function, where)
     is_async = inspect.iscoroutinefunction(function)
     if d.source is not None:

@@ -5,17 +5,18 @@ Assembled here once; `Cache` is what users see of it.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from cacheaside.durations import Duration
 from cacheaside.endpoint.endpoint import Endpoint
+from cacheaside.endpoint.reports import Retried
 from cacheaside.errors import DeclarationError, Unacknowledged
 from cacheaside.flow.flights import Flights
 from cacheaside.flow.ports import Crew, Heard, Loads, Ports, Tier
@@ -28,15 +29,10 @@ from cacheaside.stores.embedded import EmbeddedHeard, EmbeddedTier
 from cacheaside.stores.l1.gate import Gate
 from cacheaside.stores.l1.store import L1
 from cacheaside.stores.redis.shared import Options, Shared
-from cacheaside.tags import Home, Tag, TagFamily, tag_ids
+from cacheaside.tags import EVERYTHING, Home, Tag, TagFamily, family_of, tag_ids
 from cacheaside.types import TagId
 
 __all__ = ["Host", "WhenAway"]
-
-log = logging.getLogger("cacheaside")
-
-EVERYTHING = "*"
-"""The name of the tag that every entry of a namespace depends on."""
 
 WhenAway = Literal["raise", "retry"]
 
@@ -71,6 +67,7 @@ class Host:
         self.strict = False
         self.lock = threading.RLock()
         self.clock = SystemClock()
+        self._retried = Retried(namespace, time.monotonic)
         self.gate = Gate() if shared is None else Gate(0.0)
         self.l1 = L1(
             self.clock,
@@ -103,6 +100,7 @@ class Host:
                 both,
                 self.gate.open_until,
                 everything=self.everything,
+                mark_lifetime_s=mark_lifetime_s,
                 bound_s=self._bound_s,
             )
             tiers = self.shared.tier, self.shared.blocking_tier
@@ -181,7 +179,7 @@ class Host:
 
     def say_retried(self, error: Unacknowledged) -> None:
         """Log what was not acknowledged, and is tried again."""
-        log.warning("cache %s: %s It is tried again until it gets through.", self.namespace, error)
+        self._retried.say(Counter(map(family_of, map(TagId, error.tags))), error.why)
 
     def forget_here(self) -> None:
         """Drop all that this process holds; loads under way are not kept."""
@@ -200,6 +198,7 @@ class Host:
         """Whoever held a lock or ran a load may have stayed in the parent. The marks of its writers are kept: what
         they commit the child will not hear."""
         self.lock = threading.RLock()
+        self._retried.forget()
         self.l1.after_fork()
         for flights in (self._async_flights, self._blocking_flights):
             flights.forget(threading.RLock())

@@ -20,6 +20,7 @@ from cacheaside.endpoint.inline import NAME as INLINE
 from cacheaside.endpoint.parameters import Parameters, no_classmethod
 from cacheaside.errors import DeclarationError, UsageError
 from cacheaside.source.source import Source
+from cacheaside.stores.redis.wire.stamp import TAGS_MAX
 from cacheaside.tags import Tag, TagFamily
 
 __all__ = [
@@ -87,7 +88,7 @@ def unknown_options(name: Any, unknown: Iterable[str]) -> DeclarationError:
 _CONTRACT_OPTIONS: Final = frozenset(field.name for field in fields(Contract) if field.init)
 
 
-def check_options(d: Declaration, where: str) -> None:
+def check_options(d: Declaration, where: str, *, shared: bool) -> None:
     """Each option is of the kind that it has to be."""
     source: Any = d.source
     contract: Any = d.contract
@@ -113,6 +114,11 @@ def check_options(d: Declaration, where: str) -> None:
         )
     if isinstance(max_tags, bool) or not isinstance(max_tags, int) or max_tags < 2:
         raise DeclarationError(f"{where}: max_tags= must be a whole number, at least 2.")
+    if shared and max_tags > TAGS_MAX:
+        raise DeclarationError(
+            f"{where}: max_tags={max_tags}: with a shared tier {TAGS_MAX} is the most that an entry can have. Name "
+            "fewer, coarser tags."
+        )
 
 
 def check_function(function: Any, where: str) -> None:

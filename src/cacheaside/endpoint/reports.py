@@ -11,7 +11,7 @@ from typing import Final
 
 from cacheaside.errors import CacheasideError, LoadTimeout, Overloaded
 
-__all__ = ["EVERY_S", "Reports"]
+__all__ = ["EVERY_S", "Reports", "Retried"]
 
 log = logging.getLogger("cacheaside")
 
@@ -28,11 +28,11 @@ class _Count:
         self._last: float | None = None
         self._lock = RLock()
 
-    def due(self, name: str) -> str | None:
-        """Count `name`; all that was counted since the last line, when it is time for another."""
+    def due(self, name: str | Counter[str]) -> str | None:
+        """Count `name`, or several; all that was counted since the last line, when it is time for another."""
         now = self._now()
         with self._lock:
-            self._counts[name] += 1
+            self._counts.update([name] if isinstance(name, str) else name)
             if self._last is not None and 0 <= now - self._last < EVERY_S:
                 return None
             self._last = now
@@ -102,3 +102,27 @@ class Reports:
     ) -> None:
         if error is not None:
             self.refused(error)
+
+
+class Retried:
+    """The log of what one cache tries again behind its writers. Thread-safe."""
+
+    def __init__(self, namespace: str, now: Callable[[], float]) -> None:
+        self._namespace = namespace
+        self._tags = _Count(now)
+
+    def say(self, tags: Counter[str], why: str) -> None:
+        """So many invalidations of tags of these names were not acknowledged."""
+        counts = self._tags.due(tags)
+        if counts is not None:
+            log.warning(
+                "cache %s: invalidations were not acknowledged, and are tried again until they get through: %s since "
+                "the last such line (%s)",
+                self._namespace,
+                counts,
+                why,
+            )
+
+    def forget(self) -> None:
+        """After a fork."""
+        self._tags.forget()

@@ -46,6 +46,11 @@ Flow = Coroutine[Any, Any, Any]
 class TierAway(Exception):
     """The tier did not answer, or not in time. Never leaves the flows: a read goes on without it."""
 
+    @property
+    def brief(self) -> str:
+        """The same without arguments of calls, for the log."""
+        return str(self)
+
 
 class Clock(Protocol):
     """Seconds on a clock that never goes back."""

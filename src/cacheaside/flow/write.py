@@ -6,13 +6,17 @@ Reads fail open; invalidations fail loud: what the tier does not acknowledge is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from cacheaside.errors import Unacknowledged
 from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Ports, TierAway
+from cacheaside.tags import described
 from cacheaside.types import TagId
 
 __all__ = ["begin", "finish", "give_up", "invalidate", "purge"]
+
+_TAGS_NAMED: Final = 5
 
 
 async def invalidate(tags: Sequence[TagId], ports: Ports, calls: Sequence[Call] = ()) -> None:
@@ -28,7 +32,7 @@ async def invalidate(tags: Sequence[TagId], ports: Ports, calls: Sequence[Call] 
             await ports.tier.bump(tags)
         except TierAway as away:
             ports.heard.owe(tags, calls)
-            raise Unacknowledged.of(tags, away) from None
+            raise _unacknowledged(tags, away) from None
         ports.heard.hear(tags, calls)
 
 
@@ -41,7 +45,7 @@ async def begin(tags: Sequence[TagId], writer: str, ports: Ports) -> None:
         try:
             await ports.tier.mark(tags, writer, ports.mark_lifetime_s)
         except TierAway as away:
-            raise Unacknowledged.of(tags, away) from None
+            raise _unacknowledged(tags, away) from None
         ports.heard.hear(tags)
 
 
@@ -70,6 +74,12 @@ async def purge(call: Call, ports: Ports) -> None:
         try:
             await ports.tier.remove(call)
         except TierAway as away:
-            raise Unacknowledged.of((call.key,), away) from None
+            raise _unacknowledged((call.key,), away) from None
     finally:
         ports.near.drop(call)
+
+
+def _unacknowledged(tags: Sequence[TagId], away: TierAway) -> Unacknowledged:
+    named = ", ".join(map(described, tags[:_TAGS_NAMED])) + (", …" if len(tags) > _TAGS_NAMED else "")
+    message = f"{named}: the shared tier did not acknowledge it ({away})."
+    return Unacknowledged(message, tags=tuple(tags), why=away.brief)

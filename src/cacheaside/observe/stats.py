@@ -194,7 +194,7 @@ class SharedStats:
     from_the_future: int
 
     def __str__(self) -> str:
-        state = "up" if self.up else f"AWAY ({self.why_away or 'not connected yet'})"
+        state = "up" if self.up else f"AWAY ({self.why_away or 'this process has not connected to it yet'})"
         heard = "never in touch" if self.unsynced_s is None else f"in touch {self.unsynced_s:.1f} s ago"
         blind = ", BLIND: it does not tell of changes" if self.blind else ""
         owed = f", {self.owed:,} invalidation{'s' * (self.owed != 1)} OWED" if self.owed else ""

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Sequence
 from time import monotonic
 from typing import Any, Final, TypeVar
 
+from cacheaside.bell import Bell
 from cacheaside.errors import LoadTimeout, UsageError
 from cacheaside.flow.flights import Flight, Flights, Landing
 from cacheaside.flow.ports import Flow
@@ -64,8 +65,8 @@ class BlockingCrew:
     async def wait(self, flight: Flight) -> Landing | None:
         if flight.landed:
             return flight.landing
-        landed = threading.Event()
-        if not self._flights.watch(flight, landed.set):
+        landed = Bell()
+        if not self._flights.watch(flight, landed.ring):
             return flight.landing
         try:
             while not landed.wait(self._look_after_s(flight)):

@@ -7,9 +7,9 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import Token
-from threading import Event
 from typing import Any, Final, Protocol, cast
 
+from cacheaside.bell import Bell
 from cacheaside.errors import LoadTimeout, Overloaded, UsageError
 from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Failure, Loaded
@@ -259,10 +259,10 @@ async def _turn(endpoint: Loadable, nest: OpenNest) -> Footing:
 
 def _blocking_turn(endpoint: Loadable, nest: OpenNest) -> Footing:
     """As `_turn`, on a thread."""
-    granted = Event()
+    granted = Bell()
 
     def wake() -> bool:
-        granted.set()
+        granted.ring()
         return True
 
     found = _footing(endpoint, nest, wake, lambda: False)

@@ -106,6 +106,7 @@ class Stage:
 
     def options(self, pause: Callable[[float], Awaitable[None]], **others: Any) -> dict[str, Any]:
         return {
+            "namespace": "shop",
             "everything": EVERYTHING,
             "forgets": False,
             "ready": self._ready,

@@ -61,7 +61,6 @@ class Process(Stage):
         self.tier = AioTier(
             self.recorder,
             *self.parts,
-            namespace="shop",
             direct=self.direct,
             attend=self.attended.append,
             **self.options(self.pass_time),

@@ -348,7 +348,7 @@ class TestSeeing:
         with service(victim.address) as one:
             stats = one.shared.stats()
             assert (stats.up, stats.unsynced_s, stats.owed, stats.blind) == (False, None, 0, False)
-            assert "AWAY (not connected yet), never in touch" in str(stats)
+            assert "AWAY (this process has not connected to it yet), never in touch" in str(stats)
             one.row(1)
             wait_for(lambda: one.shared.stats().unsynced_s is not None)
             stats = one.shared.stats()

@@ -6,18 +6,20 @@ from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import closing
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from cacheaside.flow.call import Record, Standing
 from cacheaside.flow.ports import Leased, TierAway
 from cacheaside.policy.timebase import Timebase
 from cacheaside.runtime.blocking import run_blocking
+from cacheaside.stores.redis.at_once import COMMANDS_AT_ONCE
 from cacheaside.stores.redis.connect.away import Away, ConnectionAway, ErrorReply
 from cacheaside.stores.redis.connect.transport_blocking import BlockingTransport
 from cacheaside.stores.redis.tier import RETRY_S, RedisTier
 from cacheaside.stores.redis.wire.envelope import Wire
 from cacheaside.stores.redis.wire.generations import Identity
-from cacheaside.stores.redis.wire.names import generation_name, lease_name, waiting_name
+from cacheaside.stores.redis.wire.names import generation_name, lease_name, waiting_name, writers_name
 from cacheaside.stores.redis.wire.rejected import Rejected
 from cacheaside.stores.redis.wire.replies import StoreReplyError
 from cacheaside.testing.servers import Server
@@ -336,6 +338,89 @@ class TestInsisting:
         assert process.pauses == [RETRY_S] * 2
         sent = [command[2] for exchange in process.recorder.said for command in exchange]
         assert len(sent) == len(set(sent)) == 3 * len(tags)
+
+    @pytest.mark.parametrize("lengthen", [True, False])
+    def test_a_mark_without_an_end_is_given_one(
+        self, process: Process, server: Server, *, lengthen: bool
+    ) -> None:
+        """Who looks for writers and finds one for ever, as a connection cut in between leaves it, gives it an end; once
+        for each half of a mark's lifetime."""
+        process.commands.lengthen = lengthen
+        name = writers_name(MORE)
+        server.ask("SADD", name, "cut-off")
+        assert do(process.tier.stamp((MORE,))).writers == {MORE}
+        assert 0 < int(server.ask("PTTL", name)) <= 30_000
+        server.ask("PERSIST", name)
+        do(process.tier.stamp((MORE,)))
+        assert server.ask("PTTL", name) == -1
+        process.t += 15.0
+        do(process.tier.stamp((MORE,)))
+        assert int(server.ask("PTTL", name)) > 0
+
+    @pytest.mark.parametrize("lengthen", [True, False])
+    def test_a_mark_that_ends_is_left_alone(
+        self, process: Process, server: Server, *, lengthen: bool
+    ) -> None:
+        """Whoever looks, and however often, a dead writer's mark ends when it was to end."""
+        process.commands.lengthen = lengthen
+        name = writers_name(MORE)
+        server.ask("SADD", name, "dead")
+        server.ask("PEXPIRE", name, 20_000)
+        for _ in range(3):
+            process.t += 15.0
+            assert do(process.tier.stamp((MORE,))).writers == {MORE}
+            assert int(server.ask("PTTL", name)) <= 20_000
+
+    def test_an_end_that_was_given_too_soon_is_made_later(self, process: Process, server: Server) -> None:
+        """(1) a writer's SADD arrives (2) a fill gives the mark a short end (3) the writer's is later, and counts."""
+        name = writers_name(MORE)
+        adding, *ends = process.commands.enlist((MORE,), "w", 60_000).commands[1:]
+        server.ask(*adding)
+        server.ask("PEXPIRE", name, 1000, "NX")
+        for end in ends:
+            server.ask(*end)
+        assert int(server.ask("PTTL", name)) > 30_000
+
+    def test_the_log_says_a_refusal_without_keys(
+        self, process: Process, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Its command, its code and the cache, once a minute for each of both; keys have arguments in them."""
+        call = process.call(4711)
+        refused = ErrorReply("NOPERM this user may not, shop:secret")
+        process.recorder.answers = [[refused], [refused]]
+        with caplog.at_level("WARNING", "cacheaside"):
+            for _ in range(2):
+                with pytest.raises(StoreReplyError, match="4711"):
+                    process.fetch(call)
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert line.startswith("cache shop: the shared tier refuses: MGET: the server answered NOPERM")
+        assert "4711" not in line
+        assert "secret" not in line
+
+    def test_many_tags_go_out_in_parts(self, process: Process, server: Server) -> None:
+        """However many a write names, no exchange is about more than can be answered in time."""
+        tags = [TagId(f"shop:tag~products:i{number}") for number in range(1201)]
+        do(process.tier.mark(tags, "w", 30.0))
+        do(process.tier.bump(tags))
+        do(process.tier.release(tags, "w"))
+        assert max(map(len, process.recorder.said)) <= COMMANDS_AT_ONCE
+        assert server.ask("EXISTS", *map(generation_name, tags)) == len(tags)
+        assert server.ask("EXISTS", *map(writers_name, tags)) == 0
+        process.recorder.said.clear()
+        assert len(do(process.tier.stamp(tags)).generations) == len(tags)
+        assert max(map(len, process.recorder.said)) <= COMMANDS_AT_ONCE
+
+    def test_more_tags_than_an_entry_can_have_are_not_asked_for(self, process: Process) -> None:
+        """Such an entry is never stored, so nothing is fetched for it; for others of the same batch it is."""
+        process.put(process.call(1), "one")
+        many = msgspec.structs.replace(
+            process.call(2), tags=tuple(TagId(f"shop:tag~t:i{n}") for n in range(300))
+        )
+        process.recorder.said.clear()
+        assert do(process.tier.fetch(many)) is None
+        assert process.recorder.said == []
+        found = do(process.tier.fetch_many((many, process.call(1), many)))
+        assert [one is not None for one in found] == [False, True, False]
 
     def test_a_mark_is_insisted_on_too(self, process: Process) -> None:
         """And its writer is added in every try."""

@@ -5,7 +5,8 @@
 
 *What flows ask.* `tier` (`flow.ports.Tier` in either colour), `blocking_tier` (the same from threads), `aio_tier` (on
 event loops: one MGET a turn), `plain` (hits without a flow, where nothing is kept in the process), `owed`
-(invalidations to try again), `listen.heard` (`flow.ports.Heard`: waiting to be told).
+(invalidations to try again), `ends` (marks of writers that have none), `refusals` (counted, and logged), `at_once` (how much goes out
+together), `listen.heard` (`flow.ports.Heard`: waiting to be told).
 
 Below, each a folder with a map of its own, each importing only from the later ones:
 

@@ -25,7 +25,7 @@ __all__ = ["COMMANDS", "PASSWORD_PLACEHOLDER", "access_list"]
 
 COMMANDS: Final = (
     # Entries, generations and writers: what `commands` builds.
-    "mget", "set", "del", "exists", "sadd", "srem", "pexpire",
+    "mget", "set", "del", "exists", "sadd", "srem", "pexpire", "pttl",
     # Logging in and being seen. AUTH is every user's.
     "hello", "select", "ping", "client|setname", "client|id",
     # Hearing of changes. The one channel carries nothing: a subscriber that no longer reads is cut off by the server's

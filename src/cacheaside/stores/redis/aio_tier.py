@@ -20,6 +20,7 @@ from cacheaside.stores.redis.tier import Asking, Found, RedisTier
 from cacheaside.stores.redis.wire.commands import KEYS_MAX, Fetched, Wanted
 from cacheaside.stores.redis.wire.names import generation_prefix
 from cacheaside.stores.redis.wire.replies import StoreReplyError, generations_in, values_in
+from cacheaside.stores.redis.wire.stamp import TAGS_MAX
 from cacheaside.types import Generation, TagId
 
 __all__ = ["AioTier", "resume"]
@@ -91,7 +92,7 @@ class AioTier(RedisTier):
     ) -> None:
         """attend: told of each loop that begins to use the tier. confirming: what waits for the word of replicas, on a
         connection of its own: on the loop's it would keep every reader waiting."""
-        super().__init__(*parts, **options)
+        super().__init__(*parts, namespace=namespace, **options)
         self._direct = direct
         self._attend = attend
         self._confirming = confirming
@@ -116,7 +117,7 @@ class AioTier(RedisTier):
     # -- asking ------------------------------------------------------------------------------------------------
 
     def fetch(self, call: Call) -> Awaitable[Record | None]:
-        if not self._servers.one_up:
+        if not self._servers.one_up or len(call.tags) > TAGS_MAX:
             return self._fetch_one(call)
         loop = asyncio.get_running_loop()
         batch = self._batches.get(loop) or self._new_batch(loop, self._hearing.everything())
@@ -133,7 +134,7 @@ class AioTier(RedisTier):
     def value(self, endpoint: Quick, key: TagId, more: Sequence[TagId]) -> Awaitable[Any] | None:
         """The value that the tier holds under `key`, which depends on that, on the namespace and on the tags `more`, if
         it is valid and surely fresh; else `ELSE`. None: ask in the ordinary way."""
-        if not self._servers.one_up:
+        if not self._servers.one_up or len(more) > TAGS_MAX:
             return None
         loop = asyncio.get_running_loop()
         batch = self._batches.get(loop)
@@ -255,7 +256,7 @@ class AioTier(RedisTier):
                         future.set_result(answer)
         except Exception as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
             if isinstance(error, StoreReplyError):
-                self._refuse(error)
+                self._refused(error)
             self.away(batch, error)
             return
         if batch.calls:

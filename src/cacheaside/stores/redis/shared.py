@@ -7,13 +7,13 @@ import logging
 import math
 import os
 import random
-import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from cacheaside.bell import Bell
 from cacheaside.coherence.hearing import Hearing, HeldHere
 from cacheaside.flow.flights import Flights
 from cacheaside.flow.ports import Clock, TierAway
@@ -83,6 +83,7 @@ class Shared:
         open_until: Callable[[float], None],
         *,
         everything: TagId,
+        mark_lifetime_s: float,
         bound_s: Callable[[], float],
     ) -> None:
         self.namespace = namespace
@@ -144,6 +145,7 @@ class Shared:
             pause=_sleep,
             doubt=self.keeper.doubt,
             wait_replicas=options.wait_replicas,
+            mark_lifetime_s=mark_lifetime_s,
         )
         self.tier = AioTier(
             self._aio,
@@ -158,6 +160,7 @@ class Shared:
             pause=asyncio.sleep,
             doubt=self.keeper.doubt,
             wait_replicas=options.wait_replicas,
+            mark_lifetime_s=mark_lifetime_s,
         )
         # A plain entry is an unsigned one: where entries are signed, each is looked at as a whole.
         self.quick = None if options.wire.ring is not None else (self.tier.value, self.blocking_tier.value)
@@ -180,8 +183,8 @@ class Shared:
 
     async def _ready_blocking(self) -> None:
         self.keeper.start()
-        tried = threading.Event()
-        if self.keeper.when_tried(tried.set) and not tried.wait(self.options.limits.deadline_s):
+        tried = Bell()
+        if self.keeper.when_tried(tried.ring) and not tried.wait(self.options.limits.deadline_s):
             self.keeper.waited_in_vain()
 
     def _generation_ms(self, tag: TagId) -> int | None:

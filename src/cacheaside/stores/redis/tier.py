@@ -4,21 +4,24 @@ and `envelope`; this puts them together, and knows which server to believe.
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 from zlib import crc32
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.flow.call import Call, Record, Standing
 from cacheaside.flow.ports import Clock, Lease, Position, Seen, Stamped, TierAway
+from cacheaside.stores.redis.at_once import COMMANDS_AT_ONCE, TAGS_AT_ONCE, in_parts
 from cacheaside.stores.redis.connect.fleet import Transport
 from cacheaside.stores.redis.counts import Counts
+from cacheaside.stores.redis.ends import Ends
 from cacheaside.stores.redis.listen.servers import Servers
 from cacheaside.stores.redis.owed import Owed
+from cacheaside.stores.redis.refusals import Refusals
 from cacheaside.stores.redis.wire.commands import Commands, Exchange, Fetched, Wanted
 from cacheaside.stores.redis.wire.entry import (
     MASK,
@@ -35,25 +38,21 @@ from cacheaside.stores.redis.wire.envelope import Envelope, Wire, encode
 from cacheaside.stores.redis.wire.generations import GENERATION_BYTES, Identity, RandomBytes, new_generations
 from cacheaside.stores.redis.wire.rejected import Rejected
 from cacheaside.stores.redis.wire.replies import StoreReplyError, Unconfirmed
+from cacheaside.stores.redis.wire.stamp import TAGS_MAX
 from cacheaside.types import Generation, TagId
 
 __all__ = ["RedisTier"]
 
 R = TypeVar("R")
 
-log = logging.getLogger("cacheaside")
-
-_NOT_THE_PRIMARY: Final = frozenset(("READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"))
-SAY_REFUSED_S: Final = 60.0
-"""How often, at most, a refusal of one kind is logged."""
 RETRY_S: Final = 0.02
 FREE_MS: Final = 1000
+"""How long a key whose value could not be stored is loaded by whoever misses it, without a lease."""
 WAIT_MS: Final = 30
 """How long a write waits for the word of replicas."""
 ENTRY_MAX_S: Final = 5 * 365 * 86_400.0
 """The longest that an entry stays on a server, whatever its contract allows: servers refuse ends that are too far away,
 and then the write that the end is part of."""
-"""How long a key whose value could not be stored is loaded by whoever misses it, without a lease."""
 _LEASE_MARGIN_S: Final = 0.1
 """A lease that ends sooner than that is not deleted: by then it may be another's."""
 
@@ -101,6 +100,7 @@ class RedisTier:
         owed: Owed,
         counts: Counts,
         *,
+        namespace: str,
         everything: TagId,
         forgets: bool,
         ready: Callable[[], Awaitable[None]],
@@ -110,6 +110,7 @@ class RedisTier:
         write_deadline_s: float = 0.5,
         wait_replicas: int = 0,
         wait_ms: int = WAIT_MS,
+        mark_lifetime_s: float = 30.0,
         random_bytes: RandomBytes = os.urandom,
     ) -> None:
         self._transport = transport
@@ -123,7 +124,6 @@ class RedisTier:
         self._everything = everything
         self._forgets = forgets
         self._ready = ready
-        self._doubt = doubt
         self._pause = pause
         self._pace = pace
         self._write_deadline_s = write_deadline_s
@@ -131,7 +131,8 @@ class RedisTier:
         self._wait_ms = wait_ms
         self._random_bytes = random_bytes
         self._process = random_bytes(6).hex()
-        self._say_refused_at: dict[str, float] = {}
+        self._refused = Refusals(namespace, counts, doubt, pace).add
+        self._ends = Ends(mark_lifetime_s, pace)
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -144,6 +145,11 @@ class RedisTier:
     async def fetch_many(self, calls: Sequence[Call]) -> list[Record | None]:
         await self._be_ready()
         asking = self._asking()
+        if any(len(call.tags) > TAGS_MAX for call in calls):
+            fitting = [call for call in calls if len(call.tags) <= TAGS_MAX]
+            found = iter(await self.fetch_many(fitting) if fitting else ())
+            # What has more tags than an entry can have is never stored: nothing is asked about it.
+            return [next(found) if len(call.tags) <= TAGS_MAX else None for call in calls]
         wanted = [Wanted(call.key, self._asked(call.tags, asking.known)) for call in calls]
         fetched = await self._say(self._commands.fetch(wanted))
         return await self._records(calls, wanted, fetched, asking)
@@ -328,12 +334,26 @@ class RedisTier:
             leased, fetched, generations, writers = await self._say(exchange)
             (record,) = await self._records((lease.call,), [wanted], [fetched], asking)
             seen = Seen(record, leased)
+        if writers and (marked := self._ends.due(writers)):
+            await self._give_end(marked)
         current: dict[TagId, Generation | None] = {self._everything: known}
         self._identify(asked, generations, current)
         if asking.since is not None and self._everything in current:
             self._hearing.know_everything(current[self._everything], asking.since)
         own = tuple([self._own(tag, current[tag]) for tag in tags])
         return Stamped(own, writers, seen)
+
+    async def _give_end(self, marked: Sequence[TagId]) -> None:
+        """A mark without an end would keep its tag from being stored for ever."""
+        try:
+            if not self._commands.lengthen:
+                endless = await self._say(self._commands.endless(marked))
+                marked = tuple(endless)
+            if marked:
+                lifetime_ms = math.ceil(self._ends.lifetime_s * 1000)
+                await self._say(self._commands.give_end(marked, lifetime_ms))
+        except TierAway:
+            return  # nothing is to be stored in any case; a later fill tries again
 
     def _own(self, tag: TagId, generation: Generation | None) -> Generation:
         """A tag whose change is owed has no generation that anything may be stored under: one that nothing equals."""
@@ -397,6 +417,10 @@ class RedisTier:
 
     async def bump(self, tags: Sequence[TagId]) -> None:
         await self._be_ready()
+        for some in in_parts(tags, TAGS_AT_ONCE):
+            await self._bump(some)
+
+    async def _bump(self, tags: Sequence[TagId]) -> None:
         try:
             await self._insist(lambda: self._confirmed(self._commands.bump(tags)))
         except StoreReplyError as error:
@@ -407,13 +431,17 @@ class RedisTier:
     async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
         await self._be_ready()
         lifetime_ms = math.ceil(lifetime_s * 1000)
-        await self._insist(
-            lambda: self._confirmed(self._commands.enlist_then_bump(tags, writer, lifetime_ms))
-        )
+
+        def marking(some: Sequence[TagId]) -> Exchange[None]:
+            return self._confirmed(self._commands.enlist_then_bump(some, writer, lifetime_ms))
+
+        for some in in_parts(tags, TAGS_AT_ONCE):
+            await self._insist(partial(marking, some))
 
     async def release(self, tags: Sequence[TagId], writer: str) -> None:
         await self._be_ready()
-        await self._say(self._commands.release(tags, writer))
+        for some in in_parts(tags, TAGS_AT_ONCE):
+            await self._say(self._commands.release(some, writer))
 
     async def remove(self, call: Call) -> None:
         await self._be_ready()
@@ -456,22 +484,18 @@ class RedisTier:
             for command in commands:
                 servers.of(str(command[1]))
         try:
-            return exchange.read(await self._transport.execute(commands))
+            if len(commands) <= COMMANDS_AT_ONCE:
+                return exchange.read(await self._transport.execute(commands))
+            replies: list[Any] = []
+            for some in in_parts(commands, COMMANDS_AT_ONCE):
+                replies += await self._transport.execute(some)
+            return exchange.read(replies)
         except StoreReplyError as error:
-            self._refuse(error)
+            self._refused(error)
             raise
         except TierAway:
             self._counts.away += 1
             raise
-
-    def _refuse(self, error: StoreReplyError) -> None:
-        self._counts.refused += 1
-        if error.code in _NOT_THE_PRIMARY:
-            self._doubt()
-        now = self._pace()
-        if now >= self._say_refused_at.get(error.code, now):
-            self._say_refused_at[error.code] = now + SAY_REFUSED_S
-            log.warning("the shared tier refuses: %s", error)
 
 
 def _salt(key: str, loaded_at_us: int) -> int:

@@ -84,8 +84,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             (WRITE, _TRY_BUMP, "        ports.heard.hear(tags, calls)\n" + _TRY_BUMP),
             (
                 WRITE,
-                "            raise Unacknowledged.of(tags, away) from None\n        ports.heard.hear(tags, calls)\n",
-                "            raise Unacknowledged.of(tags, away) from None\n",
+                "            raise _unacknowledged(tags, away) from None\n        ports.heard.hear(tags, calls)\n",
+                "            raise _unacknowledged(tags, away) from None\n",
             ),
             given="processes=1,focus=1,lag=0.4,behind_steps=200,deaths=0.0,slow=0.0,hurry=0.0,pauses=0.0,"
             "unavailable=0.0,failovers=0,connected=True,blind=False",

@@ -116,7 +116,7 @@ class Server:
         found = [self._get(name) for name in names]
         return [value if type(value) is bytes else None for value in found]
 
-    def _set(self, name: str, given: bytes | str, *options: str | int) -> bytes | None:
+    def _set(self, name: str, given: bytes | str, *options: str) -> bytes | None:
         value = given.encode() if isinstance(given, str) else given
         lasts_ms: int | None = None
         if options:
@@ -154,8 +154,8 @@ class Server:
         self._write(name, (members - {member}) or None, self._ends.get(name))
         return 1
 
-    def _pexpire(self, name: str, lasts_ms: int, option: str = "") -> int:
-        value, end = self._get(name), self._now_ms() + lasts_ms
+    def _pexpire(self, name: str, lasts_ms: str, option: str = "") -> int:
+        value, end = self._get(name), self._now_ms() + int(lasts_ms)
         old = self._ends.get(name)
         if value is None or (option == "NX" and old is not None):
             return 0
@@ -164,11 +164,11 @@ class Server:
         self._write(name, value, end)
         return 1
 
-    def _wait(self, replicas: int, within_ms: int) -> int:
+    def _wait(self, replicas: str, within_ms: str) -> int:
         if not self.replicas_answer:
             return 0
         self.replicated = self.written
-        return replicas
+        return int(replicas)
 
     # -- what lies there ---------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from cacheaside.testing.simulator.process import Process
 from cacheaside.testing.simulator.promises import Promises, Versions
 from cacheaside.testing.simulator.remote import SharedMarks, WatchedTier
 from cacheaside.testing.simulator.rows import Rows
-from cacheaside.testing.simulator.scenario import Scenario
+from cacheaside.testing.simulator.scenario import MARK_LIFETIME_S, Scenario
 from cacheaside.testing.simulator.scheduler import Scheduler
 from cacheaside.testing.simulator.server import Pong, Server
 from cacheaside.testing.simulator.transport import DEADLINE_S, SimulatedTransport
@@ -74,6 +74,7 @@ class SharedProcess(Process):
             hearing,
             owed,
             Counts(),
+            namespace=NAMESPACE,
             everything=EVERYTHING,
             forgets=scenario.on_failover == "forget",
             ready=self._ready,
@@ -82,6 +83,7 @@ class SharedProcess(Process):
             pace=self.clock.now,
             write_deadline_s=scenario.write_deadline_s,
             wait_replicas=scenario.wait_replicas,
+            mark_lifetime_s=MARK_LIFETIME_S,
             random_bytes=random.randbytes,
         )
         tier.watched_by(scheduler, self.marks, shared_marks)

@@ -195,6 +195,66 @@ def test_a_silent_network_costs_one_deadline(proxy: Proxy) -> None:
         assert time.monotonic() - start < QUICK.deadline_s + SLACK_S
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_server_that_ended_all_and_then_falls_silent_costs_one_deadline(
+    victim: Server, clock: MovedClock, threads: int
+) -> None:
+    """When no connection is left that works, one that is not opened in time is a failure: nobody waits again."""
+    with threads_to(victim.address, PATIENT, now=clock) as transport:
+        assert says(transport)
+        be_quick(transport)
+        victim.restart()
+        victim.freeze()
+        together = threading.Barrier(threads)
+
+        def calls() -> list[Away]:
+            together.wait(20)
+            return [refusal(transport, "PING").reason for _ in range(5)]
+
+        with ThreadPoolExecutor(threads) as pool:
+            for told in [pool.submit(calls) for _ in range(threads)]:
+                first, *others = told.result()
+                assert first in {Away.LATE, Away.BACKING_OFF}
+                assert set(others) == {Away.BACKING_OFF}
+        assert pool_of(transport)._standing.failures == 1
+        victim.thaw()
+        be_patient(transport)
+        clock.advance(120)
+        wait_for(lambda: says(transport))
+
+
+def test_new_connections_that_are_swallowed_cost_one_deadline(proxy: Proxy, clock: MovedClock) -> None:
+    """The same where the server is well, and heard by another connection, and what is sent to it is swallowed."""
+    with threads_to(proxy.address, PATIENT, now=clock) as transport:
+        assert says(transport)
+        be_quick(transport)
+        proxy.reset()
+        proxy.black_hole()
+        assert refusal(transport, "PING").reason is Away.LATE
+        assert refusal(transport, "PING").reason is Away.BACKING_OFF
+        clock.advance(120)
+        fails_behind(transport)
+
+
+def test_one_connection_too_many_is_no_failure(proxy: Proxy, clock: MovedClock) -> None:
+    """While another is open that nothing is known against, one that is not opened in time says nothing."""
+    with threads_to(proxy.address, PATIENT, now=clock) as transport:
+        assert says(transport)
+        be_quick(transport)
+        pool = pool_of(transport)
+        held = pool.take(Deadline.after(10, time.monotonic))
+        proxy.black_hole()
+        assert refusal(transport, "PING").reason is Away.LATE
+        assert pool._standing.failures == 0
+        accepted = proxy.accepted
+        assert refusal(transport, "PING").reason is Away.FULL, "others take turns meanwhile"
+        assert proxy.accepted == accepted
+        proxy.heal()
+        be_patient(transport)
+        pool.give_back(held)
+        assert say(transport, "PING") == b"PONG"
+
+
 def test_a_resolver_that_hangs_costs_one_deadline(
     server: Server, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

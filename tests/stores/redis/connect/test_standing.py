@@ -69,6 +69,6 @@ def test_what_callers_are_told_is_unsent_and_names_the_reason() -> None:
     one.failed(REFUSED)
     told, again = one.left_alone(), one.once_more()
     assert (told.reason, told.maybe_sent) == (Away.BACKING_OFF, False)
-    assert str(told) == "here:1: not asked again yet, after: no connection"
+    assert str(told) == "here:1: it is left alone for a moment, since it failed: no connection"
     assert (again.reason, again.maybe_sent) == (Away.REFUSED, False)
     assert again is not REFUSED

@@ -130,7 +130,7 @@ def test_past_the_limit_of_connections_calls_wait_for_their_turn(server: Server)
         assert "connections_max=1" in str(away)
         transport.limits = PATIENT
         waiting = Caller(transport, "ECHO", "x")
-        wait_for(lambda: pool._changed._waiters)  # type: ignore[attr-defined]
+        wait_for(lambda: pool._waiting)
         pool.give_back(connection)
         waiting.join(20)
         assert waiting.outcome == b"x"

@@ -137,9 +137,9 @@ class TestWaiting:
         world = World()
         waiting = world.blocking.waiting(KEY)
         threading.Thread(target=world.hearing.done, args=(KEY,)).start()
-        wait_for(waiting._event.is_set)
+        wait_for(lambda: waiting._bell.is_rung)
         run_blocking(waiting.woken(LONG_S))
-        assert not waiting._event.is_set()
+        assert not waiting._bell.is_rung
         waiting.close()
         assert world.waiting == 0
 

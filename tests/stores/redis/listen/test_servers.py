@@ -43,7 +43,9 @@ def test_before_anything_is_found_nobody_is_up() -> None:
     """Whoever asks is told at once that there is no connection yet, or why there is none."""
     servers = Servers()
     assert (servers.all_up, servers.one_up, servers.is_cluster) == (False, False, False)
-    with pytest.raises(ConnectionAway, match="the shared tier: not connected yet") as raised:
+    with pytest.raises(
+        ConnectionAway, match="the shared tier: this process has not connected to it yet"
+    ) as raised:
         servers.of(PRODUCT)
     assert raised.value.reason is Away.BACKING_OFF
     servers.why = away("refused")

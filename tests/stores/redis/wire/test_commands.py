@@ -56,8 +56,8 @@ class TestStamp:
         """SET NX for each tag, with a new generation each, and then one MGET of them all."""
         exchange = commands().stamp(TAGS)
         assert exchange.commands == (
-            ("SET", G_PRODUCT, word(1), "NX", "PX", 60_000),
-            ("SET", G_CATEGORY, word(2), "NX", "PX", 60_000),
+            ("SET", G_PRODUCT, word(1), "NX", "PX", "60000"),
+            ("SET", G_CATEGORY, word(2), "NX", "PX", "60000"),
             ("MGET", G_PRODUCT, G_CATEGORY),
         )
         assert exchange.read([b"OK", None, [word(1), word(77)]]) == (1, 77)
@@ -150,7 +150,7 @@ class TestStore:
     def test_it_stores_and_then_reads(self) -> None:
         """SET with its lifetime for each entry, then one MGET."""
         exchange = commands().store([(KEY, b"entry", 5000)], TAGS)
-        assert exchange.commands == (("SET", KEY, b"entry", "PX", 5000), ("MGET", G_PRODUCT, G_CATEGORY))
+        assert exchange.commands == (("SET", KEY, b"entry", "PX", "5000"), ("MGET", G_PRODUCT, G_CATEGORY))
         assert exchange.read([b"OK", [word(1), None]]) == Stored((Generation(1), None), 0)
 
     def test_a_full_server_stores_nothing_and_harms_nobody(self) -> None:
@@ -173,8 +173,8 @@ class TestWrites:
         building = commands()
         exchange = building.bump(TAGS)
         assert exchange.commands == (
-            ("SET", G_PRODUCT, word(1), "PX", 60_000),
-            ("SET", G_CATEGORY, word(2), "PX", 60_000),
+            ("SET", G_PRODUCT, word(1), "PX", "60000"),
+            ("SET", G_CATEGORY, word(2), "PX", "60000"),
         )
         exchange.read([b"OK", "OK"])
         assert building.bump(TAGS).commands[0][2] == word(3), "each transmission carries new ones"
@@ -182,21 +182,46 @@ class TestWrites:
             exchange.read([b"OK", FULL])
 
     def test_a_mark_lasts_no_shorter_than_anothers(self) -> None:
-        """A later end for a set that has an earlier, before it can end; then SADD, then an end for a new set."""
+        """A later end for a set that has an earlier, before it can end; then SADD, an end for a new set, and a
+        later one for one that somebody else gave an end meanwhile."""
         exchange = commands().enlist((PRODUCT,), "w1", 3000)
         assert exchange.commands == (
-            ("PEXPIRE", W_PRODUCT, 3000, "GT"),
+            ("PEXPIRE", W_PRODUCT, "3000", "GT"),
             ("SADD", W_PRODUCT, "w1"),
-            ("PEXPIRE", W_PRODUCT, 3000, "NX"),
+            ("PEXPIRE", W_PRODUCT, "3000", "NX"),
+            ("PEXPIRE", W_PRODUCT, "3000", "GT"),
         )
-        exchange.read([0, 1, 1])
-        exchange.read([1, 1, 0])
-        exchange.read([0, 0, 0])
+        exchange.read([0, 1, 1, 0])
+        exchange.read([1, 1, 0, 1])
+        exchange.read([0, 0, 0, 0])
+
+    def test_a_mark_without_an_end_is_given_one(self) -> None:
+        """Only where it has none: by NX, and on older servers for those that PTTL says so of."""
+        exchange = commands().give_end(TAGS, 3000)
+        assert exchange.commands == (
+            ("PEXPIRE", W_PRODUCT, "3000", "NX"),
+            ("PEXPIRE", W_CATEGORY, "3000", "NX"),
+        )
+        exchange.read([1, 0])
+        older = commands(lengthen=False)
+        assert older.give_end((PRODUCT,), 3000).commands == (("PEXPIRE", W_PRODUCT, "3000"),)
+        asking = older.endless((PRODUCT, CATEGORY, KEY))
+        assert asking.commands[0] == ("PTTL", W_PRODUCT)
+        assert asking.read([-1, -2, 1500]) == {PRODUCT}
+        with pytest.raises(StoreReplyError, match="a time"):
+            asking.read([None, -2, 1500])
+
+    def test_no_command_holds_a_number(self) -> None:
+        """hiredis crashes the process when it packs an int and a signal's handler raises: numbers are text."""
+        for lengthen in (False, True):
+            for build in BUILT.values():
+                for command in build(commands(lengthen=lengthen)).commands:
+                    assert all(isinstance(part, (str, bytes)) for part in command), command
 
     def test_an_older_server_is_told_plainly(self) -> None:
         """Without NX and GT one PEXPIRE sets the end, and a mark that is gone already is an error."""
         exchange = commands(lengthen=False).enlist((PRODUCT,), "w1", 3000)
-        assert exchange.commands == (("SADD", W_PRODUCT, "w1"), ("PEXPIRE", W_PRODUCT, 3000))
+        assert exchange.commands == (("SADD", W_PRODUCT, "w1"), ("PEXPIRE", W_PRODUCT, "3000"))
         exchange.read([1, True])
         with pytest.raises(StoreReplyError, match="1, for a mark just set"):
             exchange.read([1, 0])
@@ -229,9 +254,9 @@ class TestLeases:
         """SET NX of the lease, then the stamp, what is stored and who has the lease in one MGET, then the writers."""
         exchange = commands().lease_and_stamp(Wanted(KEY, (KEY, PRODUCT)), "p2", 3000, (KEY, PRODUCT))
         assert exchange.commands == (
-            ("SET", LEASE, "p2", "NX", "PX", 3000),
-            ("SET", G_KEY, word(1), "NX", "PX", 60_000),
-            ("SET", G_PRODUCT, word(2), "NX", "PX", 60_000),
+            ("SET", LEASE, "p2", "NX", "PX", "3000"),
+            ("SET", G_KEY, word(1), "NX", "PX", "60000"),
+            ("SET", G_PRODUCT, word(2), "NX", "PX", "60000"),
             ("MGET", KEY, LEASE, G_KEY, G_PRODUCT),
             ("EXISTS", writers_name(KEY)),
             ("EXISTS", W_PRODUCT),
@@ -297,7 +322,7 @@ class TestLeases:
         """SET NX of the question, whose end wakes all who wait, and then the peek; asked before is as good."""
         exchange = commands().ask_and_peek(Wanted(KEY, (KEY,)), 3000)
         assert exchange.commands == (
-            ("SET", WAITING, b"1", "NX", "PX", 3000),
+            ("SET", WAITING, b"1", "NX", "PX", "3000"),
             ("MGET", KEY, LEASE, G_KEY),
         )
         for reply in (b"OK", None, FULL):
@@ -313,8 +338,8 @@ class TestLeases:
         [
             (True, 0, (("DEL", LEASE), ("DEL", WAITING))),
             (False, 0, (("DEL", WAITING),)),
-            (True, 500, (("SET", LEASE, EVERYBODYS, "PX", 500), ("DEL", WAITING))),
-            (False, 500, (("SET", LEASE, EVERYBODYS, "PX", 500), ("DEL", WAITING))),
+            (True, 500, (("SET", LEASE, EVERYBODYS, "PX", "500"), ("DEL", WAITING))),
+            (False, 500, (("SET", LEASE, EVERYBODYS, "PX", "500"), ("DEL", WAITING))),
         ],
     )
     def test_a_lease_is_given_back_and_then_told(self, held: bool, free_ms: int, sent: Any) -> None:
@@ -333,7 +358,7 @@ class TestLeases:
         building = commands()
         exchange = building.store([(KEY, b"entry", 5000)], TAGS, building.hand_back(KEY, held=True))
         assert exchange.commands == (
-            ("SET", KEY, b"entry", "PX", 5000),
+            ("SET", KEY, b"entry", "PX", "5000"),
             ("DEL", LEASE),
             ("DEL", WAITING),
             ("MGET", G_PRODUCT, G_CATEGORY),
@@ -350,7 +375,7 @@ class TestConfirmed:
         """After the bump, WAIT for so many replicas and so long; as many or more are enough."""
         building = commands()
         exchange = building.confirmed(building.bump((PRODUCT,)), 2, 100)
-        assert exchange.commands == (("SET", G_PRODUCT, word(1), "PX", 60_000), ("WAIT", 2, 100))
+        assert exchange.commands == (("SET", G_PRODUCT, word(1), "PX", "60000"), ("WAIT", "2", "100"))
         exchange.read([b"OK", 2])
         exchange.read([b"OK", 3])
 
@@ -368,9 +393,9 @@ def test_a_generation_lives_as_long_as_is_said_when_it_is_made() -> None:
     """Each tag's has a lifetime of its own, asked for when it is made; one without end has none."""
     lives: dict[TagId, int | None] = {PRODUCT: 1000, CATEGORY: None}
     building = Commands(lambda size: bytes(size), lives.__getitem__)
-    assert [command[3:] for command in building.bump(TAGS).commands] == [("PX", 1000), ()]
+    assert [command[3:] for command in building.bump(TAGS).commands] == [("PX", "1000"), ()]
     lives[PRODUCT] = 2000
-    assert [command[3:] for command in building.stamp(TAGS).commands[:2]] == [("NX", "PX", 2000), ("NX",)]
+    assert [command[3:] for command in building.stamp(TAGS).commands[:2]] == [("NX", "PX", "2000"), ("NX",)]
 
 
 def test_what_cannot_be_made_anew_is_unmade() -> None:
@@ -393,6 +418,8 @@ BUILT: dict[str, Callable[[Commands], Exchange[Any]]] = {
     "unmake": lambda c: c.unmake(TAGS),
     "enlist": lambda c: c.enlist(TAGS, "w1", 3000),
     "enlist_then_bump": lambda c: c.enlist_then_bump(TAGS, "w1", 3000),
+    "endless": lambda c: c.endless(TAGS),
+    "give_end": lambda c: c.give_end(TAGS, 3000),
     "release": lambda c: c.release(TAGS, "w1"),
     "remove": lambda c: c.remove(KEY),
     "lease_and_stamp": lambda c: c.lease_and_stamp(Wanted(KEY, TAGS), "p2", 3000, TAGS),
@@ -443,6 +470,7 @@ def test_each_reply_is_looked_at(name: str) -> None:
     good: dict[str, Any] = {
         "SET": b"OK",
         "EXISTS": 0,
+        "PTTL": -1,
         "SADD": 1,
         "PEXPIRE": 1,
         "SREM": 1,

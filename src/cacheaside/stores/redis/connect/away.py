@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from cacheaside.flow.ports import TierAway
+from cacheaside.stores.redis.wire.replies import error_code
 
 __all__ = ["Away", "ConnectionAway", "ErrorReply"]
 
@@ -54,5 +55,6 @@ class ErrorReply(Exception):
 
     @property
     def code(self) -> str:
-        """Its first word: WRONGTYPE, OOM, LOADING, MOVED, …"""
-        return str(self).partition(" ")[0]
+        """Its first word: WRONGTYPE, OOM, LOADING, MOVED, … All of it that may be said to people: servers, and what
+        stands before them, quote arguments in the rest, and so passwords."""
+        return error_code(self)

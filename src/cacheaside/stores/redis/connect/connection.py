@@ -15,10 +15,9 @@ from typing import Any, Final, Protocol, cast
 
 from cacheaside.stores.redis.connect.away import Away, ConnectionAway, ErrorReply
 from cacheaside.stores.redis.connect.server import Limits
+from cacheaside.stores.redis.wire.replies import Command
 
 __all__ = ["Command", "Connection", "Receiver"]
-
-Command = tuple[str | bytes | int, ...]
 
 _NOT_YET: Final = object()
 _TURN_S: Final = 0.001
@@ -253,7 +252,7 @@ class Connection(asyncio.BufferedProtocol):
             self._look()
         elif self.gone is None:
             deadline_s = self._limits.deadline_s
-            self._lose(self._away(f"no answer within deadline_s={deadline_s:g}", Away.LATE))
+            self._lose(self._away(f"no answer within the deadline of {deadline_s:g} s", Away.LATE))
 
     # -- what the loop tells -----------------------------------------------------------------------------------
 
@@ -328,7 +327,11 @@ class Connection(asyncio.BufferedProtocol):
             )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        why = f"the connection broke ({exc})" if exc is not None else "the server closed the connection"
+        why = (
+            f"the server or the network broke the connection ({exc})"
+            if exc is not None
+            else "the server closed the connection"
+        )
         self._lose(self._away(why, Away.LOST))
         if not self._closed.done():
             self._closed.set_result(None)

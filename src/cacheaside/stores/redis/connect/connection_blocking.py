@@ -215,8 +215,8 @@ class BlockingConnection:
     def too_late(self) -> ConnectionAway:
         """What is said when the deadline passed first."""
         if self.protocol is None:
-            return self._away("not connected and logged in in time", Away.LATE)
-        return self._away(f"no answer within deadline_s={self._limits.deadline_s:g}", Away.LATE)
+            return self._away("no connection with a login in time", Away.LATE)
+        return self._away(f"no answer within the deadline of {self._limits.deadline_s:g} s", Away.LATE)
 
     # -- the end -----------------------------------------------------------------------------------------------
 
@@ -264,7 +264,9 @@ class BlockingConnection:
         try:
             return self._step(act, given, sends=sends)
         except OSError as error:
-            raise self._away(f"the connection broke ({error})", Away.LOST) from error
+            raise self._away(
+                f"the server or the network broke the connection ({error})", Away.LOST
+            ) from error
 
     def _step(self, act: Callable[..., Any], *given: Any, sends: bool = False) -> Any:
         """What `act` returns; `_NOT_YET` when there is first something to wait for."""

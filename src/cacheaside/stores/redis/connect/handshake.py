@@ -35,7 +35,7 @@ async def open_connection(
             protocol = await _log_in(connection, login)
     except TimeoutError:
         await connection.aclose()
-        message = f"not connected and logged in within connect_s={limits.connect_s:g}"
+        message = f"no connection with a login within {limits.connect_s:g} s"
         raise ConnectionAway(message, endpoint=str(address), reason=Away.LATE) from None
     except (OSError, ValueError) as error:  # a name that cannot be one is a ValueError
         await connection.aclose()

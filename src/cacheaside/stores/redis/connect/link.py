@@ -87,7 +87,7 @@ class Link:
 
     def too_late(self, attempt: asyncio.Task[None], *, maybe_sent: bool) -> ConnectionAway:
         """What the caller is told whose deadline passed. An attempt that goes on keeps nobody else waiting."""
-        message = f"no connection and answer within deadline_s={self._limits.deadline_s:g}"
+        message = f"no connection and answer within the deadline of {self._limits.deadline_s:g} s"
         away = self._away(message, Away.LATE, maybe_sent=maybe_sent)
         if not attempt.done():
             self._standing.doubted(away)

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from cacheaside.stores.redis.connect.away import Away, ConnectionAway, ErrorReply
 from cacheaside.stores.redis.connect.server import Login, anybody
 from cacheaside.stores.redis.wire.generations import Identity, identity_of
-from cacheaside.stores.redis.wire.replies import Command
+from cacheaside.stores.redis.wire.replies import Command, with_advice
 
 __all__ = ["Welcome", "logging_in", "replication_of"]
 
@@ -40,18 +40,19 @@ def logging_in(login: Login, endpoint: str) -> Generator[list[Command], Sequence
     """
     # Alone: a server that is full, or in protected mode, answers the first command and closes. What more was sent
     # along would be without an answer, and the reason lost in that.
-    (answer,) = yield [_hello(login)]
+    hello = _hello(login)
+    (answer,) = yield [hello]
     protocol = 3
-    rest: list[Command] = [("SELECT", login.database)] if login.database else []
+    rest: list[Command] = [("SELECT", str(login.database))] if login.database else []
     if isinstance(answer, ErrorReply) and _knows_no_3(answer, login):
         protocol, rest = 2, [*_in_2(login), *rest]
     else:
-        _check(answer, endpoint)
+        _check(hello, answer, login, endpoint)
     asked: list[Command] = [("INFO", "replication")] if login.accepts is not anybody else []
     # Any answer to these will do: a user may have no right to them.
     answers = yield [*rest, *asked, ("PING",)]
-    for answer in answers[: len(rest)]:
-        _check(answer, endpoint)
+    for command, answer in zip(rest, answers, strict=False):
+        _check(command, answer, login, endpoint)
     identity, _, _ = replication_of(answers[len(rest)])
     if not login.accepts(endpoint, identity):
         message = "another server than the one whose changes are heard answers there"
@@ -60,7 +61,7 @@ def logging_in(login: Login, endpoint: str) -> Generator[list[Command], Sequence
 
 
 def _hello(login: Login) -> Command:
-    hello: Command = ("HELLO", 3)
+    hello: Command = ("HELLO", "3")
     if login.password is not None:
         hello += ("AUTH", login.username or "default", login.password)
     return (*hello, "SETNAME", login.client_name)
@@ -86,7 +87,22 @@ def _in_2(login: Login) -> list[Command]:
     return [*commands, ("CLIENT", "SETNAME", login.client_name)]
 
 
-def _check(answer: object, endpoint: str) -> None:
+def _check(command: Command, answer: object, login: Login, endpoint: str) -> None:
     if isinstance(answer, ErrorReply):
-        message = f"the login was refused ({answer})"  # what servers say of a login quotes neither name nor password
+        # Not what the server says: one that does not know the command quotes its arguments, and so the password.
+        said = with_advice(answer.code)
+        if answer.code == "ERR":
+            said = f"ERR: {_advice(command, answer, login)}"
+        message = f"the login was refused ({command[0]!s}: {said})"
         raise ConnectionAway(message, endpoint=endpoint, reason=Away.LOGIN)
+
+
+def _advice(command: Command, answer: ErrorReply, login: Login) -> str:
+    """What to do about an error without a code of its own."""
+    if "max number of clients" in str(answer):
+        return "the server has as many clients as its maxclients allows"
+    if command[0] == "SELECT":
+        return f"has the server a database {login.database}?"
+    if login.password is not None:
+        return "has the server a password for this user, and does it, or a proxy before it, know AUTH?"
+    return "does it, or a proxy before it, know this command?"

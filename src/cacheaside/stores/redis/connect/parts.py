@@ -31,8 +31,7 @@ def parts_of(fleet: Fleet, commands: Sequence[Command]) -> list[Part]:
     for position, command in enumerate(commands):
         place = 0
         if len(command) > 1:
-            name = command[1]
-            place = fleet.place_of(str(name) if isinstance(name, int) else name)
+            place = fleet.place_of(command[1])
         part = parts.get(place)
         if part is None:
             part = parts[place] = Part(place)

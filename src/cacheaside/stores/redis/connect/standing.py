@@ -84,5 +84,5 @@ class Standing:
     def left_alone(self) -> ConnectionAway:
         """What callers are told meanwhile."""
         assert self.last is not None, "a failure has a reason"
-        message = f"not asked again yet, after: {self.last.message}"
+        message = f"it is left alone for a moment, since it failed: {self.last.message}"
         return ConnectionAway(message, endpoint=self._endpoint, reason=Away.BACKING_OFF)

@@ -174,7 +174,7 @@ class Ear:
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
                 return
             except OSError as error:
-                self.lose(f"the connection broke ({error})", Away.LOST)
+                self.lose(f"the server or the network broke the connection ({error})", Away.LOST)
                 return
             if not data:
                 self.lose("the server closed the connection", Away.LOST)
@@ -218,7 +218,7 @@ class Ear:
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
             return
         except OSError as error:
-            self.lose(f"the connection broke ({error})", Away.LOST)
+            self.lose(f"the server or the network broke the connection ({error})", Away.LOST)
             return
         self._unsent = self._unsent[sent:]
 

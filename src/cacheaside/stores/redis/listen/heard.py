@@ -1,13 +1,13 @@
-"""`flow.ports.Heard` in both colours: the same hearing, waited for by a future or by an event."""
+"""`flow.ports.Heard` in both colours: the same hearing, waited for by a future or by a bell."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from cacheaside.bell import Bell
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Clock, Position, TierAway
@@ -91,8 +91,8 @@ class BlockingHeard(_Heard):
     """For threads: it blocks, and never suspends."""
 
     async def sync(self) -> None:
-        answered = threading.Event()
-        wake = answered.set
+        answered = Bell()
+        wake = answered.ring
         if not self._hearing.when_synced(self._clock.now(), wake):
             raise TierAway("changes are not listened to")
         if not answered.wait(self._deadline_s):
@@ -109,13 +109,12 @@ class BlockingWaiting:
     def __init__(self, key: TagId, hearing: Hearing) -> None:
         self._key = key
         self._hearing = hearing
-        self._event = threading.Event()
-        self._wake = self._event.set
+        self._bell = Bell()
+        self._wake = self._bell.ring
         self._hears = hearing.when_done(key, self._wake)
 
     async def woken(self, within_s: float) -> None:
-        self._event.wait(min(LOOK_S if self._hears else POLL_S, within_s))
-        self._event.clear()
+        self._bell.wait(min(LOOK_S if self._hears else POLL_S, within_s))
 
     def close(self) -> None:
         self._hearing.forget_done(self._key, self._wake)

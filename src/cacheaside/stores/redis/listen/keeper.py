@@ -129,11 +129,8 @@ class Keeper:
                 self._thread = None
                 self._say_tried()
                 if not sys.is_finalizing():
-                    self._failed(
-                        ConnectionAway(
-                            f"no thread ({error})", endpoint="the shared tier", reason=Away.REFUSED
-                        )
-                    )
+                    why = f"no thread ({error})"
+                    self._failed(ConnectionAway(why, endpoint="the shared tier", reason=Away.REFUSED))
 
     @property
     def has_tried(self) -> bool:

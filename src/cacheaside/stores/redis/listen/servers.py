@@ -116,7 +116,9 @@ class Servers:
     def _away(self, name: str, why: ConnectionAway | None) -> ConnectionAway:
         if why is not None:
             return ConnectionAway(why.message, endpoint=why.endpoint, reason=Away.BACKING_OFF)
-        return ConnectionAway("not connected yet", endpoint=name, reason=Away.BACKING_OFF)
+        return ConnectionAway(
+            "this process has not connected to it yet", endpoint=name, reason=Away.BACKING_OFF
+        )
 
     def move_clock(self, moved: bool, now: float) -> None:
         """Ages are told by a clock that a test moves, or by the kernel's again."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Protocol
 
+from cacheaside.bell import start
 from cacheaside.stores.redis.listen.ear import Ear
 from cacheaside.stores.redis.listen.waker import Waker
 
@@ -44,7 +45,7 @@ def begin(reference: weakref.ref[Turning], ears: dict[str, Ear]) -> tuple[thread
         thread = threading.Thread(
             target=_run, args=(reference, waker, selector, ears), name="cacheaside-keeper", daemon=True
         )
-        thread.start()
+        start(thread)  # a signal may end this while it begins: it then sees that it is not the one, and ends
         undone.pop_all()
     return thread, waker
 

@@ -1,9 +1,9 @@
 """What each operation of the tier says to a server, and what it makes of the replies.
 
-Plain commands only: MGET, SET, DEL, EXISTS, SADD, SREM, PEXPIRE, and WAIT where it is asked for. All of one exchange go
-out together, in their order. On a cluster each goes to the node of its first argument's slot, and only the order
-within a slot holds; that is enough, since what must be in order concerns one tag, whose generation and writers share
-a slot.
+Plain commands only: MGET, SET, DEL, EXISTS, SADD, SREM, PEXPIRE, PTTL for old servers, and WAIT where it is asked for.
+All of one exchange go out together, in their order. On a cluster each goes to the node of its first argument's slot,
+and only the order within a slot holds; that is enough, since what must be in order concerns one tag, whose generation
+and writers share a slot.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ R = TypeVar("R")
 KEYS_MAX: Final = 256
 """How many keys one MGET asks for, so that none keeps a server from its other clients for long."""
 _FULL: Final = "OOM"
+_NO_END: Final = -1
+"""What PTTL says of a key that stays."""
 _EVERYBODYS: Final = b"-"
 """In place of the holder of a lease: nobody need wait for anybody. No holder's name is so short."""
 
@@ -101,10 +103,10 @@ class Commands:
     cluster: bool = False
     lengthen: bool = True
 
-    def _living(self, tag: TagId) -> tuple[str | int, ...]:
+    def _living(self, tag: TagId) -> tuple[str, ...]:
         """How long a generation of `tag` that is made now lives, as SET takes it."""
         lifetime_ms = self.lifetime_ms(tag) if callable(self.lifetime_ms) else self.lifetime_ms
-        return () if lifetime_ms is None else ("PX", lifetime_ms)
+        return () if lifetime_ms is None else ("PX", str(lifetime_ms))
 
     def stamp(self, tags: Sequence[TagId]) -> Exchange[tuple[Generation, ...]]:
         """The generation of each tag, made where missing: SET NX, then MGET, whoever's it is."""
@@ -145,7 +147,7 @@ class Commands:
         """Be the one that loads the key, unless another is; stamp; look for writers; and see what is stored. In one
         round trip."""
         key = wanted.key
-        leasing: Command = ("SET", lease_name(key), owner, "NX", "PX", lifetime_ms)
+        leasing: Command = ("SET", lease_name(key), owner, "NX", "PX", str(lifetime_ms))
         creations = self._creations(tags)
         reading, writing = self._peeking(wanted, tags), self.writers(tags)
         first, last = 1 + len(creations), 1 + len(creations) + len(reading.commands)
@@ -174,7 +176,7 @@ class Commands:
 
         NX: who says it second disturbs nobody; each change of it wakes all who wait.
         """
-        asking: Command = ("SET", waiting_name(wanted.key), b"1", "NX", "PX", lifetime_ms)
+        asking: Command = ("SET", waiting_name(wanted.key), b"1", "NX", "PX", str(lifetime_ms))
         peeking = self.peek(wanted)
 
         def read(replies: Sequence[Any]) -> tuple[Leased, Fetched]:
@@ -208,7 +210,7 @@ class Commands:
         announced to nobody. free_ms: for so long let everybody load it."""
         commands: list[Command] = []
         if free_ms:
-            commands.append(("SET", lease_name(key), _EVERYBODYS, "PX", free_ms))
+            commands.append(("SET", lease_name(key), _EVERYBODYS, "PX", str(free_ms)))
         elif held:
             commands.append(("DEL", lease_name(key)))
         commands.append(("DEL", waiting_name(key)))
@@ -257,7 +259,7 @@ class Commands:
         Sent again, it stores the same under the same stamp: valid only while that is.
         """
         sets: tuple[Command, ...] = tuple(
-            [("SET", key, entry, "PX", ttl_ms) for key, entry, ttl_ms in entries]
+            [("SET", key, entry, "PX", str(ttl_ms)) for key, entry, ttl_ms in entries]
         )
         further = () if then is None else then.commands
         reading = self.generations(recheck)
@@ -292,7 +294,7 @@ class Commands:
     def confirmed(self, exchange: Exchange[R], replicas: int, within_ms: int) -> Exchange[R]:
         """As `exchange`, and `replicas` have it too, or it does not count as acknowledged. Not on a cluster, where a
         WAIT has no key by which to find its node."""
-        asking: Command = ("WAIT", replicas, within_ms)
+        asking: Command = ("WAIT", str(replicas), str(within_ms))
 
         def read(replies: Sequence[Any]) -> R:
             result = exchange.read(replies[:-1])
@@ -312,16 +314,23 @@ class Commands:
         """Add `writer` to the writers under way of each tag, for `lifetime_ms` at least.
 
         What others have there is made to last *before* this writer joins it. After: (1) it joins a set that is about to
-        end (2) the set ends, and it with the set (3) it is too late to make it last, and nothing says so.
+        end (2) the set ends, and it with the set (3) it is too late to make it last, and nothing says so. And once more
+        after: (1) it joins, or begins, a set without an end (2) who looks for writers gives that an end, sooner than
+        this writer's, as `give_end` does (3) NX finds an end there, and leaves it.
+
+        Where the connection ends in between, a set without an end may be left: see `give_end`.
         """
         commands: list[Command] = []
+        lifetime = str(lifetime_ms)
         for tag in tags:
             name = writers_name(tag)
+            joining: Command = ("SADD", name, writer)
             if self.lengthen:
-                commands.append(("PEXPIRE", name, lifetime_ms, "GT"))
-            commands.append(("SADD", name, writer))
-            # NX: a new set has no end yet, which GT takes for the latest of all.
-            commands.append(("PEXPIRE", name, lifetime_ms, *(("NX",) if self.lengthen else ())))
+                longer: Command = ("PEXPIRE", name, lifetime, "GT")
+                # NX: a new set has no end yet, which GT takes for the latest of all.
+                commands += (longer, joining, ("PEXPIRE", name, lifetime, "NX"), longer)
+            else:
+                commands += (joining, ("PEXPIRE", name, lifetime))
 
         def read(replies: Sequence[Any]) -> None:
             for command, reply in zip(commands, replies, strict=True):
@@ -332,6 +341,31 @@ class Commands:
 
         # Not again: landing after the release, it would stop stores until it expires.
         return Exchange(tuple(commands), read, resend=False)
+
+    def endless(self, tags: Sequence[TagId]) -> Exchange[frozenset[TagId]]:
+        """Those of `tags` whose writers have no end. For servers whose PEXPIRE knows no NX."""
+        commands: tuple[Command, ...] = tuple([("PTTL", writers_name(tag)) for tag in tags])
+
+        def read(replies: Sequence[Any]) -> frozenset[TagId]:
+            for command, reply in zip(commands, replies, strict=True):
+                if not isinstance(reply, int):
+                    raise StoreReplyError(command, reply, "a time")
+            return frozenset([tag for tag, reply in zip(tags, replies, strict=True) if reply == _NO_END])
+
+        return Exchange(commands, read, resend=True)
+
+    def give_end(self, tags: Sequence[TagId], lifetime_ms: int) -> Exchange[None]:
+        """Have the writers of each tag end, `lifetime_ms` from now, where they have no end.
+
+        (1) a writer's SADD arrives, and the connection or the process ends before its PEXPIRE does (2) the set has no
+        end, so nothing is stored for its tag by anybody, for ever. Without NX ask before who is `endless`: else every
+        look would make the mark of a dead writer last.
+        """
+        only = ("NX",) if self.lengthen else ()
+        commands: tuple[Command, ...] = tuple(
+            [("PEXPIRE", writers_name(tag), str(lifetime_ms), *only) for tag in tags]
+        )
+        return Exchange(commands, _counts(commands), resend=True)
 
     def enlist_then_bump(self, tags: Sequence[TagId], writer: str, lifetime_ms: int) -> Exchange[None]:
         """Both in one round trip. Bump first: a fill in between sees no writer, and keeps the old row (`flow.write`).

@@ -24,10 +24,12 @@ __all__ = [
     "generations_in",
     "values_in",
     "was_set",
+    "with_advice",
 ]
 
-Command = tuple[str | bytes | int, ...]
-"""A command's name and arguments."""
+Command = tuple[str | bytes, ...]
+"""A command's name and arguments. Numbers as text: hiredis packs an int by calling Python code, and crashes the process
+when a signal's handler raises in that."""
 
 _CODE: Final = re.compile(r"[A-Z]{2,20}(?![a-zA-Z])")
 # redis-py takes the first word off the text; from version 7 on it keeps it as `status_code`.
@@ -45,6 +47,7 @@ _CODE_BY_CLASS: Final = {
 }
 _ADVICE: Final = {
     "ASK": "the slot is moving; ask again",
+    "DENIED": "the server is in protected mode; give it a password, or bind it to an address",
     "CLUSTERDOWN": "the cluster has slots without a primary",
     "LOADING": "the server is still reading its data",
     "MASTERDOWN": "this is a replica without its primary; connect to the primary",
@@ -69,21 +72,34 @@ class StoreReplyError(TierAway):
     """The server refused a command, or answered what it cannot mean.
 
     code: the error's first word, such as OOM or MOVED; empty for a reply of the wrong shape. The rest of the server's
-    text is left out, since it may quote arguments, and so values. `reply` has it for who must act on it.
+    text is left out, since it may quote arguments, and so values. `reply` has it for who must act on it. verb: the
+    command's name.
     """
 
     def __init__(self, command: Command, reply: Any, expected: str) -> None:
         self.code = error_code(reply)
         self.reply = reply
-        what = f"{command[0]!s} {command[1]!s}" if len(command) > 1 else f"{command[0]!s}"
+        self.verb = f"{command[0]!s}"
         if self.code:
-            advice = _ADVICE.get(self.code)
-            super().__init__(f"{what}: the server answered {self.code}{f': {advice}' if advice else ''}.")
+            self._why = f"the server answered {with_advice(self.code)}."
         else:
-            super().__init__(
-                f"{what}: the server answered {_shape(reply)} where {expected} was expected: is it Redis or Valkey, "
-                "and nothing between that changes replies?"
+            self._why = (
+                f"the server answered {_shape(reply)} where {expected} was expected: is it Redis or Valkey, and "
+                "nothing between that changes replies?"
             )
+        what = f"{self.verb} {command[1]!s}" if len(command) > 1 else self.verb
+        super().__init__(f"{what}: {self._why}")
+
+    @property
+    def brief(self) -> str:
+        """Without the key."""
+        return f"{self.verb}: {self._why}"
+
+
+def with_advice(code: str) -> str:
+    """The code of an error, and what to do about it where that is known."""
+    advice = _ADVICE.get(code)
+    return f"{code}: {advice}" if advice else code
 
 
 def error_code(reply: Any) -> str:

@@ -10,7 +10,7 @@ from cacheaside.stores.redis.connect.connection_blocking import BlockingConnecti
 from cacheaside.stores.redis.connect.deadline import Deadline
 from cacheaside.stores.redis.connect.forked import mend_after_fork
 from cacheaside.stores.redis.connect.server import Limits, Login, ServerAddress
-from cacheaside.stores.redis.wire.replies import Command
+from cacheaside.stores.redis.wire.replies import Command, with_advice
 
 __all__ = ["ask", "first_answer", "port_in", "text", "unfit"]
 
@@ -58,7 +58,11 @@ def first_answer(
 def unfit(server: ServerAddress, said: object, expected: str) -> ConnectionAway:
     """For a reply that is no answer: an error, or nothing of the kind."""
     if isinstance(said, ErrorReply):
-        return ConnectionAway(f"it answered {said}", endpoint=str(server), reason=Away.REFUSED)
+        return ConnectionAway(
+            f"it answered {with_advice(said.code)}, and not {expected}",
+            endpoint=str(server),
+            reason=Away.REFUSED,
+        )
     return ConnectionAway(f"what it answered is not {expected}", endpoint=str(server), reason=Away.GARBLED)
 
 

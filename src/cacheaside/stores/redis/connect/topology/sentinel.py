@@ -72,12 +72,13 @@ class SentinelTopology:
     def _check(self, primary: ServerAddress, deadline: Deadline) -> None:
         """1. A primary is replaced; 2. a Sentinel that was cut off, or is slow, still names it; 3. it came back as a
         replica. Writes would fail, and what is read there may be old."""
-        (role,) = ask(primary, self._login, deadline, [("ROLE",)])
-        said = text(role[0]) if isinstance(role, list) and role else None
+        (answer,) = ask(primary, self._login, deadline, [("ROLE",)])
+        said = text(answer[0]) if isinstance(answer, list) and answer else None
         if said is None:
-            raise unfit(primary, role, "a role")
+            raise unfit(primary, answer, "a role")
         if said != "master":
-            message = f"it was named the primary of {self._service} and says it is a {said}"
+            role = "a replica" if said == "slave" else "something else"
+            message = f"it was named the primary of {self._service} and says it is {role}"
             raise ConnectionAway(message, endpoint=str(primary), reason=Away.REFUSED)
 
 
