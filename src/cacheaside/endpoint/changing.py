@@ -136,8 +136,9 @@ class Changing:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        flow = self._end(kind is not None, self._ports)
-        await (self._ports.crew.surely(flow) if self._ports.shared else flow)
+        write = self._write
+        tags = () if write.rolled_back else write.tags
+        await writing.to_its_end(self._end(kind is not None, self._ports), tags, self._ports)
 
     def __enter__(self) -> BlockingChange:
         run_blocking(self._write.begin(self._enter(), self._blocking_ports))

@@ -148,16 +148,15 @@ class AsyncFacade(_Facade):
         call = self.told("invalidate", args, kwargs)
         call.endpoint.tally.invalidations += 1
         with self._host.loudly(None):
-            await self._write(writing.invalidate((call.key,), self._host.ports, (call,)))
+            await self._write(writing.invalidate((call.key,), self._host.ports, (call,)), call)
 
     async def purge(self, *args: Any, **kwargs: Any) -> None:
+        call = self.told("purge", args, kwargs)
         with self._host.loudly(None):
-            await self._write(writing.purge(self.told("purge", args, kwargs), self._host.ports))
+            await self._write(writing.purge(call, self._host.ports), call)
 
-    async def _write(self, flow: Any) -> None:
-        ports = self._host.ports
-        # Without a server a write never suspends, so nothing can cancel it half-way.
-        await (ports.crew.surely(flow) if ports.shared else flow)
+    async def _write(self, flow: Any, call: Call) -> None:
+        await writing.to_its_end(flow, (call.key,), self._host.ports, (call,))
 
     async def many(
         self, items: Iterable[Any], *, leading: tuple[Any, ...] = (), return_exceptions: bool = False

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from cacheaside.errors import Unacknowledged
 from cacheaside.flow.call import Call
-from cacheaside.flow.ports import Ports, TierAway
+from cacheaside.flow.ports import Flow, Ports, TierAway
 from cacheaside.types import TagId
 
-__all__ = ["begin", "finish", "give_up", "invalidate", "purge"]
+__all__ = ["begin", "finish", "give_up", "invalidate", "purge", "to_its_end"]
 
 
 async def invalidate(tags: Sequence[TagId], ports: Ports, calls: Sequence[Call] = ()) -> None:
@@ -22,14 +22,41 @@ async def invalidate(tags: Sequence[TagId], ports: Ports, calls: Sequence[Call] 
 
     The change is heard after the tier acknowledged it. Heard before: (1) L1 drops (2) a read fetches the old value,
     still valid in the tier, and L1 keeps it (3) the bump arrives: nobody drops it again.
+
+    An interruption is no acknowledgement either. Not owed: (1) the row is committed (2) the bump is under way when a
+    signal's handler raises, or the loop ends and cancels it (3) this process has neither heard nor tells anybody: it
+    serves the old row until its ttl.
     """
     if tags:
         try:
             await ports.tier.bump(tags)
+            ports.heard.hear(tags, calls)
         except TierAway as away:
             ports.heard.owe(tags, calls)
             raise Unacknowledged.of(tags, away) from None
-        ports.heard.hear(tags, calls)
+        except BaseException:
+            ports.heard.owe(tags, calls)
+            raise
+
+
+async def to_its_end(flow: Flow, tags: Sequence[TagId], ports: Ports, calls: Sequence[Call] = ()) -> None:
+    """Await `flow`, which invalidates `tags`, for a caller that may be cancelled: then it goes on, and they are owed.
+
+    To go on would not do: (1) the caller is cancelled (2) its loop ends, by `asyncio.run` or without a word, before the
+    tier has answered, or even before `flow` took its first step: nobody is left to owe anything. To tell it twice is
+    harmless.
+    """
+    if not ports.shared:
+        await flow  # nothing suspends it
+        return
+    try:
+        await ports.crew.surely(flow)
+    except Unacknowledged:
+        raise  # owed by `flow`
+    except BaseException:
+        if tags:
+            ports.heard.owe(tags, calls)
+        raise
 
 
 async def begin(tags: Sequence[TagId], writer: str, ports: Ports) -> None:
