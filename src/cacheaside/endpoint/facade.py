@@ -124,14 +124,18 @@ class AsyncFacade(_Facade):
         """The endpoint with options of its contract changed."""
         return AsyncUsing(self, self.terms(changes))
 
-    async def read(self, call: Call) -> Lookup[Any]:
-        """Answer one call."""
+    async def read(self, call: Call, *, in_vain: bool = False) -> Lookup[Any]:
+        """Answer one call. in_vain: see `flow.read`."""
         with self.endpoint.reports:
-            return await reading.read(call, self._host.ports)
+            return await reading.read(call, self._host.ports, in_vain=in_vain)
 
     async def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
         return (await self.read(self._called(values))).value
+
+    async def unanswered(self, values: tuple[Any, ...]) -> Any:
+        """The same, when the generated path asked the shared tier, and had no answer."""
+        return (await self.read(self._called(values), in_vain=True)).value
 
     async def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return await self.read(self.call(args, kwargs))

@@ -39,7 +39,8 @@ def hit_path(
     """The function that users call. `world` holds what it reads: entries, now, gate, scope, slow, absent, vary, take.
 
     quick: nothing is ever held here. Most often the shared tier has the value, and few steps are enough to hand it on:
-    `ask` for it, by what `key` makes of the values; where it answers `else`, it takes a flow to answer.
+    `ask` for it, by what `key` makes of the values; where it answers `else`, it takes a flow to answer; where it does
+    not answer (`away`), one that does not ask again.
 
     bound: made to be the `__call__` of a bound method, with the instance in `_bound.instance`.
     varied: how many values `vary()` gives, each of a class in `varied_plain`. take: the expression of the value
@@ -65,7 +66,9 @@ def hit_path(
             "        if _f is not None:",
             "            _f = await _f",
             "            if _f is not _else:",
-            "                return _f",
+            "                if _f is not _away:",
+            "                    return _f",
+            f"                return await _unanswered({values})",
             f"    return {call}",
         ]
     elif tests is None:

@@ -42,6 +42,8 @@ async def take_turn(boarded: Sequence[Boarded], tags: Sequence[TagId], ports: Po
     """Stamp `tags`, and load; or, while another process loads the same key, wait for what it stores, and load if it
     stores nothing that may be served."""
     one = boarded[0]
+    if one.in_vain:
+        return Turn(ports.clock.now(), ports.heard.position())
     lease = _lease(boarded, ports)
     younger_than = _held_since(one, ports)
     patient_until = 0.0

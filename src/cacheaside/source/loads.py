@@ -132,15 +132,16 @@ def _suppressed(endpoint: Loadable) -> UsageError:
 
 def _loaded(results: Sequence[Any], nest: OpenNest) -> Loaded:
     """A failure too is computed from what was read before it: a remembered one must fall with that."""
-    return Loaded(results, nest.stamp, nest.oldest, nest.vouched)
+    return Loaded(results, nest.stamp, nest.oldest, nest.vouched, nest.in_vain)
 
 
 class AsyncLoads(_Loads):
     """Implements `flow.ports.Loads` on an event loop."""
 
-    async def load(self, calls: Sequence[Call]) -> Loaded:
+    async def load(self, calls: Sequence[Call], *, in_vain: bool = False) -> Loaded:
         endpoint = cast(Loadable, calls[0].endpoint)
         nest, token = self._open(endpoint, calls)
+        nest.in_vain = in_vain
         try:
             async with asyncio.timeout(endpoint.source.timeout_s) as deadline:
                 turn = await _turn(endpoint, nest)
@@ -178,9 +179,10 @@ class AsyncLoads(_Loads):
 class BlockingLoads(_Loads):
     """Implements `flow.ports.Loads` on a thread: `load` never suspends, it blocks."""
 
-    async def load(self, calls: Sequence[Call]) -> Loaded:
+    async def load(self, calls: Sequence[Call], *, in_vain: bool = False) -> Loaded:
         endpoint = cast(Loadable, calls[0].endpoint)
         nest, token = self._open(endpoint, calls)
+        nest.in_vain = in_vain
         try:
             turn = _blocking_turn(endpoint, nest)
             try:

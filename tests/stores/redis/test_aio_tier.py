@@ -11,7 +11,7 @@ import pytest
 
 from cacheaside.flow.call import Record, Standing
 from cacheaside.flow.ports import TierAway
-from cacheaside.stores.redis.aio_tier import ELSE, AioTier, resume
+from cacheaside.stores.redis.aio_tier import AWAY, ELSE, AioTier, resume
 from cacheaside.stores.redis.connect.away import ConnectionAway, ErrorReply
 from cacheaside.stores.redis.connect.connection import Command, Connection, Receiver
 from cacheaside.stores.redis.connect.routing_aio import AioFleet
@@ -331,14 +331,14 @@ class TestValues:
             assert await self.value(process, 3) is ELSE
 
     async def test_an_error_or_no_answer_takes_a_flow(self, server: Server) -> None:
-        """Which then finds out for itself."""
+        """Which is told so, and does not ask again."""
         async with process_on(server) as process:
             for instead in (
                 lambda receiver: receiver.set_exception(late()),
                 lambda receiver: receiver.set_result([REFUSED]),
             ):
                 process.direct.instead = instead
-                assert await self.value(process, 1) is ELSE
+                assert await self.value(process, 1) is AWAY
 
     async def test_without_the_namespaces_generation_it_is_asked_for_in_the_ordinary_way(
         self, server: Server

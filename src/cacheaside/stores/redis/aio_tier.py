@@ -24,7 +24,7 @@ from cacheaside.stores.redis.wire.replies import StoreReplyError, generations_in
 from cacheaside.tally import Tally
 from cacheaside.types import TagId
 
-__all__ = ["ELSE", "AioTier", "Else", "Quick", "resume"]
+__all__ = ["AWAY", "ELSE", "AioTier", "Else", "Quick", "resume"]
 
 _NOTHING: Final[deque[Any]] = deque()
 _SOMETHING: Final = object()
@@ -35,6 +35,8 @@ class Else:
 
 
 ELSE: Final = Else()
+AWAY: Final = Else()
+"""The same, and the tier was asked in vain: the flow is not to ask it again."""
 
 
 class Quick(Protocol):
@@ -136,7 +138,7 @@ class AioTier(RedisTier):
 
     def value(self, endpoint: Quick, key: TagId, more: Sequence[TagId]) -> Awaitable[Any] | None:
         """The value that the tier holds under `key`, which depends on that, on the namespace and on the tags `more`, if
-        it is valid and surely fresh; else `ELSE`. None: ask in the ordinary way."""
+        it is valid and surely fresh; else `ELSE`, or `AWAY`. None: ask in the ordinary way."""
         if not self._servers.one_up:
             return None
         loop = asyncio.get_running_loop()
@@ -231,7 +233,7 @@ class AioTier(RedisTier):
                 )
         for _, _, _, future, _ in batch.quick:
             if not future.done():
-                future.set_result(ELSE)
+                future.set_result(AWAY)
 
     # -- what came ---------------------------------------------------------------------------------------------
 
