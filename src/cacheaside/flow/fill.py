@@ -82,7 +82,9 @@ async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
         ports.flights.land(boarded[0].flight, turn.landing)
         return
     _count_loads(boarded)
-    this = _Fill(turn.began, turn.since, turn.stamp, turn.writers, lease=turn.lease)
+    # Read after the turn was waited for: how long others loaded is no part of how long this load takes, or leases, and
+    # the waits for them, would grow with each holder that dies.
+    this = _Fill(ports.clock.now(), turn.since, turn.stamp, turn.writers, lease=turn.lease)
     loaded = await _load([one.call for one in boarded], ports, in_vain=this.stamp is None)
     this.load_s = ports.clock.now() - this.began
     this.loaded_at = this.began if loaded.oldest is None else min(this.began, loaded.oldest)
