@@ -37,6 +37,11 @@ __all__ = [
 
 
 _TAGS_NAMED: Final = 5
+_WRITTEN: Final = {
+    False: " Nothing was written.",
+    True: " The change stands; it is told again until it gets through.",
+    None: "",
+}
 
 
 class CacheasideError(Exception):
@@ -69,17 +74,23 @@ class Unacknowledged(CacheasideError):
     From `cache.invalidate`, or the end of `cache.changing`: the commit stands. This process knows that the tags changed
     and tries again behind the caller until it is acknowledged; others may serve what they hold, within its contract.
     From the beginning of `cache.changing`: nothing was written yet, and nothing is retried.
+
+    written: False from the beginning of `changing`, whose block did not run: the caller may try again. True from
+    `invalidate`, `invalidate_all`, `purge` and the end of `changing`: the change stands, and is not to be repeated.
+    None from `change.add`: whether the block had written anything, it alone knows.
     """
 
-    def __init__(self, message: str, *, tags: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, *, tags: tuple[str, ...] = (), written: bool | None = None) -> None:
         super().__init__(message)
         self.tags = tags
+        self.written = written
 
     @classmethod
-    def of(cls, tags: Sequence[str], why: Exception) -> Unacknowledged:
+    def of(cls, tags: Sequence[str], why: Exception, *, written: bool | None) -> Unacknowledged:
         """For `tags`, because of `why`."""
         named = ", ".join(tags[:_TAGS_NAMED]) + (", …" if len(tags) > _TAGS_NAMED else "")
-        return cls(f"{named}: the shared tier did not acknowledge it ({why}).", tags=tuple(tags))
+        message = f"{named}: the shared tier did not acknowledge it ({why}).{_WRITTEN[written]}"
+        return cls(message, tags=tuple(tags), written=written)
 
 
 class SourceError(CacheasideError):

@@ -50,12 +50,14 @@ class _Write:
         if self.ended:
             raise UsageError("change.add(…) after its block has ended: the write is over; make a new one.")
 
-    async def begin(self, ids: tuple[TagId, ...], ports: Ports) -> None:
-        """Mark those of `ids` that are not marked yet."""
+    async def begin(self, ids: tuple[TagId, ...], ports: Ports, *, opens: bool = False) -> None:
+        """Mark those of `ids` that are not marked yet. opens: the block has not begun."""
         self.check_open()
         new = tuple(tag for tag in ids if tag not in self.marked)
         try:
-            await writing.begin(new, self.writer, ports)
+            # Where it goes on without a mark, the block is about to write.
+            written = False if opens and self.when_away == "raise" else None
+            await writing.begin(new, self.writer, ports, written=written)
         except Unacknowledged as error:
             if self.when_away == "raise":
                 self.tags = tuple(tag for tag in self.tags if tag not in new)
@@ -130,7 +132,7 @@ class Changing:
         return self._first
 
     async def __aenter__(self) -> Change:
-        await self._write.begin(self._enter(), self._ports)
+        await self._write.begin(self._enter(), self._ports, opens=True)
         return Change(self._write, self._ports)
 
     async def __aexit__(
@@ -141,7 +143,7 @@ class Changing:
         await writing.to_its_end(self._end(kind is not None, self._ports), tags, self._ports)
 
     def __enter__(self) -> BlockingChange:
-        run_blocking(self._write.begin(self._enter(), self._blocking_ports))
+        run_blocking(self._write.begin(self._enter(), self._blocking_ports, opens=True))
         return BlockingChange(self._write, self._blocking_ports)
 
     def __exit__(

@@ -180,7 +180,8 @@ class Host:
 
     def say_retried(self, error: Unacknowledged) -> None:
         """Log what was not acknowledged, and is tried again."""
-        log.warning("cache %s: %s It is tried again until it gets through.", self.namespace, error)
+        again = "" if error.written else " It is tried again until it gets through."
+        log.warning("cache %s: %s%s", self.namespace, error, again)
 
     def forget_here(self) -> None:
         """Drop all that this process holds; loads under way are not kept."""

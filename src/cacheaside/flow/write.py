@@ -33,7 +33,7 @@ async def invalidate(tags: Sequence[TagId], ports: Ports, calls: Sequence[Call] 
             ports.heard.hear(tags, calls)
         except TierAway as away:
             ports.heard.owe(tags, calls)
-            raise Unacknowledged.of(tags, away) from None
+            raise Unacknowledged.of(tags, away, written=True) from None
         except BaseException:
             ports.heard.owe(tags, calls)
             raise
@@ -59,16 +59,17 @@ async def to_its_end(flow: Flow, tags: Sequence[TagId], ports: Ports, calls: Seq
         raise
 
 
-async def begin(tags: Sequence[TagId], writer: str, ports: Ports) -> None:
+async def begin(tags: Sequence[TagId], writer: str, ports: Ports, *, written: bool | None = None) -> None:
     """Mark `tags`: until `finish`, or until the mark expires, nothing is stored for them.
 
-    Raises `Unacknowledged` when the tier does not say that the mark stands; nothing is owed then.
+    Raises `Unacknowledged` when the tier does not say that the mark stands; nothing is owed then. written: what that
+    says of the write.
     """
     if tags:
         try:
             await ports.tier.mark(tags, writer, ports.mark_lifetime_s)
         except TierAway as away:
-            raise Unacknowledged.of(tags, away) from None
+            raise Unacknowledged.of(tags, away, written=written) from None
         ports.heard.hear(tags)
 
 
@@ -97,6 +98,11 @@ async def purge(call: Call, ports: Ports) -> None:
         try:
             await ports.tier.remove(call)
         except TierAway as away:
-            raise Unacknowledged.of((call.key,), away) from None
+            raise Unacknowledged(
+                f"{call.key}: the shared tier did not acknowledge that it is removed ({away}). It is invalidated, "
+                "so that nobody is served it; its bytes may stay there until they expire.",
+                tags=(call.key,),
+                written=True,
+            ) from None
     finally:
         ports.near.drop(call)
