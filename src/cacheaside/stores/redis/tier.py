@@ -407,8 +407,9 @@ class RedisTier:
         )
 
     async def release(self, tags: Sequence[TagId], writer: str) -> None:
+        # As the mark was set: also by who is not let listen, whose marks would keep its tags from being stored by all.
         await self._be_ready()
-        await self._say(self._commands.release(tags, writer))
+        await self._say(self._commands.release(tags, writer), writes=True)
 
     async def remove(self, call: Call) -> None:
         await self._be_ready()
