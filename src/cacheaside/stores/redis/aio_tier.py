@@ -178,6 +178,7 @@ class AioTier(RedisTier):
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
         batch = self._batches.pop(loop)
+        self._renew(batch)
         names = batch.names
         if not names:
             return
@@ -196,6 +197,33 @@ class AioTier(RedisTier):
         task = loop.create_task(self._ask(batch, commands))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _renew(self, batch: _Batch) -> None:
+        """Take in what became known while the batch was gathered, on other threads: who joined it after that is to be
+        answered by it. What is asked for from now on is asked after all of it.
+
+        Else: (1) a batch is made (2) a write on another thread is not acknowledged, and owed, or everything is
+        invalidated (3) a read begins, and joins (4) the batch goes out (5) what was owed is paid (6) the answer
+        arrives: nothing is owed any more, nor was when the batch was made; or it is judged by the old generation of the
+        namespace, and L1 keeps it.
+        """
+        asking = self._asking()
+        if asking.known == batch.known:
+            if asking.owing:
+                batch.asking = batch.asking._replace(owing=batch.asking.owing | asking.owing)
+            return
+        for _, _, _, future, _ in batch.quick:
+            if not future.done():
+                future.set_result(ELSE)
+        calls, batch.calls, batch.quick = batch.calls, [], []
+        batch.asking, batch.known = asking, asking.known
+        names, prefix = batch.names, self._generation
+        names.clear()
+        for call, _, _, future in calls:
+            tags = self._asked(call.tags, batch.known)
+            batch.calls.append((call, tags, len(names), future))
+            names.append(call.key)
+            names += [f"{prefix}{tag}}}" for tag in tags]
 
     async def _ask(self, batch: _Batch, commands: Sequence[Any]) -> None:
         try:
