@@ -66,7 +66,7 @@ async def main() -> None:
                 async with web.cache.changing(web.prices(42)):
                     ROWS[42] = 1  # not reached
             except Unacknowledged as error:
-                print(f"a write is refused before it begins: {error}")
+                print(f"a write is refused before it begins, written={error.written}: {error}")
             async with web.cache.changing(web.prices(42), when_away="retry"):
                 ROWS[42] = 1800  # this one goes on, and is told later
             print(web.cache.stats().shared)

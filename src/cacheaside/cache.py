@@ -268,9 +268,9 @@ class Cache:
         as the cache says).
         """
         host = self._host
-        flow = writing.invalidate(host.tag_ids(tags, "cache.invalidate"), host.ports)
+        ids, ports = host.tag_ids(tags, "cache.invalidate"), host.ports
         with host.loudly(when_away):
-            await (host.ports.crew.surely(flow) if host.ports.shared else flow)
+            await writing.to_its_end(writing.invalidate(ids, ports), ids, ports)
 
     async def invalidate_all(self, *, when_away: WhenAway | None = None) -> None:
         """Everything in this namespace is out of date.

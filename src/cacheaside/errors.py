@@ -63,11 +63,18 @@ class Unacknowledged(CacheasideError):
     From `cache.invalidate`, or the end of `cache.changing`: the commit stands. This process knows that the tags changed
     and tries again behind the caller until it is acknowledged; others may serve what they hold, within its contract.
     From the beginning of `cache.changing`: nothing was written yet, and nothing is retried.
+
+    written: False from the beginning of `changing`, whose block did not run: the caller may try again. True from
+    `invalidate`, `invalidate_all`, `purge` and the end of `changing`: the change stands, and is not to be repeated.
+    None from `change.add`: whether the block had written anything, it alone knows.
     """
 
-    def __init__(self, message: str, *, tags: tuple[str, ...] = (), why: str = "") -> None:
+    def __init__(
+        self, message: str, *, tags: tuple[str, ...] = (), written: bool | None = None, why: str = ""
+    ) -> None:
         super().__init__(message)
         self.tags = tags
+        self.written = written
         self.why = why
         """What the tier said, without keys: for the log."""
 

@@ -92,6 +92,26 @@ async def test_a_user_without_the_right_to_hear(
         assert service.cache._host.shared.hearing.is_blind
 
 
+async def test_who_may_not_listen_takes_its_marks_back(
+    victim: Server, processes: Start, colour: str, rows: Rows
+) -> None:
+    """A process that is not let listen writes through `changing` like any other: when its block has ended the others
+    store what it wrote, rather than nothing for as long as its mark would stand."""
+    await ask(victim, "ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-subscribe")
+    deaf = processes(victim.url.replace("redis://", "redis://app:secret@"), colour=colour)
+    other = processes(victim.url, colour=colour)
+    await recovers(other)
+    await deaf.get(2)
+    await deaf.changing(1, 3)
+    await until(lambda: _stores(other, 1, 3))
+    assert not await ask(victim, "KEYS", "*!{*}!")
+
+
+async def _stores(service: Service, key: int, value: int) -> bool:
+    found = await service.lookup(key)
+    return found.value == value and (found.stored or found.hit)
+
+
 async def _asked(service: Service) -> bool:
     await service.get(1)
     return False

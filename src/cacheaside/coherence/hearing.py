@@ -161,9 +161,13 @@ class Hearing:
     @property
     def synced_through(self) -> float:
         """Every change acknowledged before this moment has been heard; -inf when that was never shown."""
-        if not self._expected or not self._expected <= self._synced.keys():
+        # Both taken once: whoever reads it without the lock, as stats do, may be overtaken. (1) All that is expected is
+        # there (2) another thread expects another node, or begins anew (3) its name is looked up: a KeyError. From one
+        # dictionary no name is ever taken away.
+        expected, synced = self._expected, self._synced
+        if not expected or not expected <= synced.keys():
             return -math.inf
-        return min(self._synced[node] for node in self._expected)
+        return min([synced[node] for node in expected])
 
     def _open(self) -> None:
         since = min(self.synced_through, self._blind_since) if self._blind else self.synced_through

@@ -58,12 +58,14 @@ class _Write:
         if self.ended:
             raise UsageError("change.add(…) after its block has ended: the write is over; make a new one.")
 
-    async def begin(self, ids: tuple[TagId, ...], ports: Ports) -> None:
-        """Mark those of `ids` that are not marked yet."""
+    async def begin(self, ids: tuple[TagId, ...], ports: Ports, *, opens: bool = False) -> None:
+        """Mark those of `ids` that are not marked yet. opens: the block has not begun."""
         self.check_open()
         new = tuple(tag for tag in ids if tag not in self.marked)
         try:
-            await writing.begin(new, self.writer, ports)
+            # Where it goes on without a mark, the block is about to write.
+            written = False if opens and self.when_away == "raise" else None
+            await writing.begin(new, self.writer, ports, written=written)
         except Unacknowledged as error:
             if self.when_away == "raise":
                 for tag in new:
@@ -139,17 +141,18 @@ class Changing:
         return self._first
 
     async def __aenter__(self) -> Change:
-        await self._write.begin(self._enter(), self._ports)
+        await self._write.begin(self._enter(), self._ports, opens=True)
         return Change(self._write, self._ports)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        flow = self._end(kind is not None, self._ports)
-        await (self._ports.crew.surely(flow) if self._ports.shared else flow)
+        write = self._write
+        tags = () if write.rolled_back else tuple(write.tags)
+        await writing.to_its_end(self._end(kind is not None, self._ports), tags, self._ports)
 
     def __enter__(self) -> BlockingChange:
-        run_blocking(self._write.begin(self._enter(), self._blocking_ports))
+        run_blocking(self._write.begin(self._enter(), self._blocking_ports, opens=True))
         return BlockingChange(self._write, self._blocking_ports)
 
     def __exit__(

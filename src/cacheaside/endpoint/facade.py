@@ -124,14 +124,18 @@ class AsyncFacade(_Facade):
         """The endpoint with options of its contract changed."""
         return AsyncUsing(self, self.terms(changes))
 
-    async def read(self, call: Call) -> Lookup[Any]:
-        """Answer one call."""
+    async def read(self, call: Call, *, in_vain: bool = False) -> Lookup[Any]:
+        """Answer one call. in_vain: see `flow.read`."""
         with self.endpoint.reports:
-            return await reading.read(call, self._host.ports)
+            return await reading.read(call, self._host.ports, in_vain=in_vain)
 
     async def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
         return (await self.read(self._called(values))).value
+
+    async def unanswered(self, values: tuple[Any, ...]) -> Any:
+        """The same, when the generated path asked the shared tier, and had no answer."""
+        return (await self.read(self._called(values), in_vain=True)).value
 
     async def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return await self.read(self.call(args, kwargs))
@@ -148,16 +152,15 @@ class AsyncFacade(_Facade):
         call = self.told("invalidate", args, kwargs)
         call.endpoint.tally.invalidations += 1
         with self._host.loudly(None):
-            await self._write(writing.invalidate((call.key,), self._host.ports, (call,)))
+            await self._write(writing.invalidate((call.key,), self._host.ports, (call,)), call)
 
     async def purge(self, *args: Any, **kwargs: Any) -> None:
+        call = self.told("purge", args, kwargs)
         with self._host.loudly(None):
-            await self._write(writing.purge(self.told("purge", args, kwargs), self._host.ports))
+            await self._write(writing.purge(call, self._host.ports), call)
 
-    async def _write(self, flow: Any) -> None:
-        ports = self._host.ports
-        # Without a server a write never suspends, so nothing can cancel it half-way.
-        await (ports.crew.surely(flow) if ports.shared else flow)
+    async def _write(self, flow: Any, call: Call) -> None:
+        await writing.to_its_end(flow, (call.key,), self._host.ports, (call,))
 
     async def many(
         self, items: Iterable[Any], *, leading: tuple[Any, ...] = (), return_exceptions: bool = False
@@ -182,14 +185,18 @@ class BlockingFacade(_Facade):
         """The endpoint with options of its contract changed."""
         return BlockingUsing(self, self.terms(changes))
 
-    def read(self, call: Call) -> Lookup[Any]:
-        """Answer one call."""
+    def read(self, call: Call, *, in_vain: bool = False) -> Lookup[Any]:
+        """Answer one call. in_vain: see `flow.read`."""
         with self.endpoint.reports:
-            return run_blocking(reading.read(call, self._host.blocking_ports))
+            return run_blocking(reading.read(call, self._host.blocking_ports, in_vain=in_vain))
 
     def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
         return self.read(self._called(values)).value
+
+    def unanswered(self, values: tuple[Any, ...]) -> Any:
+        """The same, when the generated path asked the shared tier, and had no answer."""
+        return self.read(self._called(values), in_vain=True).value
 
     def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return self.read(self.call(args, kwargs))

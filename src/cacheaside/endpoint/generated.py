@@ -39,7 +39,8 @@ def hit_path(
     """The function that users call. `world` holds what it reads: entries, now, gate, scope, slow, absent, vary, take.
 
     quick: nothing is ever held here. Most often the shared tier has the value, and few steps are enough to hand it on:
-    `ask` for it, by what `key` makes of the values; where it answers `else`, it takes a flow to answer.
+    `ask` for it, by what `key` makes of the values; where it answers `else`, it takes a flow to answer; where it does
+    not answer (`away`), one that does not ask again.
 
     bound: made to be the `__call__` of a bound method, with the instance in `_bound.instance`.
     varied: how many values `vary()` gives, each of a class in `varied_plain`. take: the expression of the value
@@ -62,7 +63,7 @@ def hit_path(
         lines += [
             "    if _host.enabled and _scope() is None:",
             f"        _f = _ask(_endpoint, *_key({values}))",
-            *(_AWAITED if is_async else _FOUND),
+            *_handed_on(values, is_async=is_async),
             f"    return {call}",
         ]
     elif tests is None:
@@ -114,16 +115,19 @@ def caller(parameters: Parameters, function: Callable[..., Any], name: str) -> C
     return _compile(lines, _identifier(name), {"_function": function})
 
 
-_FOUND: Final = (
-    "        if _f is not _else:",
-    "            return _f",
-)
-_AWAITED: Final = (
-    "        if _f is not None:",
-    "            _f = await _f",
-    "            if _f is not _else:",
-    "                return _f",
-)
+def _handed_on(values: str, *, is_async: bool) -> list[str]:
+    """What was asked for, in `_f`, unless it takes a flow."""
+    found = [
+        "        if _f is not _else:",
+        "            if _f is not _away:",
+        "                return _f",
+        f"            return {'await ' if is_async else ''}_unanswered({values})",
+    ]
+    if not is_async:
+        return found
+    return ["        if _f is not None:", "            _f = await _f", *[f"    {line}" for line in found]]
+
+
 _ANYTHING: Final = "*_given, **_named"
 
 

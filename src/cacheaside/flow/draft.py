@@ -27,6 +27,8 @@ class Boarded(msgspec.Struct):
     """The read that leads has been loaded for before."""
     reloads: bool = False
     """That, or another load of the key was under way when this one began."""
+    in_vain: bool = False
+    """The tier was asked for it, and did not answer: a read that waited for it once asks it no more."""
 
 
 class Draft(msgspec.Struct):

@@ -82,8 +82,10 @@ async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
         ports.flights.land(boarded[0].flight, turn.landing)
         return
     _count_loads(boarded)
-    this = _Fill(turn.began, turn.since, turn.stamp, turn.writers, lease=turn.lease)
-    loaded = await _load([one.call for one in boarded], ports)
+    # Read after the turn was waited for: how long others loaded is no part of how long this load takes, or leases, and
+    # the waits for them, would grow with each holder that dies.
+    this = _Fill(ports.clock.now(), turn.since, turn.stamp, turn.writers, lease=turn.lease)
+    loaded = await _load([one.call for one in boarded], ports, in_vain=this.stamp is None)
     this.load_s = ports.clock.now() - this.began
     this.loaded_at = this.began if loaded.oldest is None else min(this.began, loaded.oldest)
     _join(this, loaded)
@@ -98,9 +100,9 @@ async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
         _land(this, draft, moved, ports)
 
 
-async def _load(calls: Sequence[Call], ports: Ports) -> Loaded:
+async def _load(calls: Sequence[Call], ports: Ports, *, in_vain: bool) -> Loaded:
     try:
-        return await ports.loads.load(calls)
+        return await ports.loads.load(calls, in_vain=in_vain)
     except Exception as error:  # noqa: BLE001 - the loader's own error belongs to every caller
         return Loaded([Failure(error)] * len(calls), {}, None, True)
 
@@ -108,6 +110,8 @@ async def _load(calls: Sequence[Call], ports: Ports) -> Loaded:
 def _join(this: _Fill, loaded: Loaded) -> None:
     """Make what was read through other endpoints part of the stamp; two generations of one tag cannot both be right."""
     this.vouched = loaded.vouched
+    if loaded.in_vain:
+        this.stamp = None
     if this.stamp is not None:
         for tag, generation in loaded.nested.items():
             if this.stamp.setdefault(tag, generation) != generation:

@@ -45,10 +45,10 @@ async def lead(boarded: Sequence[Boarded], ports: Ports) -> None:
         raise
 
 
-async def alone(call: Call, ports: Ports) -> Landing:
-    """The landing of a load of `call` that nobody else can join."""
+async def alone(call: Call, ports: Ports, *, in_vain: bool = False) -> Landing:
+    """The landing of a load of `call` that nobody else can join. in_vain: as `Boarded` has it."""
     flight = ports.flights.alone(call.key, call.tags)
-    await lead([Boarded(call, flight)], ports)
+    await lead([Boarded(call, flight, in_vain=in_vain)], ports)
     landing = await ports.crew.wait(flight)
     if landing is None:
         raise never_landed(call, 1)

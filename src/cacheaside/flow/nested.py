@@ -7,7 +7,7 @@ from typing import Any, Final
 from cacheaside.flow.answer import landed, served
 from cacheaside.flow.call import Call
 from cacheaside.flow.lead import alone
-from cacheaside.flow.ports import Found, Nest, Ports
+from cacheaside.flow.ports import Found, Nest, Ports, TierAway
 from cacheaside.flow.valid import shown_valid
 from cacheaside.lookup import Forward, Lookup, NotStored
 from cacheaside.policy.freshness import Freshness
@@ -26,7 +26,12 @@ async def read_nested(call: Call, nest: Nest, ports: Ports) -> Lookup[Any]:
     L1 alone would not do: (1) L1 has not yet heard of a bump (2) the outer load stamps the new generation
     (3) reads the old value from L1, and stores what it computed from it under the new generation.
     """
-    held = None if call.terms.strong else await shown_valid(call, ports)
+    held = None
+    if not call.terms.strong and not nest.in_vain:
+        try:
+            held = await shown_valid(call, ports)
+        except TierAway:
+            nest.in_vain = True
     if held is not None:
         record, now = held
         if now - record.loaded_at < nest.ttl_s:
@@ -38,7 +43,9 @@ async def read_nested(call: Call, nest: Nest, ports: Ports) -> Lookup[Any]:
 async def load_nested(call: Call, nest: Nest, ports: Ports) -> Lookup[Any]:
     """A load inside a load: what it was stamped with becomes part of the outer stamp."""
     call.endpoint.tally.forward[Forward.NESTED] += 1
-    landing = await alone(call, ports)
+    landing = await alone(call, ports, in_vain=nest.in_vain)
+    if landing.stamp is None or landing.not_stored is NotStored.AWAY:
+        nest.in_vain = True  # the loads around this one are of the same read, which has waited once
     if landing.moved or landing.stamp is None or landing.not_stored in _UNVOUCHED:
         nest.unvouched()
     else:

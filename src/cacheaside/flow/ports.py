@@ -267,16 +267,23 @@ class Loaded(msgspec.Struct, frozen=True):
 
     nested: generation by tag of what it read. oldest: the start of the oldest load among it.
     vouched: False when something it read cannot be vouched for; the results may not be stored.
+    in_vain: a read inside asked the tier, which did not answer; this load asks it no more.
     """
 
     results: Sequence[Any]
     nested: dict[TagId, Generation]
     oldest: float | None
     vouched: bool
+    in_vain: bool = False
 
 
 class Nest(Protocol):
-    """An outer load, as the reads inside it see it: what they read becomes part of the outer entry's stamp."""
+    """An outer load, as the reads inside it see it: what they read becomes part of the outer entry's stamp.
+
+    in_vain: one of them asked the tier, which did not answer: none of them asks it any more.
+    """
+
+    in_vain: bool
 
     @property
     def ttl_s(self) -> float:
@@ -290,7 +297,8 @@ class Nest(Protocol):
 class Loads(Protocol):
     """The source, behind its limit."""
 
-    async def load(self, calls: Sequence[Call]) -> Loaded: ...
+    async def load(self, calls: Sequence[Call], *, in_vain: bool = False) -> Loaded:
+        """in_vain: the tier was asked, and did not answer: what is read inside does not ask it."""
 
     def nest(self) -> Nest | None:
         """The load that this code is running inside of, if any."""

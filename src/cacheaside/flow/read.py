@@ -21,8 +21,11 @@ _ABANDONED_MAX: Final = 3
 """Loads that ended without value or error (cancelled) before a read gives up: a loader that cancels itself."""
 
 
-async def read(call: Call, ports: Ports) -> Lookup[Any]:
-    """Answer `call` within its terms: from the cache, else by leading or joining one load."""
+async def read(call: Call, ports: Ports, *, in_vain: bool = False) -> Lookup[Any]:
+    """Answer `call` within its terms: from the cache, else by leading or joining one load.
+
+    in_vain: the tier was asked for it already, and did not answer. A read asks it no more after that.
+    """
     nest = ports.loads.nest()
     if nest is not None:
         return await read_nested(call, nest, ports)
@@ -32,7 +35,9 @@ async def read(call: Call, ports: Ports) -> Lookup[Any]:
         return await strong(call, ports)
     arrived = ports.flights.moment()
     answer, forward = serve(call, ports)
-    if answer is None and ports.shared:
+    if answer is None and in_vain:
+        forward = Forward.AWAY
+    elif answer is None and ports.shared:
         since = ports.heard.position()
         try:
             record = await ports.tier.fetch(call)
@@ -106,7 +111,7 @@ async def start_over(
         tally.forward[forward] += not counted
         counted = True
         if leads:
-            await lead([Boarded(call, flight, again)], ports)
+            await lead([Boarded(call, flight, again, in_vain=forward is Forward.AWAY)], ports)
         landing = await ports.crew.wait(flight)
         if landing is None:
             tally.abandoned += not flight.withdrawn

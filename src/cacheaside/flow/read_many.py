@@ -80,7 +80,11 @@ async def _batched(
             boarded[call] = flight, leads
         else:
             answered[call] = landed_meanwhile(call, found, forward, ports, counted=False)
-    unflown = [Boarded(call, flight) for call, (flight, leads) in boarded.items() if leads]
+    unflown = [
+        Boarded(call, flight, in_vain=missed[call] is Forward.AWAY)
+        for call, (flight, leads) in boarded.items()
+        if leads
+    ]
     unwaited = {flight for flight, _ in boarded.values()}
     try:
         # Those this read leads are loaded before it waits for anybody else's: two reads that each lead what the other

@@ -25,12 +25,11 @@ YOUNGER_BY_S: Final = 0.1
 
 
 class Turn(msgspec.Struct):
-    """A load may begin, at `began`, under `stamp` (None: the tier is away); or it need not, because of `landing`.
+    """A load may begin, under `stamp` (None: the tier is away); or it need not, because of `landing`.
 
     since: what is heard after it counts as changed while this load was under way. writers: tags with a write under way.
     """
 
-    began: float
     since: Position
     stamp: dict[TagId, Generation] | None = None
     writers: frozenset[TagId] = frozenset()
@@ -42,17 +41,20 @@ async def take_turn(boarded: Sequence[Boarded], tags: Sequence[TagId], ports: Po
     """Stamp `tags`, and load; or, while another process loads the same key, wait for what it stores, and load if it
     stores nothing that may be served."""
     one = boarded[0]
+    if one.in_vain:
+        return Turn(ports.heard.position())
     lease = _lease(boarded, ports)
     younger_than = _held_since(one, ports)
     patient_until = 0.0
+    was_nobodys = False
     if lease is not None:
         patience = patience_s(lease.lifetime_s, one.call.endpoint.timeout_s)
         patient_until = ports.clock.now() + patience
     while True:
         as_of = ports.flights.moment()
-        turn = Turn(ports.clock.now(), ports.heard.position())
+        turn = Turn(ports.heard.position())
         if lease is not None:
-            lease = lease._replace(until=turn.began + lease.lifetime_s)
+            lease = lease._replace(until=ports.clock.now() + lease.lifetime_s)
         try:
             stamped = await ports.tier.stamp(tags, lease)
             turn.stamp = dict(zip(tags, stamped.generations, strict=True))
@@ -70,10 +72,16 @@ async def take_turn(boarded: Sequence[Boarded], tags: Sequence[TagId], ports: Po
         except TierAway:
             if turn.landing is not None:
                 return turn
-            return Turn(ports.clock.now(), ports.heard.position())
+            return Turn(ports.heard.position())
+        leased = stamped.seen.leased
+        # Once, nobody's is a lease that ended between the two looks at it, and is asked for again. Twice in a row it is
+        # one that cannot be had: something else lies under its name.
+        unleasable = leased is Leased.NOBODYS and was_nobodys
+        was_nobodys = leased is Leased.NOBODYS
         if (
             turn.landing is not None
-            or stamped.seen.leased is Leased.EVERYBODYS
+            or leased is Leased.EVERYBODYS
+            or unleasable
             or ports.clock.now() >= patient_until
         ):
             # Stamped before it waited: an older stamp is as safe, and one that has moved meanwhile is found out.

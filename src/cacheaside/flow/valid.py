@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from cacheaside.flow.call import Call, Record, Standing
-from cacheaside.flow.ports import Found, Ports, TierAway
+from cacheaside.flow.ports import Found, Ports
 from cacheaside.policy.freshness import Freshness, judge
 
 __all__ = ["shown_valid"]
 
 
 async def shown_valid(call: Call, ports: Ports) -> tuple[Record, float] | None:
-    """A fresh record whose stamp is current by the tier itself, not by what this process heard."""
-    try:
-        record = await ports.tier.fetch(call)
-    except TierAway:
-        return None
+    """A fresh record whose stamp is current by the tier itself, not by what this process heard. Raises `TierAway`."""
+    record = await ports.tier.fetch(call)
     if record is None or record.is_error or record.standing is not Standing.CURRENT:
         return None
     now = ports.clock.now()

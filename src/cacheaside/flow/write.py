@@ -10,13 +10,18 @@ from typing import Final
 
 from cacheaside.errors import Unacknowledged
 from cacheaside.flow.call import Call
-from cacheaside.flow.ports import Ports, TierAway
+from cacheaside.flow.ports import Flow, Ports, TierAway
 from cacheaside.tags import described
 from cacheaside.types import TagId
 
-__all__ = ["begin", "finish", "give_up", "invalidate", "purge"]
+__all__ = ["begin", "finish", "give_up", "invalidate", "purge", "to_its_end"]
 
 _TAGS_NAMED: Final = 5
+_WRITTEN: Final = {
+    False: " Nothing was written.",
+    True: " The change stands; it is told again until it gets through.",
+    None: "",
+}
 
 
 async def invalidate(tags: Sequence[TagId], ports: Ports, calls: Sequence[Call] = ()) -> None:
@@ -26,26 +31,54 @@ async def invalidate(tags: Sequence[TagId], ports: Ports, calls: Sequence[Call] 
 
     The change is heard after the tier acknowledged it. Heard before: (1) L1 drops (2) a read fetches the old value,
     still valid in the tier, and L1 keeps it (3) the bump arrives: nobody drops it again.
+
+    An interruption is no acknowledgement either. Not owed: (1) the row is committed (2) the bump is under way when a
+    signal's handler raises, or the loop ends and cancels it (3) this process has neither heard nor tells anybody: it
+    serves the old row until its ttl.
     """
     if tags:
         try:
             await ports.tier.bump(tags)
+            ports.heard.hear(tags, calls)
         except TierAway as away:
             ports.heard.owe(tags, calls)
-            raise _unacknowledged(tags, away) from None
-        ports.heard.hear(tags, calls)
+            raise _unacknowledged(tags, away, written=True) from None
+        except BaseException:
+            ports.heard.owe(tags, calls)
+            raise
 
 
-async def begin(tags: Sequence[TagId], writer: str, ports: Ports) -> None:
+async def to_its_end(flow: Flow, tags: Sequence[TagId], ports: Ports, calls: Sequence[Call] = ()) -> None:
+    """Await `flow`, which invalidates `tags`, for a caller that may be cancelled: then it goes on, and they are owed.
+
+    To go on would not do: (1) the caller is cancelled (2) its loop ends, by `asyncio.run` or without a word, before the
+    tier has answered, or even before `flow` took its first step: nobody is left to owe anything. To tell it twice is
+    harmless.
+    """
+    if not ports.shared:
+        await flow  # nothing suspends it
+        return
+    try:
+        await ports.crew.surely(flow)
+    except Unacknowledged:
+        raise  # owed by `flow`
+    except BaseException:
+        if tags:
+            ports.heard.owe(tags, calls)
+        raise
+
+
+async def begin(tags: Sequence[TagId], writer: str, ports: Ports, *, written: bool | None = None) -> None:
     """Mark `tags`: until `finish`, or until the mark expires, nothing is stored for them.
 
-    Raises `Unacknowledged` when the tier does not say that the mark stands; nothing is owed then.
+    Raises `Unacknowledged` when the tier does not say that the mark stands; nothing is owed then. written: what that
+    says of the write.
     """
     if tags:
         try:
             await ports.tier.mark(tags, writer, ports.mark_lifetime_s)
         except TierAway as away:
-            raise _unacknowledged(tags, away) from None
+            raise _unacknowledged(tags, away, written=written) from None
         ports.heard.hear(tags)
 
 
@@ -74,12 +107,18 @@ async def purge(call: Call, ports: Ports) -> None:
         try:
             await ports.tier.remove(call)
         except TierAway as away:
-            raise _unacknowledged((call.key,), away) from None
+            raise Unacknowledged(
+                f"{call.key}: the shared tier did not acknowledge that it is removed ({away}). It is invalidated, "
+                "so that nobody is served it; its bytes may stay there until they expire.",
+                tags=(call.key,),
+                written=True,
+                why=away.brief,
+            ) from None
     finally:
         ports.near.drop(call)
 
 
-def _unacknowledged(tags: Sequence[TagId], away: TierAway) -> Unacknowledged:
+def _unacknowledged(tags: Sequence[TagId], away: TierAway, *, written: bool | None) -> Unacknowledged:
     named = ", ".join(map(described, tags[:_TAGS_NAMED])) + (", …" if len(tags) > _TAGS_NAMED else "")
-    message = f"{named}: the shared tier did not acknowledge it ({away})."
-    return Unacknowledged(message, tags=tuple(tags), why=away.brief)
+    message = f"{named}: the shared tier did not acknowledge it ({away}).{_WRITTEN[written]}"
+    return Unacknowledged(message, tags=tuple(tags), written=written, why=away.brief)

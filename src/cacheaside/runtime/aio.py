@@ -200,6 +200,7 @@ class AsyncCrew:
             for flight in () if run is None else run.flights:
                 self._flights.land(flight, None)
         self._behind -= self._dead(tuple(self._behind))
+        self._sweep_sure()
         self._sweep_at = max(SWEEP_MIN, 2 * len(self._flying))
 
     def _dead(self, tasks: Sequence[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
@@ -210,7 +211,16 @@ class AsyncCrew:
                 flow.close()  # else it is reported as never awaited
         return dead
 
+    def _sweep_sure(self) -> None:
+        """What was surely to run to its end never will: it is told so where it stands, by closing it."""
+        for task in self._dead(tuple(self._sure)):
+            self._sure.discard(task)
+            flow = task.get_coro()
+            if inspect.iscoroutine(flow):
+                flow.close()
+
     async def surely(self, flow: Flow) -> Any:
+        self._sweep_sure()
         task = asyncio.get_running_loop().create_task(flow)
         self._sure.add(task)  # a loop holds its tasks weakly
         task.add_done_callback(self._sure.discard)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from contextvars import Token
 from typing import Any, Final, Protocol, cast
 
 from cacheaside.bell import Bell
@@ -105,22 +103,33 @@ class _Loads:
             nest.unvouched()
         return nest
 
-    def _open(self, endpoint: Loadable, calls: Sequence[Call]) -> tuple[OpenNest, Token[OpenNest | None]]:
+    def _nest(self, endpoint: Loadable, calls: Sequence[Call], *, in_vain: bool) -> OpenNest:
         keys = frozenset(call.key for call in calls)
         ttl_s = min(call.terms.ttl_s for call in calls)
         nest = OpenNest(endpoint.source, current(), self._home, endpoint.name, keys, ttl_s)
+        nest.in_vain = in_vain
         _refuse_circle(nest)
+        return nest
+
+    def _open(self, nest: OpenNest) -> None:
+        """This code runs inside of `nest` from now on. To be called within the `try` whose `finally` begins with
+        `nest.closed = True`: a signal's handler may raise at any call, in here too, and at none of a plain assignment.
+
+        Opened before the `try`: (1) `scope` is set (2) the handler raises (3) nobody closes the nest: from then on this
+        thread is inside a load that ended, no read of it is answered by L1, and each adds its tags to the nest.
+        """
         if nest.outer is not None:
             nest.outer.inside[nest] = None
-        return nest, scope.set(nest)
+        scope.set(nest)
 
-    def _close(self, nest: OpenNest, token: Token[OpenNest | None]) -> None:
-        nest.closed = True
+    def _leave(self, nest: OpenNest) -> None:
+        """After `nest` was closed. Left half done, it is made good by the next read: `current` passes over a nest that
+        is closed."""
         if nest.outer is not None:
             nest.outer.inside.pop(nest, None)
         # A coroutine that the garbage collector closes runs in a context that is not its own.
-        with suppress(ValueError):
-            scope.reset(token)
+        if scope.get() is nest:
+            scope.set(nest.outer)
 
 
 def _suppressed(endpoint: Loadable) -> UsageError:
@@ -132,16 +141,17 @@ def _suppressed(endpoint: Loadable) -> UsageError:
 
 def _loaded(results: Sequence[Any], nest: OpenNest) -> Loaded:
     """A failure too is computed from what was read before it: a remembered one must fall with that."""
-    return Loaded(results, nest.stamp, nest.oldest, nest.vouched)
+    return Loaded(results, nest.stamp, nest.oldest, nest.vouched, nest.in_vain)
 
 
 class AsyncLoads(_Loads):
     """Implements `flow.ports.Loads` on an event loop."""
 
-    async def load(self, calls: Sequence[Call]) -> Loaded:
+    async def load(self, calls: Sequence[Call], *, in_vain: bool = False) -> Loaded:
         endpoint = cast(Loadable, calls[0].endpoint)
-        nest, token = self._open(endpoint, calls)
+        nest = self._nest(endpoint, calls, in_vain=in_vain)
         try:
+            self._open(nest)
             async with asyncio.timeout(endpoint.source.timeout_s) as deadline:
                 turn = await _turn(endpoint, nest)
                 try:
@@ -154,7 +164,8 @@ class AsyncLoads(_Loads):
             late = isinstance(error, TimeoutError) and deadline.expired()
             results = [Failure(_timed_out(endpoint, nest) if late else error)] * len(calls)
         finally:
-            self._close(nest, token)
+            nest.closed = True
+            self._leave(nest)
         return _loaded(results, nest)
 
     async def _call(self, endpoint: Loadable, calls: Sequence[Call]) -> Sequence[Any]:
@@ -178,10 +189,11 @@ class AsyncLoads(_Loads):
 class BlockingLoads(_Loads):
     """Implements `flow.ports.Loads` on a thread: `load` never suspends, it blocks."""
 
-    async def load(self, calls: Sequence[Call]) -> Loaded:
+    async def load(self, calls: Sequence[Call], *, in_vain: bool = False) -> Loaded:
         endpoint = cast(Loadable, calls[0].endpoint)
-        nest, token = self._open(endpoint, calls)
+        nest = self._nest(endpoint, calls, in_vain=in_vain)
         try:
+            self._open(nest)
             turn = _blocking_turn(endpoint, nest)
             try:
                 results = self._call(endpoint, calls)
@@ -190,7 +202,8 @@ class BlockingLoads(_Loads):
         except Exception as error:  # noqa: BLE001 - told to all who wait, with what had been read before it
             results = [Failure(error)] * len(calls)
         finally:
-            self._close(nest, token)
+            nest.closed = True
+            self._leave(nest)
         return _loaded(results, nest)
 
     def _call(self, endpoint: Loadable, calls: Sequence[Call]) -> Sequence[Any]:

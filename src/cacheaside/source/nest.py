@@ -18,11 +18,11 @@ class OpenNest:
     """Implements `flow.ports.Nest`. Reads may come from several tasks or threads that the loader started.
 
     home: the cache that the load is of. name, keys: its endpoint, and what it loads. footing: what it stands on, once
-    its turn has come. inside: the loads under way that its loader began.
+    its turn has come. inside: the loads under way that its loader began. in_vain: see `flow.ports.Nest`.
     """
 
     __slots__ = (
-        "_lock", "closed", "footing", "home", "inside", "keys", "name", "oldest", "outer", "source", "stamp",
+        "_lock", "closed", "footing", "home", "in_vain", "inside", "keys", "name", "oldest", "outer", "source", "stamp",
         "ttl_s", "vouched",
     )  # fmt: skip
 
@@ -47,6 +47,7 @@ class OpenNest:
         self.stamp: dict[TagId, Generation] = {}
         self.oldest: float | None = None
         self.vouched = True
+        self.in_vain = False
         self.closed = False
 
     def joined(self, stamp: dict[TagId, Generation], loaded_at: float) -> None:

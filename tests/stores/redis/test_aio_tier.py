@@ -15,7 +15,7 @@ from cacheaside.stores.redis.aio_tier import AioTier, resume
 from cacheaside.stores.redis.connect.away import ConnectionAway, ErrorReply
 from cacheaside.stores.redis.connect.connection import Command, Connection, Receiver
 from cacheaside.stores.redis.connect.routing_aio import AioFleet
-from cacheaside.stores.redis.plain import ELSE
+from cacheaside.stores.redis.plain import AWAY, ELSE
 from cacheaside.stores.redis.wire.commands import KEYS_MAX
 from cacheaside.stores.redis.wire.generations import Identity
 from cacheaside.stores.redis.wire.names import generation_name
@@ -331,14 +331,14 @@ class TestValues:
             assert await self.value(process, 3) is ELSE
 
     async def test_an_error_or_no_answer_takes_a_flow(self, server: Server) -> None:
-        """Which then finds out for itself."""
+        """Which is told so, and does not ask again."""
         async with process_on(server) as process:
             for instead in (
                 lambda receiver: receiver.set_exception(late()),
                 lambda receiver: receiver.set_result([REFUSED]),
             ):
                 process.direct.instead = instead
-                assert await self.value(process, 1) is ELSE
+                assert await self.value(process, 1) is AWAY
 
     async def test_without_the_namespaces_generation_it_is_asked_for_in_the_ordinary_way(
         self, server: Server
@@ -457,3 +457,50 @@ class TestResume:
         assert told == []
         await asyncio.sleep(0)
         assert told == [7, 7]
+
+
+class TestWhatBecomesKnownWhileABatchIsGathered:
+    """Another thread writes between the first read of a turn and the next: that one is answered by it."""
+
+    async def test_a_tag_that_is_owed_by_then_and_paid_before_the_answer(self, server: Server) -> None:
+        """Who joins after a write was not acknowledged is not given what was current before it."""
+        async with process_on(server) as process:
+            await process.put(process.call(1), "old")
+            asyncio.get_running_loop().call_soon(lambda: None)
+            process.tier.fetch(process.call(2)).add_done_callback(lambda _: None)  # type: ignore[attr-defined]
+            process.hearing.owed = process.owed.add
+            process.hearing.owe(process.call(1).tags[-1:])
+            joined = asyncio.ensure_future(process.tier.fetch(process.call(1)))
+
+            def paid(receiver: Receiver) -> None:
+                process.owed.clear()
+                process.direct.instead = None
+                assert process.direct._connection is not None
+                process.direct._connection.send_now(receiver.command, receiver)  # type: ignore[attr-defined]
+
+            process.direct.instead = paid
+            record = await joined
+            assert record is not None
+            assert record.standing is Standing.OUTDATED
+
+    @pytest.mark.parametrize("quick", [True, False])
+    async def test_everything_that_is_invalid_by_then(self, server: Server, quick: bool) -> None:
+        """Who joins after everything was invalidated by this process is not answered by the generation of before."""
+        async with process_on(server) as process:
+            await process.put(process.plain(1), 11)
+            await asyncio.to_thread(server.ask, "SET", generation_name(EVERYTHING), b"12345678")
+            asyncio.get_running_loop().call_soon(lambda: None)
+            first = process.tier.fetch(process.plain(2))
+            assert process.tier._batches, "it waits for the end of the turn"
+            process.hearing.hear(
+                (EVERYTHING,)
+            )  # on another thread, which has just been told that it is acknowledged
+            if quick:
+                asked = process.tier.value(process.row, process.plain(1).key, ())
+                assert asked is not None
+                assert await asked is ELSE
+            else:
+                record = await process.tier.fetch(process.plain(1))
+                assert record is not None
+                assert record.standing is Standing.OUTDATED
+            await first

@@ -4,9 +4,9 @@
 `complaints` (what the log is told of answers and invalidations that did not come about).
 
 *What flows ask.* `tier` (`flow.ports.Tier` in either colour), `blocking_tier` (the same from threads), `aio_tier` (on
-event loops: one MGET a turn), `plain` (hits without a flow, where nothing is kept in the process), `owed`
-(invalidations to try again), `ends` (marks of writers that have none), `refusals` (counted, and logged), `at_once` (how much goes out
-together), `listen.heard` (`flow.ports.Heard`: waiting to be told).
+event loops: one MGET a turn), `plain` (hits without a flow, where nothing is kept in the process), `asking` (from a
+question to its answer), `owed` (invalidations to try again), `ends` (marks of writers that have none), `refusals`
+(counted, and logged), `at_once` (how much goes out together), `listen.heard` (`flow.ports.Heard`: waiting to be told).
 
 Below, each a folder with a map of its own, each importing only from the later ones:
 

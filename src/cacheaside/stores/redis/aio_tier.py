@@ -12,11 +12,12 @@ from typing import Any, Final, Protocol
 
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.ports import Position, TierAway
+from cacheaside.stores.redis.asking import Asking, Found
 from cacheaside.stores.redis.blocking_tier import run
 from cacheaside.stores.redis.connect.away import ConnectionAway
 from cacheaside.stores.redis.connect.connection import Command, Connection
-from cacheaside.stores.redis.plain import ELSE, PlainHits, Quick, Wish
-from cacheaside.stores.redis.tier import Asking, Found, RedisTier
+from cacheaside.stores.redis.plain import AWAY, ELSE, PlainHits, Quick, Wish
+from cacheaside.stores.redis.tier import RedisTier
 from cacheaside.stores.redis.wire.commands import KEYS_MAX, Fetched, Wanted
 from cacheaside.stores.redis.wire.names import generation_prefix
 from cacheaside.stores.redis.wire.replies import StoreReplyError, generations_in, values_in
@@ -99,7 +100,8 @@ class AioTier(RedisTier):
         self._generation = generation_prefix(namespace)
         self._batches: dict[asyncio.AbstractEventLoop, _Batch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._going_on = False
+        self._going_on: set[asyncio.AbstractEventLoop] = set()
+        """Loops that tell several at once."""
         self.plain_hits = PlainHits(self._servers, self._owed, self._clock, self._everything)
 
     async def bump(self, tags: Sequence[TagId]) -> None:
@@ -122,18 +124,21 @@ class AioTier(RedisTier):
         loop = asyncio.get_running_loop()
         batch = self._batches.get(loop) or self._new_batch(loop, self._hearing.everything())
         future: asyncio.Future[Record | None] = loop.create_future()
+        self._join(batch, call, future)
+        if batch.alone:
+            self._send(loop)
+        return future
+
+    def _join(self, batch: _Batch, call: Call, future: asyncio.Future[Record | None]) -> None:
         tags = self._asked(call.tags, batch.known)
         names, prefix = batch.names, self._generation
         batch.calls.append((call, tags, len(names), future))
         names.append(call.key)
         names += [f"{prefix}{tag}}}" for tag in tags]
-        if batch.alone:
-            self._send(loop)
-        return future
 
     def value(self, endpoint: Quick, key: TagId, more: Sequence[TagId]) -> Awaitable[Any] | None:
         """The value that the tier holds under `key`, which depends on that, on the namespace and on the tags `more`, if
-        it is valid and surely fresh; else `ELSE`. None: ask in the ordinary way."""
+        it is valid and surely fresh; else `ELSE`, or `AWAY`. None: ask in the ordinary way."""
         if not self._servers.one_up or len(more) > TAGS_MAX:
             return None
         loop = asyncio.get_running_loop()
@@ -163,7 +168,7 @@ class AioTier(RedisTier):
         if self._batches:
             for other in [other for other in self._batches if other.is_closed()]:
                 del self._batches[other]  # closed between a turn and its end
-        alone = not self._going_on and getattr(loop, "_ready", _SOMETHING) == _NOTHING
+        alone = loop not in self._going_on and getattr(loop, "_ready", _SOMETHING) == _NOTHING
         since = self._hearing.position() if known is None else None
         batch = self._batches[loop] = _Batch(self, known, since, alone=alone)
         if not alone:
@@ -174,14 +179,15 @@ class AioTier(RedisTier):
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
         batch = self._batches.pop(loop)
-        names = batch.names
         # What other threads did since the turn began counts for who joined after it. Else: (1) a read begins a batch
         # (2) a thread owes a tag (3) a read of that tag joins, and all is asked (4) the tag is bumped, and not owed any
         # more (5) the answer arrives, given before the bump: it is older than a write of this process. In the same way
-        # with the generation of the namespace.
+        # with the generation of the namespace, which L1 would keep it by.
         batch.owing = self._owed.names()
         if not batch.alone and batch.known is not None and self._hearing.everything() != batch.known:
-            self._ask_each(batch, loop)
+            self._begin_again(batch)
+        names = batch.names
+        if not names:
             return
         try:
             connection = self._direct.connection()
@@ -207,25 +213,16 @@ class AioTier(RedisTier):
         else:
             self.take(batch, commands, replies)
 
-    def _ask_each(self, batch: _Batch, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin again, with what is known now."""
+    def _begin_again(self, batch: _Batch) -> None:
+        """With what is known of the namespace now."""
         for _, _, _, future, _ in batch.quick:
             if not future.done():
                 future.set_result(ELSE)
-        for call, _, _, future in batch.calls:
-            task = loop.create_task(self._answer(call, future))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _answer(self, call: Call, future: asyncio.Future[Record | None]) -> None:
-        try:
-            record = await self._fetch_one(call)
-        except Exception as error:  # noqa: BLE001 - whoever waits must be told, whatever it is
-            if not future.done():
-                future.set_exception(error)
-        else:
-            if not future.done():
-                future.set_result(record)
+        calls, batch.calls, batch.quick, batch.names = batch.calls, [], [], []
+        batch.known = self._hearing.everything()
+        batch.since = self._hearing.position() if batch.known is None else None
+        for call, _, _, future in calls:
+            self._join(batch, call, future)
 
     def away(self, batch: _Batch, error: BaseException) -> None:
         """There is no answer to `batch`, or none that is understood."""
@@ -239,7 +236,7 @@ class AioTier(RedisTier):
                 )
         for _, _, _, future, _ in batch.quick:
             if not future.done():
-                future.set_result(ELSE)
+                future.set_result(AWAY)
 
     # -- what came ---------------------------------------------------------------------------------------------
 
@@ -264,14 +261,15 @@ class AioTier(RedisTier):
 
     def tell(self, answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
         """Let all go on. What they ask for next goes out together, as in any turn."""
-        self._going_on = len(answers) > 1
-        left = iter(answers)
+        loop, left = asyncio.get_running_loop(), iter(answers)
+        if len(answers) > 1:
+            self._going_on.add(loop)
         try:
             for future, answer in left:
                 if not future.done():
                     resume(future, answer)
         finally:
-            self._going_on = False
+            self._going_on.discard(loop)
             for future, answer in left:  # one of them ended the loop: it may be run again
                 if not future.done():
                     future.set_result(answer)

@@ -6,9 +6,10 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from cacheaside.flow.ports import TierAway
-from cacheaside.stores.redis.plain import ELSE, PlainHits, Quick
+from cacheaside.stores.redis.plain import AWAY, ELSE, PlainHits, Quick
 from cacheaside.stores.redis.tier import RedisTier
 from cacheaside.stores.redis.wire.names import generation_prefix
+from cacheaside.stores.redis.wire.stamp import TAGS_MAX
 from cacheaside.types import TagId
 
 __all__ = ["BlockingTier", "run"]
@@ -24,8 +25,8 @@ class BlockingTier(RedisTier):
 
     def value(self, endpoint: Quick, key: TagId, more: Sequence[TagId]) -> Any:
         """The value that the tier holds under `key`, which depends on that, on the namespace and on the tags `more`, if
-        it is valid and surely fresh; else `ELSE`."""
-        if not self._servers.one_up:
+        it is valid and surely fresh; else `ELSE`, or `AWAY`."""
+        if not self._servers.one_up or len(more) > TAGS_MAX:
             return ELSE
         asking = self._asking()
         if asking.known is None:
@@ -40,7 +41,7 @@ class BlockingTier(RedisTier):
             ((_, answer),) = self._plain_hits.answers([wish], values, asking.known, asking.owing)
         except TierAway:
             self._counts.away += 1
-            return ELSE
+            return AWAY
         return answer
 
 

@@ -16,7 +16,7 @@ from cacheaside.stores.redis.wire.generations import GENERATION_BYTES, UNKNOWN_I
 from cacheaside.tally import Tally
 from cacheaside.types import Generation, TagId
 
-__all__ = ["ELSE", "Else", "PlainHits", "Quick", "Wish"]
+__all__ = ["AWAY", "ELSE", "Else", "PlainHits", "Quick", "Wish"]
 
 
 class Else:
@@ -24,6 +24,8 @@ class Else:
 
 
 ELSE: Final = Else()
+AWAY: Final = Else()
+"""The same, and the tier was asked in vain: the flow is not to ask it again."""
 
 
 class Quick(Protocol):
@@ -77,7 +79,7 @@ class PlainHits:
             return [(waiting, ELSE) for _, _, _, waiting, _ in wishes]
         now = self._clock.now()
         began_s = now + base.lag_s(now)
-        age_s = 0.0
+        hit: tuple[Tally, float] | None = None
         answers: list[tuple[Any, Any]] = []
         for endpoint, key, at, waiting, more in wishes:
             data, generation = values[at], values[at + 1]
@@ -104,8 +106,10 @@ class PlainHits:
                             tally = endpoint.tally
                             tally.fresh += 1
                             tally.shared_hits += 1
+                            hit = tally, age_s
             answers.append((waiting, answer))
-        wishes[0][0].tally.age_at_serve.record(age_s)
+        if hit is not None:  # one of each batch stands for all
+            hit[0].age_at_serve.record(hit[1])
         return answers
 
 

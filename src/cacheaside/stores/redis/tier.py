@@ -9,12 +9,13 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 from zlib import crc32
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.flow.call import Call, Record, Standing
-from cacheaside.flow.ports import Clock, Lease, Position, Seen, Stamped, TierAway
+from cacheaside.flow.ports import Clock, Lease, Seen, Stamped, TierAway
+from cacheaside.stores.redis.asking import Asking, Found
 from cacheaside.stores.redis.at_once import COMMANDS_AT_ONCE, TAGS_AT_ONCE, in_parts
 from cacheaside.stores.redis.connect.fleet import Transport
 from cacheaside.stores.redis.counts import Counts
@@ -55,30 +56,6 @@ ENTRY_MAX_S: Final = 5 * 365 * 86_400.0
 and then the write that the end is part of."""
 _LEASE_MARGIN_S: Final = 0.1
 """A lease that ends sooner than that is not deleted: by then it may be another's."""
-
-
-class Asking(NamedTuple):
-    """What was known when something was asked for: the log's position, the generation of the namespace, what was owed.
-
-    What was owed then counts for the answer, paid or not. Else: (1) a write is not acknowledged, and owed (2) a read
-    begins, and its question reaches the server (3) the invalidation does, is acknowledged, and nothing is owed any more
-    (4) the answer arrives: current when it was given, and older than the write.
-    """
-
-    since: Position | None
-    """Known only when the generation of the namespace is not."""
-    known: Generation | None
-    owing: frozenset[TagId]
-
-
-class Found(NamedTuple):
-    """What lay under the keys of calls, on its way to being judged."""
-
-    calls: Sequence[Call]
-    entries: Sequence[Opened | Record | None]
-    current: dict[TagId, Generation | None]
-    missing: list[TagId]
-    owing: frozenset[TagId]
 
 
 class RedisTier:
@@ -439,9 +416,10 @@ class RedisTier:
             await self._insist(partial(marking, some))
 
     async def release(self, tags: Sequence[TagId], writer: str) -> None:
+        # As the mark was set: also by who is not let listen, whose marks would keep its tags from being stored by all.
         await self._be_ready()
         for some in in_parts(tags, TAGS_AT_ONCE):
-            await self._say(self._commands.release(some, writer))
+            await self._say(self._commands.release(some, writer), writes=True)
 
     async def remove(self, call: Call) -> None:
         await self._be_ready()

@@ -32,10 +32,11 @@ class SimulatedLoads:
             nest = task.nest = None
         return nest
 
-    async def load(self, calls: Sequence[Call]) -> Loaded:
+    async def load(self, calls: Sequence[Call], *, in_vain: bool = False) -> Loaded:
         task = self._scheduler.current
         outer = task.nest
         nest = task.nest = OpenNest(SOURCE, outer if outer is not None and not outer.closed else None, None)
+        nest.in_vain = in_vain
         try:
             results = await self._results(calls)
         except Exception as error:  # noqa: BLE001 - told to all who wait, with what had been read before it
@@ -43,7 +44,7 @@ class SimulatedLoads:
         finally:
             nest.closed = True
             task.nest = outer
-        return Loaded(results, nest.stamp, nest.oldest, nest.vouched)
+        return Loaded(results, nest.stamp, nest.oldest, nest.vouched, nest.in_vain)
 
     async def _results(self, calls: Sequence[Call]) -> list[Any]:
         assert self.reading is not None

@@ -15,7 +15,7 @@ TURN: Final = "cacheaside.flow.turn"
 WRITE: Final = "cacheaside.flow.write"
 EMBEDDED: Final = "cacheaside.stores.embedded"
 
-_LOAD: Final = "    loaded = await _load([one.call for one in boarded], ports)\n"
+_LOAD: Final = "    loaded = await _load([one.call for one in boarded], ports, in_vain=this.stamp is None)\n"
 _CLOSE: Final = "    ports.flights.close([one.flight for one in boarded])\n"
 _TRY_BUMP: Final = "        try:\n            await ports.tier.bump(tags)\n"
 _MARK: Final = "            await ports.tier.mark(tags, writer, ports.mark_lifetime_s)\n"
@@ -81,11 +81,10 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "drop-before-acknowledgement",
             "the writer's own process drops before the bump is acknowledged",
             "shared",
-            (WRITE, _TRY_BUMP, "        ports.heard.hear(tags, calls)\n" + _TRY_BUMP),
             (
                 WRITE,
-                "            raise _unacknowledged(tags, away) from None\n        ports.heard.hear(tags, calls)\n",
-                "            raise _unacknowledged(tags, away) from None\n",
+                _TRY_BUMP + "            ports.heard.hear(tags, calls)\n",
+                "        ports.heard.hear(tags, calls)\n" + _TRY_BUMP,
             ),
             given="processes=1,focus=1,lag=0.4,behind_steps=200,deaths=0.0,slow=0.0,hurry=0.0,pauses=0.0,"
             "unavailable=0.0,failovers=0,connected=True,blind=False",
@@ -294,7 +293,33 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "unacknowledged-and-unheard",
             "a process does not take in its own write when it is not acknowledged",
             "shared",
-            (WRITE, "            ports.heard.owe(tags, calls)\n", ""),
+            (
+                WRITE,
+                "        except TierAway as away:\n            ports.heard.owe(tags, calls)\n",
+                "        except TierAway as away:\n",
+            ),
             given="unavailable=0.3,processes=1",
+        ),
+        other(
+            "interrupted-and-unheard",
+            "a thread does not take in its own write when its invalidation is interrupted",
+            "shared",
+            (
+                WRITE,
+                "        except BaseException:\n            ports.heard.owe(tags, calls)\n            raise\n",
+                "",
+            ),
+            given="threads=True,cancels=3,processes=1,focus=1,lag=0.4,readers=6",
+        ),
+        other(
+            "cancelled-and-unheard",
+            "a caller that is cancelled leaves its invalidation to whoever may never be",
+            "shared",
+            (
+                WRITE,
+                "        if tags:\n            ports.heard.owe(tags, calls)\n        raise\n",
+                "        raise\n",
+            ),
+            given="threads=False,cancels=3,processes=1,focus=1,lag=0.4,readers=6",
         ),
     )

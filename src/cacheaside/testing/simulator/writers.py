@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from cacheaside.endpoint.changing import Changing
 from cacheaside.errors import Unacknowledged
 from cacheaside.flow import write as writing
+from cacheaside.flow.call import Call
+from cacheaside.flow.ports import Flow
 from cacheaside.testing.simulator.process import Process
 from cacheaside.testing.simulator.readers import Counts
 from cacheaside.testing.simulator.rows import NOWHERE
 from cacheaside.testing.simulator.scenario import MARK_LIFETIME_S
-from cacheaside.testing.simulator.scheduler import POINT
+from cacheaside.testing.simulator.scheduler import POINT, Cancelled
 from cacheaside.testing.simulator.views import EVERYTHING, GROUPS, KEYED, ROWS, tag_of
 from cacheaside.types import TagId
 
@@ -74,9 +77,11 @@ async def _after_commit(process: Process, changes: Changes, tags: tuple[TagId, .
     for _ in range(RETRIES_MAX):
         await POINT
         try:
-            await _surely(process, writing.invalidate(tags, process.ports))
-        except Unacknowledged:
+            await _surely(process, writing.invalidate(tags, process.ports), tags)
+        except (Unacknowledged, Cancelled) as error:
             process.unacknowledged(versions, tags)
+            if isinstance(error, Cancelled):
+                raise
             if scheduler.chance(0.5):
                 return
             continue
@@ -94,11 +99,14 @@ async def _key(process: Process) -> None:
         await POINT
         try:
             if purges:
-                await _surely(process, writing.purge(call, process.ports))
+                await _surely(process, writing.purge(call, process.ports), (call.key,), (call,))
             else:
-                await _surely(process, writing.invalidate((call.key,), process.ports, (call,)))
-        except Unacknowledged:
+                flow = writing.invalidate((call.key,), process.ports, (call,))
+                await _surely(process, flow, (call.key,), (call,))
+        except (Unacknowledged, Cancelled) as error:
             process.unacknowledged(versions, (call.key,))
+            if isinstance(error, Cancelled):
+                raise
             if scheduler.chance(0.5):
                 return
             continue
@@ -106,11 +114,13 @@ async def _key(process: Process) -> None:
         return
 
 
-async def _surely(process: Process, flow: object) -> None:
-    if process.ports.shared:
-        await process.crew.surely(flow)  # type: ignore[arg-type]
+async def _surely(process: Process, flow: Flow, tags: tuple[TagId, ...], calls: Sequence[Call] = ()) -> None:
+    """As the library awaits it, or, on a thread, runs it: there a cancellation stands for a signal whose handler
+    raises. Whoever is interrupted was told nothing; this process takes the tags for invalidated all the same."""
+    if process.scenario.threads:
+        await flow
     else:
-        await flow  # type: ignore[misc]
+        await writing.to_its_end(flow, tags, process.ports, calls)
 
 
 async def _bracket(process: Process, changes: Changes) -> None:
@@ -156,9 +166,11 @@ async def _bracket(process: Process, changes: Changes) -> None:
             await POINT
     except ConnectionLost:
         return
-    except Unacknowledged:
+    except (Unacknowledged, Cancelled) as error:
         if committed:
             process.unacknowledged(versions, tags)
+        if isinstance(error, Cancelled):
+            raise
         return
     if process.when_away == "raise":
         process.acknowledged(versions, tags)
