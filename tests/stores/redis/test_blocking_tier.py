@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cacheaside.stores.redis.blocking_tier import BlockingTier
-from cacheaside.stores.redis.plain import ELSE
+from cacheaside.stores.redis.plain import AWAY, ELSE
 from cacheaside.stores.redis.wire.generations import Identity
 from cacheaside.testing.servers import Server
 from cacheaside.types import TagId
@@ -24,9 +24,7 @@ class Threads(Process):
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        self.tier: BlockingTier = BlockingTier(
-            self.recorder, *self.parts, namespace="shop", **self.options(self.pass_time)
-        )
+        self.tier: BlockingTier = BlockingTier(self.recorder, *self.parts, **self.options(self.pass_time))
         do(self.tier.stamp((EVERYTHING,)))
         self.recorder.said.clear()
 
@@ -94,7 +92,7 @@ def test_who_is_not_up_or_not_known_is_not_asked(process: Threads) -> None:
 
 
 def test_no_answer_takes_a_flow(process: Threads) -> None:
-    """Which then finds out for itself; it is counted."""
+    """Which is told that the tier was asked in vain; it is counted."""
     process.transport.close()
-    assert process.value(1) is ELSE
+    assert process.value(1) is AWAY
     assert process.counts.away == 1

@@ -19,7 +19,7 @@ class BlockingTier(RedisTier):
     """As `RedisTier`, over a transport whose coroutines never suspend."""
 
     def __init__(self, *parts: Any, namespace: str, **options: Any) -> None:
-        super().__init__(*parts, **options)
+        super().__init__(*parts, namespace=namespace, **options)
         self._plain_hits = PlainHits(self._servers, self._owed, self._clock, self._everything)
         self._generation = generation_prefix(namespace)
 

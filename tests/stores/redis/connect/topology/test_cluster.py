@@ -14,6 +14,7 @@ from cacheaside.stores.redis.connect.server import ServerAddress
 from cacheaside.stores.redis.connect.topology import ClusterTopology
 from cacheaside.stores.redis.wire.names import SLOTS, slot_of
 from cacheaside.testing.servers import Cluster, Server
+from cacheaside.testing.servers.server import wait_until
 from tests.stores.redis.conftest import peer
 from tests.stores.redis.connect.topology.conftest import FIND_S, Way, found
 
@@ -57,8 +58,13 @@ def test_nodes_known_from_before_are_asked_first(cluster: Cluster) -> None:
     topology = ClusterTopology([unreachable, first])
     fleet = topology.find(FIND_S)
     topology._seeds = (unreachable,)
-    assert topology.find(FIND_S) == fleet
-    assert len(topology._known) == 6
+
+    def all_are_known() -> bool:
+        """A node tells of a replica once the gossip has brought that it follows."""
+        assert topology.find(FIND_S) == fleet
+        return len(topology._known) == 6
+
+    wait_until(all_are_known, "the nodes tell of the replicas too", FIND_S)
 
 
 @pytest.mark.parametrize("kind", ["hostname", "unknown-endpoint", "ip"])
