@@ -23,9 +23,9 @@ from cacheaside.endpoint.inline import Inline
 from cacheaside.endpoint.options import Declaration, Tags, Vary, unknown_options
 from cacheaside.errors import DeclarationError
 from cacheaside.flow import write as writing
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.keys import checked_namespace
 from cacheaside.observe.stats import CacheStats, endpoint_stats
-from cacheaside.runtime.blocking import run_blocking
 from cacheaside.settings import Settings
 from cacheaside.source.source import Source
 from cacheaside.stores.redis.options import options_of

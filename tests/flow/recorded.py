@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 from cacheaside import Cache
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Ports, TierAway
-from cacheaside.runtime.blocking import run_blocking
 
 
 class Recorded:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from cacheaside import Cache, Contract, Served
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.runtime import aio, background
 from cacheaside.runtime.background import Background
-from cacheaside.runtime.blocking import run_blocking
 from cacheaside.stores.l1.table import RETRY_AFTER_S
 from cacheaside.types import TagId
 from tests.held import WAIT_S, HeldCalls, HeldLoads

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from cacheaside import Cache, Contract, LoadTimeout, UsageError
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.flights import Flight
 from cacheaside.runtime import blocking
-from cacheaside.runtime.blocking import BlockingCrew, run_blocking
+from cacheaside.runtime.blocking import BlockingCrew
 from tests.held import Callers, HeldCalls, until_waiting
 
 

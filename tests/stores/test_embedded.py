@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cacheaside import Cache, Contract
-from cacheaside.runtime.blocking import run_blocking
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.types import TagId
 
 A, B = TagId("a"), TagId("b")

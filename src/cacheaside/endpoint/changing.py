@@ -10,8 +10,8 @@ from typing import Any
 from cacheaside.endpoint.host import Host, WhenAway
 from cacheaside.errors import Unacknowledged, UsageError
 from cacheaside.flow import write as writing
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.ports import Ports
-from cacheaside.runtime.blocking import run_blocking
 from cacheaside.tags import Tag
 from cacheaside.types import TagId
 

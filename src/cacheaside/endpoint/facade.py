@@ -16,11 +16,11 @@ from cacheaside.endpoint.host import Host
 from cacheaside.errors import UsageError
 from cacheaside.flow import read as reading
 from cacheaside.flow import write as writing
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Failure
 from cacheaside.flow.read_many import read_many
 from cacheaside.lookup import Lookup
-from cacheaside.runtime.blocking import run_blocking
 
 __all__ = ["AsyncFacade", "BlockingFacade"]
 

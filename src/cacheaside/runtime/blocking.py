@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any, Final, TypeVar
 
 from cacheaside.bell import Bell
 from cacheaside.errors import LoadTimeout, UsageError
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.flights import Flight, Flights, Landing
 from cacheaside.flow.ports import Flow
 from cacheaside.runtime.background import Background
 
-__all__ = ["BlockingCrew", "run_blocking"]
+__all__ = ["BlockingCrew"]
 
 T = TypeVar("T")
 
@@ -24,16 +25,6 @@ BACKGROUND_THREADS: Final = 4
 BACKGROUND_WAITING_MAX: Final = 64
 CLOSE_S: Final = 5.0
 """How long `close` waits for refreshes under way."""
-
-
-def run_blocking(flow: Coroutine[Any, Any, T]) -> T:
-    """Run `flow` to its end here and now. A flow that suspends is a bug of this library, and says so."""
-    try:
-        flow.send(None)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    flow.close()
-    raise AssertionError(f"{flow!r} suspended: a blocking port must never wait by suspending")
 
 
 class _Leader:

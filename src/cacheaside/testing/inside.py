@@ -11,7 +11,7 @@ from cacheaside.endpoint import host as hosts
 from cacheaside.endpoint.host import Host
 from cacheaside.errors import Unacknowledged, UsageError
 from cacheaside.flow import write as writing
-from cacheaside.runtime.blocking import run_blocking
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.source.source import Source
 from cacheaside.tally import Tally
 

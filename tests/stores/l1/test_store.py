@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cacheaside import Cache, Contract, Served
-from cacheaside.runtime.blocking import run_blocking
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.stores.l1.table import RETRIES_MAX, RETRY_AFTER_S, Table
 from cacheaside.tally import Tally
 from tests.stores.l1.agreement import assert_agreement

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import hiredis
 import pytest
 
-from cacheaside.runtime.blocking import run_blocking
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.stores.redis.connect.away import ConnectionAway
 from cacheaside.stores.redis.connect.fleet import Fleet
 from cacheaside.stores.redis.connect.server import Limits, ServerAddress

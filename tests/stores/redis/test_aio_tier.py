@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -408,6 +409,28 @@ class TestValues:
             values = await asyncio.gather(*(read_twice(key) for key in range(keys)))
             assert values == [[key, key] for key in range(keys)]
             assert len(process.recorder.said) == 2
+
+    @pytest.mark.blocks_loop
+    async def test_what_one_loop_tells_does_not_hold_up_anothers_reads(self, server: Server) -> None:
+        """While several readers go on in one loop, a lone read of another goes out at once."""
+        async with process_on(server) as process:
+            tier, alone = process.tier, []
+
+            async def read() -> None:
+                loop = asyncio.get_running_loop()
+                alone.append(tier._new_batch(loop, None).alone)
+                tier._send(loop)
+
+            def elsewhere(_: object) -> None:
+                thread = threading.Thread(target=asyncio.run, args=(read(),))
+                thread.start()
+                thread.join()
+
+            loop = asyncio.get_running_loop()
+            first, second = (loop.create_future() for _ in range(2))
+            first.add_done_callback(elsewhere)
+            tier.tell([(first, 1), (second, 2)])
+            assert alone == [True]
 
     async def test_a_reader_that_ends_the_loop_leaves_the_others_answered(self, server: Server) -> None:
         """A reader goes on as soon as its value is there. If it ends the loop, the others go on when it runs again."""

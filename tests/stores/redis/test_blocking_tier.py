@@ -80,6 +80,15 @@ def test_whatever_is_not_plain_takes_a_flow(process: Threads, server: Server) ->
     assert process.value(3) is ELSE
 
 
+def test_only_hits_have_an_age(process: Threads) -> None:
+    """What is not handed on says nothing of how old answers are."""
+    process.put(process.plain(1), 1)
+    process.t += 0.5
+    assert (process.value(1), process.value(2)) == (1, ELSE)
+    ages = process.row.tally.age_at_serve
+    assert (ages.count, ages.quantile_s(1.0) >= 0.5) == (1, True)
+
+
 def test_who_is_not_up_or_not_known_is_not_asked(process: Threads) -> None:
     """Nothing is sent: not to a server that is away, nor while the namespace's generation is not known."""
     process.put(process.plain(1), 1)

@@ -9,10 +9,10 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.call import Record, Standing
 from cacheaside.flow.ports import Leased, TierAway
 from cacheaside.policy.timebase import Timebase
-from cacheaside.runtime.blocking import run_blocking
 from cacheaside.stores.redis.at_once import COMMANDS_AT_ONCE
 from cacheaside.stores.redis.connect.away import Away, ConnectionAway, ErrorReply
 from cacheaside.stores.redis.connect.transport_blocking import BlockingTransport

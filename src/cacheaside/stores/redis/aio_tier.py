@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.ports import Position, TierAway
 from cacheaside.stores.redis.asking import Asking, Found
-from cacheaside.stores.redis.blocking_tier import run
 from cacheaside.stores.redis.connect.away import ConnectionAway
 from cacheaside.stores.redis.connect.connection import Command, Connection
 from cacheaside.stores.redis.plain import AWAY, ELSE, PlainHits, Quick, Wish
@@ -108,13 +108,13 @@ class AioTier(RedisTier):
         if self._confirming is None:
             await super().bump(tags)
         else:
-            await asyncio.to_thread(run, self._confirming.bump(tags))
+            await asyncio.to_thread(run_blocking, self._confirming.bump(tags))
 
     async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
         if self._confirming is None:
             await super().mark(tags, writer, lifetime_s)
         else:
-            await asyncio.to_thread(run, self._confirming.mark(tags, writer, lifetime_s))
+            await asyncio.to_thread(run_blocking, self._confirming.mark(tags, writer, lifetime_s))
 
     # -- asking ------------------------------------------------------------------------------------------------
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.ports import TierAway
 from cacheaside.stores.redis.plain import AWAY, ELSE, PlainHits, Quick
 from cacheaside.stores.redis.tier import RedisTier
@@ -12,7 +13,7 @@ from cacheaside.stores.redis.wire.names import generation_prefix
 from cacheaside.stores.redis.wire.stamp import TAGS_MAX
 from cacheaside.types import TagId
 
-__all__ = ["BlockingTier", "run"]
+__all__ = ["BlockingTier"]
 
 
 class BlockingTier(RedisTier):
@@ -34,7 +35,7 @@ class BlockingTier(RedisTier):
         prefix = self._generation
         command = ("MGET", key, f"{prefix}{key}}}", *[f"{prefix}{tag}}}" for tag in more])
         try:
-            (values,) = run(self._transport.execute([command]))
+            (values,) = run_blocking(self._transport.execute([command]))
             if type(values) is not list or len(values) != len(command) - 1:
                 return ELSE  # a flow asks again, and says what is wrong
             wish = endpoint, key, 0, None, more
@@ -43,13 +44,3 @@ class BlockingTier(RedisTier):
             self._counts.away += 1
             return AWAY
         return answer
-
-
-def run(flow: Coroutine[Any, Any, Any]) -> Any:
-    """Run a flow of the blocking colour, which never suspends."""
-    try:
-        flow.send(None)
-    except StopIteration as end:
-        return end.value
-    flow.close()
-    raise AssertionError(f"{flow!r} suspended")

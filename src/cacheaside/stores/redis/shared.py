@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from cacheaside.bell import Bell
 from cacheaside.coherence.hearing import Hearing, HeldHere
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.flights import Flights
 from cacheaside.flow.ports import Clock, TierAway
 from cacheaside.observe.stats import SharedStats
@@ -242,18 +243,17 @@ class Shared:
         if not self.owed or time.monotonic() < self._pay_at:
             return
         tags, number = self.owed.batch()
-        flow = self.blocking_tier.bump(tags)
         try:
-            flow.send(None)
-        except StopIteration:
-            self.owed.paid(tags, number)
-            self._pay_failures = 0
-            self.hearing.hear(tags)
-            log.info("cache %s: %d invalidations got through after all", self.namespace, len(tags))
+            run_blocking(self.blocking_tier.bump(tags))
         except TierAway:
             self._pay_failures += 1
             pause_s = min(_PAY_MAX_S, _PAY_EVERY_S * 2.0 ** min(self._pay_failures - 1, 10))
             self._pay_at = time.monotonic() + pause_s
+            return
+        self.owed.paid(tags, number)
+        self._pay_failures = 0
+        self.hearing.hear(tags)
+        log.info("cache %s: %d invalidations got through after all", self.namespace, len(tags))
 
     # -- seeing ------------------------------------------------------------------------------------------------
 

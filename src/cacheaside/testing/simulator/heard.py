@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from cacheaside.coherence.hearing import Hearing
-from cacheaside.flow.call import Call
-from cacheaside.flow.ports import Position, TierAway
+from cacheaside.flow.ports import TierAway
+from cacheaside.stores.redis.listen.heard import PlainHeard
 from cacheaside.testing.simulator.process import Process
 from cacheaside.testing.simulator.scheduler import POINT, Scheduler, Wake
 from cacheaside.types import TagId
@@ -48,25 +47,13 @@ class _Answer:
         return came
 
 
-class SimulatedHeard:
+class SimulatedHeard(PlainHeard):
     """Implements `flow.ports.Heard`."""
 
     def __init__(self, hearing: Hearing, process: Process) -> None:
-        self._hearing = hearing
+        super().__init__(hearing)
         self._process = process
         self._scheduler: Scheduler = process.scheduler
-
-    def position(self) -> Position:
-        return self._hearing.position()
-
-    def still(self, tags: Sequence[TagId], since: Position) -> bool:
-        return self._hearing.still(tags, since)
-
-    def hear(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None:
-        self._hearing.hear(tags, calls)
-
-    def owe(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None:
-        self._hearing.owe(tags, calls)
 
     async def sync(self) -> None:
         scheduler = self._scheduler

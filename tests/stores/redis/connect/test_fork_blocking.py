@@ -22,7 +22,7 @@ CERTIFICATE = Path(__file__).parents[1] / "tls" / "certificate.pem"
 
 START = """
 import os, ssl, sys, threading
-from cacheaside.runtime.blocking import run_blocking
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.stores.redis.connect.fleet import Fleet
 from cacheaside.stores.redis.connect.server import Limits, ServerAddress
 from cacheaside.stores.redis.connect.transport_blocking import BlockingTransport

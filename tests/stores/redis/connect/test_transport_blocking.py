@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cacheaside.runtime.blocking import run_blocking
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.stores.redis.connect.away import Away, ConnectionAway, ErrorReply
 from cacheaside.stores.redis.connect.fleet import Fleet
 from cacheaside.stores.redis.connect.server import Limits, ServerAddress

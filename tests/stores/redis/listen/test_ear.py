@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cacheaside.runtime.blocking import run_blocking
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.stores.redis.connect.away import Away, ConnectionAway
 from cacheaside.stores.redis.connect.server import Limits, Login, ServerAddress
 from cacheaside.stores.redis.listen import ear as ears

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from cacheaside.coherence.hearing import Hearing
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.ports import TierAway
-from cacheaside.runtime.blocking import run_blocking
 from cacheaside.stores.redis.listen import heard as heards
 from cacheaside.stores.redis.listen.heard import AioHeard, BlockingHeard, waker
 from cacheaside.types import TagId

@@ -13,7 +13,7 @@ from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Clock, Position, TierAway
 from cacheaside.types import TagId
 
-__all__ = ["AioHeard", "BlockingHeard", "waker"]
+__all__ = ["AioHeard", "BlockingHeard", "PlainHeard", "waker"]
 
 POLL_S: Final = 0.05
 """The pause before another look at what another process stores, where nobody can say that it is done."""
@@ -21,11 +21,11 @@ LOOK_S: Final = 0.5
 """The same, where it can be said: a message may be lost with the connection, and a holder that died says nothing."""
 
 
-class _Heard:
-    def __init__(self, hearing: Hearing, clock: Clock, deadline_s: float) -> None:
+class PlainHeard:
+    """The half of `flow.ports.Heard` that waits for nothing, the same in all colours."""
+
+    def __init__(self, hearing: Hearing) -> None:
         self._hearing = hearing
-        self._clock = clock
-        self._deadline_s = deadline_s
 
     def position(self) -> Position:
         return self._hearing.position()
@@ -40,7 +40,14 @@ class _Heard:
         self._hearing.owe(tags, calls)
 
 
-class AioHeard(_Heard):
+class _Patient(PlainHeard):
+    def __init__(self, hearing: Hearing, clock: Clock, deadline_s: float) -> None:
+        super().__init__(hearing)
+        self._clock = clock
+        self._deadline_s = deadline_s
+
+
+class AioHeard(_Patient):
     """For event loops; every loop of the process."""
 
     async def sync(self) -> None:
@@ -87,7 +94,7 @@ class AioWaiting:
         self._hearing.forget_done(self._key, self._wake)
 
 
-class BlockingHeard(_Heard):
+class BlockingHeard(_Patient):
     """For threads: it blocks, and never suspends."""
 
     async def sync(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cacheaside.runtime.blocking import run_blocking
+from cacheaside.flow.blocking import run_blocking
 from cacheaside.stores.redis.connect.away import ConnectionAway
 from cacheaside.stores.redis.connect.routing_aio import AioFleet
 from cacheaside.stores.redis.connect.server import Limits
