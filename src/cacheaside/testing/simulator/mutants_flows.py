@@ -59,8 +59,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "embedded",
             (
                 "cacheaside.endpoint.changing",
-                "            await writing.invalidate(write.tags, ports)\n",
-                "            await writing.finish(write.tags, write.writer, ports)\n",
+                "            await writing.invalidate(tags, ports)\n",
+                "            await writing.finish(tags, write.writer, ports)\n",
             ),
         ),
         named(

@@ -269,14 +269,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "shared",
             (
                 COMMANDS,
-                (
-                    '                commands.append(("PEXPIRE", name, lifetime_ms, "GT"))\n'
-                    '            commands.append(("SADD", name, writer))\n'
-                ),
-                (
-                    '                commands.append(("SADD", name, writer))\n'
-                    '                commands.append(("PEXPIRE", name, lifetime_ms, "GT"))\n'
-                ),
+                "                commands += (longer, joining, (",
+                "                commands += (joining, longer, (",
             ),
             given="writers=3,writes=2,focus=1,hurry=0.5,failovers=0,clock_steps=0,unavailable=0.0",
         ),
@@ -351,7 +345,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             ),
             (
                 COMMANDS,
-                '("SET", lease_name(key), owner, "NX", "PX", lifetime_ms)',
+                '("SET", lease_name(key), owner, "NX", "PX", str(lifetime_ms))',
                 '("SET", lease_name(key), owner, "NX")',
             ),
         ),
