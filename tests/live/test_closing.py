@@ -217,3 +217,26 @@ say(time.monotonic())
     assert (status, complaints) == (0, "")
     assert took < 1.5
     await until(lambda: _is_alone(victim))
+
+
+async def test_a_reader_that_closes_the_cache_leaves_the_others_their_answers(
+    server: Server, processes: Start
+) -> None:
+    """Readers go on as their common answer comes in. The first closes the cache; the others still get theirs, and what
+    they read next begins again."""
+    service = processes(server.url, l1_entries=0)
+    await service.ready()
+    service.rows.values.update((key, key) for key in range(20))
+    await asyncio.gather(*(service.get(key) for key in range(20)))
+    loads = len(service.rows.loads)
+
+    async def read(key: int) -> int:
+        value = await service.get(key)
+        if key == 0:
+            await service.cache.aclose()
+        return value
+
+    assert await asyncio.gather(*(read(key) for key in range(20))) == list(range(20))
+    assert len(service.rows.loads) == loads
+    await service.ready()
+    assert await service.get(7) == 7
