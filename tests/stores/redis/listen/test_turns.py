@@ -79,8 +79,8 @@ def test_who_waits_for_the_first_attempt_is_let_go_by_an_error(server: Server) -
     with keeping(single(server.address)) as world:
         world.keeper._sync_selector = Failing(10**9, MemoryError())  # type: ignore[method-assign]
         tried = threading.Event()
-        world.keeper.when_tried(tried.set)
-        assert tried.wait(20)
+        # Its thread may have failed before this one can ask to be told.
+        assert not world.keeper.when_tried(tried.set) or tried.wait(20)
         assert "MemoryError" in str(world.servers.why)
 
 

@@ -122,10 +122,7 @@ class Keeper:
                 return
             try:
                 self._thread, self._waker = begin(weakref.ref(self), self._ears)
-            except (
-                OSError,
-                RuntimeError,
-            ) as error:  # no descriptor, no thread; or the interpreter is shutting down
+            except (OSError, RuntimeError) as error:  # descriptors or threads are wanting, or it is all over
                 self._thread = None
                 self._say_tried()
                 if not sys.is_finalizing():
