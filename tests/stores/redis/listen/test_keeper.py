@@ -99,6 +99,13 @@ class World:
         wait_for(lambda: self.servers.all_up)
         return self
 
+    def tried(self) -> threading.Event:
+        """Set when the first attempt is over, which it cannot be before this asks, however threads take turns."""
+        tried = threading.Event()
+        with self.keeper._lock:
+            assert self.keeper.when_tried(tried.set)
+        return tried
+
     def heard(self, tag: object) -> bool:
         return (tag,) in self.near.dropped
 
@@ -162,8 +169,7 @@ class TestTheBeginning:
     def test_who_comes_first_waits_for_the_first_attempt_only(self, server: Server) -> None:
         """Told when it is over; after that there is nothing to wait for."""
         with keeping(single(server.address)) as world:
-            tried = threading.Event()
-            assert world.keeper.when_tried(tried.set)
+            tried = world.tried()
             assert tried.wait(20)
             assert not world.keeper.when_tried(tried.set)
             assert world.servers.all_up
@@ -174,9 +180,7 @@ class TestTheBeginning:
         """Whoever waits is told, why it is away is known, and the log has it once, however often it is tried."""
         proxy.refuse()
         with caplog.at_level(logging.INFO, "cacheaside"), keeping(single(proxy.address)) as world:
-            tried = threading.Event()
-            assert world.keeper.when_tried(tried.set)
-            assert tried.wait(20)
+            assert world.tried().wait(20)
             assert not world.servers.all_up
             with pytest.raises(ConnectionAway) as raised:
                 world.servers.of(PRODUCT)

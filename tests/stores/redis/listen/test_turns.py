@@ -78,9 +78,7 @@ def test_who_waits_for_the_first_attempt_is_let_go_by_an_error(server: Server) -
     """Nobody waits for a thread that fails."""
     with keeping(single(server.address)) as world:
         world.keeper._sync_selector = Failing(10**9, MemoryError())  # type: ignore[method-assign]
-        tried = threading.Event()
-        # Its thread may have failed before this one can ask to be told.
-        assert not world.keeper.when_tried(tried.set) or tried.wait(20)
+        assert world.tried().wait(20)
         assert "MemoryError" in str(world.servers.why)
 
 
