@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import random
 import subprocess
 import sys
 import threading
@@ -163,6 +164,17 @@ class TestItsLife:
             assert [one.row(key) for key in range(50)] == list(range(50))
             assert time.monotonic() - begun < 1.9
             assert one.loads == 50
+
+    def test_a_programs_own_sequence_of_chance_is_left_alone(self, proxy: Proxy) -> None:
+        """What follows `random.seed` is the same beside a cache that waits by chance, connects and stores."""
+        with service(proxy.address, deadline="2s") as one:
+            before = random.getstate()
+            assert one.row(1) == 1
+            proxy.refuse()
+            proxy.reset()
+            wait_for(lambda: one.shared.keeper._failures > 2)
+            assert [one.row(key) for key in range(10)] == list(range(10))
+            assert random.getstate() == before
 
 
 class TestOwing:

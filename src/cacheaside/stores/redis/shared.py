@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 import os
-import random
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from cacheaside.observe.stats import SharedStats
 from cacheaside.stores.redis.aio_tier import AioTier
 from cacheaside.stores.redis.blocking_tier import BlockingTier
 from cacheaside.stores.redis.complaints import Unanswered, say_untold
+from cacheaside.stores.redis.connect.chance import chance
 from cacheaside.stores.redis.connect.fleet import Fleet, Topology
 from cacheaside.stores.redis.connect.routing_aio import AioFleet
 from cacheaside.stores.redis.connect.server import Limits, Login
@@ -123,7 +123,7 @@ class Shared:
             touched=generation_name(everything),
             now=clock.now,
             pace=time.monotonic,
-            chance=random.random,
+            chance=chance,
             max_unsynced_s=options.max_unsynced_s,
         )
         self.keeper.on_fleet = self._use
@@ -196,7 +196,7 @@ class Shared:
             return None
         lifetime_s = max(OWN_GENERATION_MIN_S, GENERATIONS_PER_BOUND * min(self._bound_s(), ENTRY_MAX_S))
         if is_declared(tag):
-            lifetime_s = max(SHARED_GENERATION_S * (1.0 + random.random()), lifetime_s)
+            lifetime_s = max(SHARED_GENERATION_S * (1.0 + chance()), lifetime_s)
         return int(lifetime_s * 1000)
 
     def _accepts(self, endpoint: str, identity: Identity | None) -> bool:

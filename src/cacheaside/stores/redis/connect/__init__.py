@@ -10,5 +10,5 @@ made again when due), `handshake`, `connection` (pipelined, one deadline).
 *From threads.* `transport_blocking` (to a fleet), `pool` (connections that take turns), `connection_blocking`,
 `deadline`.
 
-*For both.* `standing` (is a server that failed asked again yet?), `forked` (what a child must let go of).
+*For both.* `standing` (is a server that failed asked again yet?), `forked` (what a child must let go of), `chance`.
 """

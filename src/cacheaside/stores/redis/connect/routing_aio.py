@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from cacheaside.stores.redis.connect.away import ConnectionAway
+from cacheaside.stores.redis.connect.chance import chance
 from cacheaside.stores.redis.connect.connection import Connection
 from cacheaside.stores.redis.connect.fleet import Fleet
 from cacheaside.stores.redis.connect.forked import mend_after_fork
@@ -34,7 +34,7 @@ class AioFleet:
         limits: Limits | None = None,
         *,
         now: Callable[[], float] = time.monotonic,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = chance,
     ) -> None:
         self.limits = limits or Limits()
         self._login = login or Login()

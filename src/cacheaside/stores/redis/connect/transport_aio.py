@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from cacheaside.stores.redis.connect.away import Away, ConnectionAway
+from cacheaside.stores.redis.connect.chance import chance
 from cacheaside.stores.redis.connect.connection import Command
 from cacheaside.stores.redis.connect.forked import mend_after_fork
 from cacheaside.stores.redis.connect.link import Link
@@ -34,7 +34,7 @@ class AioTransport:
         limits: Limits | None = None,
         *,
         now: Callable[[], float] = time.monotonic,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = chance,
         on_push: Callable[[list[Any]], None] | None = None,
     ) -> None:
         import hiredis  # noqa: F401 - read from disk here, and not at the first call on a loop

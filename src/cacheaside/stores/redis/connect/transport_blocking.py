@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from cacheaside.stores.redis.connect.away import Away, ConnectionAway
+from cacheaside.stores.redis.connect.chance import chance
 from cacheaside.stores.redis.connect.connection_blocking import BlockingConnection, collect
 from cacheaside.stores.redis.connect.deadline import Deadline
 from cacheaside.stores.redis.connect.fleet import Fleet
@@ -39,7 +39,7 @@ class BlockingTransport:
         *,
         connections_max: int = CONNECTIONS_MAX,
         now: Callable[[], float] = time.monotonic,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = chance,
     ) -> None:
         import hiredis
 
