@@ -21,6 +21,7 @@ from cacheaside.endpoint.environment import options_from
 from cacheaside.endpoint.host import Host, WhenAway
 from cacheaside.endpoint.inline import Inline
 from cacheaside.endpoint.options import Declaration, Tags, Vary, unknown_options
+from cacheaside.endpoint.seeing import Seeing
 from cacheaside.errors import DeclarationError
 from cacheaside.flow import write as writing
 from cacheaside.flow.blocking import run_blocking
@@ -45,7 +46,7 @@ log = logging.getLogger("cacheaside")
 DEFAULT_TAGS_MAX: Final = 64
 
 
-class Cache:
+class Cache(Seeing):
     """A cache in front of a source of truth. `Cache()` alone keeps everything in this process; with a URL, processes
     share what they loaded over Redis or Valkey, and hear of each other's writes.
 

@@ -56,8 +56,8 @@ _OPTIONS: Final = (
     "compress_from",
 )
 """What a cache can be told that is no variable: it belongs to the code, which relies on it."""
-_NOT_SETTINGS: Final = ("CACHEASIDE_TEST_SERVER", "CACHEASIDE_TRACES")
-"""Of the library's own tests and benchmarks."""
+_NOT_SETTINGS: Final = ("CACHEASIDE_APP", "CACHEASIDE_TEST_SERVER", "CACHEASIDE_TRACES")
+"""Of the command line; of the library's own tests and benchmarks."""
 
 _WHOLE: Final = re.compile(r"[0-9]{1,18}")
 _BASE64: Final = "base64:"

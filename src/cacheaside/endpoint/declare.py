@@ -53,14 +53,18 @@ def declare(function: Any, d: Declaration, host: Host, names: Mapping[str, Any])
         varied=varied_names(vary, where),
         names=names,
     )
+    tags = tags_of(d.tags, where, parameters, host.tag_ids, varied_names(vary, where))
     declared = Declared(
         d.name,
         d.contract,
         d.version,
-        tags_of(d.tags, where, parameters, host.tag_ids, varied_names(vary, where)),
+        tags,
         value_tags_of(d.value_tags, where),
         varied_values(vary, where, parameters) if vary else None,
         d.max_tags,
+        d.tags if callable(d.tags) else () if tags is None else tags(()),
+        d.value_tags,
+        vary,
     )
     loader = caller(parameters, function, function.__name__)
     endpoint = Endpoint(

@@ -59,6 +59,10 @@ class Declared:
     value_tags: Callable[[Sequence[Any], Any], Sequence[Tag]] | None
     vary: Callable[[Sequence[Any]], tuple[Any, ...]] | None
     tags_max: int
+    written_tags: Any = ()
+    written_value_tags: Any = None
+    written_vary: tuple[Any, ...] = ()
+    """As the decorator was given them, for whoever reviews what is declared."""
 
 
 class Endpoint:

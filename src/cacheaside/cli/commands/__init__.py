@@ -1,0 +1,1 @@
+"""One module for each command, with one function of its name; `cli.registry` lists them."""

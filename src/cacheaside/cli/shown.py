@@ -1,0 +1,63 @@
+"""How commands speak: JSON for machines, a few lines for people, errors in one line. No decision is made here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+__all__ = ["brief_bytes", "brief_s", "console", "say_error", "show"]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where people read: as wide as the terminal, plain where it is none."""
+    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+def show(data: Any, *, as_json: bool, people: Callable[[Console], None]) -> None:
+    """A command's result: `data` (of plain parts) as JSON, or what `people` prints of it."""
+    if as_json:
+        sys.stdout.write(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    else:
+        people(console())
+
+
+def say_error(message: str) -> None:
+    """One line, to the stream of errors; not wrapped, so that it can be searched for."""
+    console(stderr=True).print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+
+
+def brief_s(seconds: float | None, *, none: str = "–") -> str:
+    """A duration as contracts write them (`1h30m`, `250ms`), of two units at most."""
+    if seconds is None:
+        return none
+    if seconds < 0:
+        return f"-{brief_s(-seconds)}"
+    if seconds < 1:
+        return f"{round(seconds * 1000)}ms" if seconds >= 0.001 or not seconds else "<1ms"
+    if seconds < 60:
+        return f"{seconds:.3g}s"
+    left = round(seconds)
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append(f"{count}{unit}" if count else "")
+    return "".join(parts[:2])
+
+
+def brief_bytes(count: int | None, *, none: str = "–") -> str:
+    """A size in bytes with a unit, of about three digits."""
+    if count is None:
+        return none
+    size, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{count}B" if unit == "B" else f"{size:.3g}{unit}"
