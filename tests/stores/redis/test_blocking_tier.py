@@ -58,6 +58,16 @@ def test_declared_tags_are_looked_at(process: Threads) -> None:
     assert process.tier.value(process.product, call.key, call.tags[2:]) is ELSE
 
 
+def test_a_missing_generation_matches_nothing(process: Threads) -> None:
+    """Nor an entry that does not depend on its tag: what was stored before a tag was declared may be older than an
+    invalidation of it whose generation was evicted since."""
+    call = process.call(1)
+    process.put(call, "x")
+    assert process.tier.value(process.product, call.key, (*call.tags[2:], MORE)) is ELSE
+    do(process.tier.stamp((MORE,)))
+    assert process.tier.value(process.product, call.key, (*call.tags[2:], MORE)) is ELSE
+
+
 def test_whatever_is_not_plain_takes_a_flow(process: Threads, server: Server) -> None:
     """A miss, garbage, a moved generation, another identity, something owed, an age that is not surely fresh."""
     assert process.value(1) is ELSE

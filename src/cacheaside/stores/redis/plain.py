@@ -87,6 +87,12 @@ class PlainHits:
             if type(data) is bytes and type(generation) is bytes:
                 if more:
                     others = values[at + 2 : at + 2 + len(more)]
+                    if None in others:
+                        # A missing generation matches nothing. Left out, it would match what depends on fewer tags:
+                        # (1) an entry is stored that does not depend on a tag (2) the tag is invalidated, and its
+                        # generation is evicted (3) a newer version of a service declares it, and reads that entry.
+                        answers.append((waiting, ELSE))
+                        continue
                     stamp = said_by + _in_order(
                         (key, everything, *more), (generation, generation_of_all, *others)
                     )
@@ -113,7 +119,6 @@ class PlainHits:
         return answers
 
 
-def _in_order(tags: Sequence[TagId], generations: Sequence[bytes | None]) -> bytes:
-    """The generations in the order of the tags' ids; without those that are missing, so that no stamp equals it."""
-    by_tag = sorted(zip(tags, generations, strict=True))
-    return b"".join([generation for _, generation in by_tag if generation is not None])
+def _in_order(tags: Sequence[TagId], generations: Sequence[bytes]) -> bytes:
+    """The generations in the order of the tags' ids."""
+    return b"".join([generation for _, generation in sorted(zip(tags, generations, strict=True))])
