@@ -151,6 +151,47 @@ class TestTogether:
             (commands,) = process.recorder.said
             assert [len(command) - 1 for command in commands] == [KEYS_MAX, KEYS_MAX, 2]
 
+    @pytest.mark.parametrize("quick", [True, False])
+    async def test_what_many_ask_for_is_asked_once(self, server: Server, quick: bool) -> None:
+        """All callers of one key in a turn are answered by one entry, sent once; each has a future of its own."""
+        async with process_on(server) as process:
+            await process.put(process.plain(1), 1)
+            asyncio.get_running_loop().call_soon(lambda: None)
+            call = process.plain(1)
+            found: list[Any] = [
+                process.tier.value(process.row, call.key, ())
+                if quick
+                else process.tier.fetch(process.plain(1))
+                for _ in range(KEYS_MAX)
+            ]
+            found[0].cancel()
+            answers = await asyncio.gather(*found[1:])
+            assert (answers if quick else held(answers)) == [1] * (KEYS_MAX - 1)
+            assert process.recorder.said == [(("MGET", call.key, generation_name(call.key)),)]
+
+    @pytest.mark.parametrize("quick", [True, False])
+    async def test_other_tags_of_one_key_are_asked_for_too(self, server: Server, quick: bool) -> None:
+        """Two callers of a key that depend on different tags are each answered by their own."""
+        async with process_on(server) as process:
+            call = process.call(1)
+            await process.put(call, "x")
+            other = process.product.call((1,))
+            other.tags = (*other.tags, MORE)
+            asyncio.get_running_loop().call_soon(lambda: None)
+            found: list[Any] = [
+                process.tier.value(process.product, one.key, one.tags[2:])
+                if quick
+                else process.tier.fetch(one)
+                for one in (call, other)
+            ]
+            first, second = await asyncio.gather(*found)
+            if quick:
+                assert (first, second) == ("x", ELSE)
+            else:
+                assert (first.standing, second) == (Standing.CURRENT, None)
+            ((command,),) = process.recorder.said
+            assert generation_name(MORE) in command
+
     async def test_a_loop_without_a_connection_makes_one(self, server: Server) -> None:
         """The first reads of a loop wait for it, and it is told of as one that uses the tier."""
         async with process_on(server) as process:

@@ -39,11 +39,12 @@ class Direct(Protocol):
 class _Batch:
     """What is asked for in one turn of a loop.
 
-    calls: for a record. quick: for a value. Each with the place of its key among `names`, and its future. known, since,
-    owing: as in `Asking`. alone: it goes out at once. Implements `connection.Receiver`.
+    calls: for a record. quick: for a value. Each with the place of its key among `names`, and its future. places: where
+    lies what was asked for, by key and tags: what many ask for is asked, and answered, once. known, since, owing: as in
+    `Asking`. alone: it goes out at once. Implements `connection.Receiver`.
     """
 
-    __slots__ = ("alone", "calls", "command", "known", "names", "owing", "quick", "since", "tier")
+    __slots__ = ("alone", "calls", "command", "known", "names", "owing", "places", "quick", "since", "tier")
 
     def __init__(
         self, tier: AioTier, known: Generation | None, since: Position | None, *, alone: bool
@@ -57,6 +58,7 @@ class _Batch:
         self.calls: list[tuple[Call, list[TagId], int, asyncio.Future[Any]]] = []
         self.quick: list[Wish] = []
         self.names: list[str] = []
+        self.places: dict[TagId | tuple[TagId, ...], int] = {}
 
     def done(self) -> bool:
         return False
@@ -132,9 +134,11 @@ class AioTier(RedisTier):
     def _join(self, batch: _Batch, call: Call, future: asyncio.Future[Record | None]) -> None:
         tags = self._asked(call.tags, batch.known)
         names, prefix = batch.names, self._generation
-        batch.calls.append((call, tags, len(names), future))
-        names.append(call.key)
-        names += [f"{prefix}{tag}}}" for tag in tags]
+        at = batch.places.setdefault(call.tags, len(names))  # the key is among them
+        batch.calls.append((call, tags, at, future))
+        if at == len(names):
+            names.append(call.key)
+            names += [f"{prefix}{tag}}}" for tag in tags]
 
     def value(self, endpoint: Quick, key: TagId, more: Sequence[TagId]) -> Awaitable[Any] | None:
         """The value that the tier holds under `key`, which depends on that, on the namespace and on the tags `more`, if
@@ -152,11 +156,13 @@ class AioTier(RedisTier):
             return None
         future: asyncio.Future[Any] = loop.create_future()
         names, prefix = batch.names, self._generation
-        batch.quick.append((endpoint, key, len(names), future, more))
-        names.append(key)
-        names.append(f"{prefix}{key}}}")
-        if more:
-            names += [f"{prefix}{tag}}}" for tag in more]
+        at = batch.places.setdefault((key, *more) if more else key, len(names))
+        batch.quick.append((endpoint, key, at, future, more))
+        if at == len(names):
+            names.append(key)
+            names.append(f"{prefix}{key}}}")
+            if more:
+                names += [f"{prefix}{tag}}}" for tag in more]
         if batch.alone:
             self._send(loop)
         return future
@@ -218,7 +224,7 @@ class AioTier(RedisTier):
         for _, _, _, future, _ in batch.quick:
             if not future.done():
                 future.set_result(ELSE)
-        calls, batch.calls, batch.quick, batch.names = batch.calls, [], [], []
+        calls, batch.calls, batch.quick, batch.names, batch.places = batch.calls, [], [], [], {}
         batch.known = self._hearing.everything()
         batch.since = self._hearing.position() if batch.known is None else None
         for call, _, _, future in calls:
