@@ -31,6 +31,9 @@ _NOT_YET: Final = object()
 _CHUNK_BYTES: Final = 65_536
 UNFINISHED_BYTES_MAX: Final = 64 * 1024 * 1024
 _BEAT: Final[tuple[Command, ...]] = (("INFO", "replication"), ("TIME",))
+TOUCH_EVERY_S: Final = 1.0
+"""By which a server's clock of what was read last goes on: to read a key more often makes it no younger. Where a server
+counts reads instead (LFU), only keys that are read as often as that by themselves are as good as it."""
 _LENGTHENS_FROM: Final = 7
 """The version of Redis from which PEXPIRE takes NX and GT; Valkey says 7.2 of itself."""
 
@@ -74,7 +77,8 @@ def open_ear(
 ) -> Ear:
     """A connection, logged in, that is about to hear changes of keys that begin with `prefix`.
 
-    touched: a key that is read with each heartbeat, so that a server that evicts what is not read leaves it alone.
+    touched: a key that is read with a heartbeat each second, so that a server that evicts what is not read leaves it
+    alone.
 
     Blocks its thread, for `connect_s` at most. Raises `ConnectionAway`.
     """
@@ -118,6 +122,7 @@ class Ear:
         self._garbled = hiredis.ProtocolError
         self._prefix = prefix
         self._touched = touched
+        self._touched_at = float("-inf")
         self._is_blind = prefix is None
         self._is_subscribed = prefix is None
         self._steps: deque[Callable[[Any, Told], None]] = deque()
@@ -160,7 +165,9 @@ class Ear:
         if self.gone is None:
             self.last_beat = self._pace()
             self._sent.append((self._now(), self.last_beat))
-            self._ask(("MGET", self._touched), self._take_nothing)
+            if self.last_beat - self._touched_at >= TOUCH_EVERY_S:
+                self._touched_at = self.last_beat
+                self._ask(("MGET", self._touched), self._take_nothing)
             self._ask(_BEAT[0], self._take_info)
             self._ask(_BEAT[1], self._take_time)
             self._send()
