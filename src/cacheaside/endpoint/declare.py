@@ -29,7 +29,7 @@ from cacheaside.endpoint.options import (
 from cacheaside.endpoint.parameters import UNRESOLVED, Parameters, parameters_of, resolve
 from cacheaside.errors import DeclarationError
 from cacheaside.source.nest import scope
-from cacheaside.stores.redis.plain import AWAY, ELSE
+from cacheaside.stores.redis.plain import Else
 from cacheaside.values import Codec, Sharing, codec_for
 
 __all__ = ["declare"]
@@ -95,9 +95,8 @@ def _assemble(function: Callable[..., Any], endpoint: Endpoint, host: Host, vari
         "_endpoint": endpoint,
         "_key": endpoint.keying(),
         "_ask": host.quick[0 if is_async else 1] if host.quick else None,
-        "_else": ELSE,
-        "_away": AWAY,
-        "_unanswered": facade.unanswered,
+        "_else": Else,
+        "_further": facade.further,
         "_vary": endpoint.declared.vary,
         "_varied_plain": PLAIN_ANY,
         "_take": endpoint.codec.copy if endpoint.codec.sharing is Sharing.COPY else endpoint.codec.decode_own,

@@ -21,6 +21,7 @@ from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Failure
 from cacheaside.flow.read_many import read_many
 from cacheaside.lookup import Lookup
+from cacheaside.stores.redis.plain import ELSE, Else
 
 __all__ = ["AsyncFacade", "BlockingFacade"]
 
@@ -124,18 +125,18 @@ class AsyncFacade(_Facade):
         """The endpoint with options of its contract changed."""
         return AsyncUsing(self, self.terms(changes))
 
-    async def read(self, call: Call, *, in_vain: bool = False) -> Lookup[Any]:
-        """Answer one call. in_vain: see `flow.read`."""
+    async def read(self, call: Call, seen: Else = ELSE) -> Lookup[Any]:
+        """Answer one call. seen: what the shortest way found instead of a value."""
         with self.endpoint.reports:
-            return await reading.read(call, self._host.ports, in_vain=in_vain)
+            return await reading.read(call, self._host.ports, in_vain=seen.in_vain, glance=seen.glance)
 
     async def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
         return (await self.read(self._called(values))).value
 
-    async def unanswered(self, values: tuple[Any, ...]) -> Any:
-        """The same, when the generated path asked the shared tier, and had no answer."""
-        return (await self.read(self._called(values), in_vain=True)).value
+    async def further(self, values: tuple[Any, ...], seen: Else) -> Any:
+        """The same, when the generated path asked the shared tier, and has no value."""
+        return (await self.read(self._called(values), seen)).value
 
     async def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return await self.read(self.call(args, kwargs))
@@ -185,18 +186,19 @@ class BlockingFacade(_Facade):
         """The endpoint with options of its contract changed."""
         return BlockingUsing(self, self.terms(changes))
 
-    def read(self, call: Call, *, in_vain: bool = False) -> Lookup[Any]:
-        """Answer one call. in_vain: see `flow.read`."""
+    def read(self, call: Call, seen: Else = ELSE) -> Lookup[Any]:
+        """Answer one call. seen: what the shortest way found instead of a value."""
         with self.endpoint.reports:
-            return run_blocking(reading.read(call, self._host.blocking_ports, in_vain=in_vain))
+            ports = self._host.blocking_ports
+            return run_blocking(reading.read(call, ports, in_vain=seen.in_vain, glance=seen.glance))
 
     def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
         return self.read(self._called(values)).value
 
-    def unanswered(self, values: tuple[Any, ...]) -> Any:
-        """The same, when the generated path asked the shared tier, and had no answer."""
-        return self.read(self._called(values), in_vain=True).value
+    def further(self, values: tuple[Any, ...], seen: Else) -> Any:
+        """The same, when the generated path asked the shared tier, and has no value."""
+        return self.read(self._called(values), seen).value
 
     def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return self.read(self.call(args, kwargs))

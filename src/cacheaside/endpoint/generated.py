@@ -39,8 +39,7 @@ def hit_path(
     """The function that users call. `world` holds what it reads: entries, now, gate, scope, slow, absent, vary, take.
 
     quick: nothing is ever held here. Most often the shared tier has the value, and few steps are enough to hand it on:
-    `ask` for it, by what `key` makes of the values; where it answers `else`, it takes a flow to answer; where it does
-    not answer (`away`), one that does not ask again.
+    `ask` for it, by what `key` makes of the values; where it answers with an `else`, a flow goes `further` from that.
 
     bound: made to be the `__call__` of a bound method, with the instance in `_bound.instance`.
     varied: how many values `vary()` gives, each of a class in `varied_plain`. take: the expression of the value
@@ -118,10 +117,9 @@ def caller(parameters: Parameters, function: Callable[..., Any], name: str) -> C
 def _handed_on(values: str, *, is_async: bool) -> list[str]:
     """What was asked for, in `_f`, unless it takes a flow."""
     found = [
-        "        if _f is not _else:",
-        "            if _f is not _away:",
-        "                return _f",
-        f"            return {'await ' if is_async else ''}_unanswered({values})",
+        "        if _f.__class__ is not _else:",
+        "            return _f",
+        f"        return {'await ' if is_async else ''}_further({values}, _f)",
     ]
     if not is_async:
         return found

@@ -24,6 +24,7 @@ __all__ = [
     "Failure",
     "Flow",
     "Found",
+    "Glance",
     "Heard",
     "Lease",
     "Leased",
@@ -254,6 +255,20 @@ class Tier(Protocol):
 
     async def remove(self, call: Call) -> None:
         """Delete what is stored for `call`."""
+
+
+class Glance(Protocol):
+    """What a read saw in the tier before its flow began: the flow goes on from there, and does not look again.
+
+    arrived: a moment of `Flights` after the read came, and after all others that may share what it begins to load.
+    """
+
+    @property
+    def arrived(self) -> int: ...
+
+    async def record(self, call: Call) -> Record | None:
+        """As `Tier.fetch`, of what was seen, by what was known and owed when it was asked for; fetched where that does
+        not tell. Not for L1: no position in the log of changes was taken before it was asked for."""
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from cacheaside.flow.fill import Boarded
 from cacheaside.flow.flights import answers
 from cacheaside.flow.lead import alone, board, lead, never_landed
 from cacheaside.flow.nested import load_nested, read_nested
-from cacheaside.flow.ports import Found, Ports, Position, TierAway
+from cacheaside.flow.ports import Found, Glance, Ports, Position, TierAway
 from cacheaside.lookup import Forward, Lookup, Tier
 from cacheaside.policy.freshness import judge
 from cacheaside.policy.verdict import FORWARD, RULES, Verdict
@@ -21,10 +21,13 @@ _ABANDONED_MAX: Final = 3
 """Loads that ended without value or error (cancelled) before a read gives up: a loader that cancels itself."""
 
 
-async def read(call: Call, ports: Ports, *, in_vain: bool = False) -> Lookup[Any]:
+async def read(
+    call: Call, ports: Ports, *, in_vain: bool = False, glance: Glance | None = None
+) -> Lookup[Any]:
     """Answer `call` within its terms: from the cache, else by leading or joining one load.
 
-    in_vain: the tier was asked for it already, and did not answer. A read asks it no more after that.
+    in_vain: the tier was asked for it already, and did not answer. A read asks it no more after that. glance: what it
+    answered.
     """
     nest = ports.loads.nest()
     if nest is not None:
@@ -33,14 +36,14 @@ async def read(call: Call, ports: Ports, *, in_vain: bool = False) -> Lookup[Any
         return await share(call, ports.flights.moment(), Forward.BYPASS, ports)
     if call.terms.strong:
         return await strong(call, ports)
-    arrived = ports.flights.moment()
+    arrived = ports.flights.moment() if glance is None else glance.arrived
     answer, forward = serve(call, ports)
     if answer is None and in_vain:
         forward = Forward.AWAY
     elif answer is None and ports.shared:
-        since = ports.heard.position()
+        since = ports.heard.position() if glance is None else None
         try:
-            record = await ports.tier.fetch(call)
+            record = await (ports.tier.fetch(call) if glance is None else glance.record(call))
         except TierAway:
             forward = Forward.AWAY
         else:
@@ -70,10 +73,10 @@ def serve(call: Call, ports: Ports) -> tuple[Lookup[Any] | None, Forward]:
 
 
 def serve_record(
-    call: Call, record: Record | None, since: Position, forward: Forward, ports: Ports
+    call: Call, record: Record | None, since: Position | None, forward: Forward, ports: Ports
 ) -> tuple[Lookup[Any] | None, Forward]:
     """As `serve`, of what the tier holds. L1 keeps it when it is valid, unless a change was heard since `since`, which
-    is a position taken before it was fetched. `forward` stands when there is nothing."""
+    is a position taken before it was fetched; None: there is none. `forward` stands when there is nothing."""
     if record is None:
         return None, forward
     now = ports.clock.now()
@@ -82,7 +85,7 @@ def serve_record(
     verdict = RULES[freshness]
     if verdict is Verdict.FILL:
         return None, FORWARD[freshness]
-    if record.standing is Standing.CURRENT:
+    if record.standing is Standing.CURRENT and since is not None:
         ports.near.keep(call, record, since)
     refreshing, delayed_by = False, None
     if verdict is Verdict.SERVE_AND_REFRESH:

@@ -16,6 +16,7 @@ from cacheaside.stores.redis.connect.server import ServerAddress
 from cacheaside.stores.redis.counts import Counts
 from cacheaside.stores.redis.listen.servers import Servers
 from cacheaside.stores.redis.owed import Owed
+from cacheaside.stores.redis.plain import Else
 from cacheaside.stores.redis.wire.commands import Commands
 from cacheaside.stores.redis.wire.envelope import PLAIN, Wire
 from cacheaside.stores.redis.wire.generations import Identity
@@ -60,6 +61,7 @@ class Stage:
 
     def __init__(self, transport: Transport, address: tuple[str, int], wire: Wire = PLAIN) -> None:
         self.t = 1000.0
+        self.moments = 0
         self.recorder = Recorder(transport)
         self.near = Near()
         self.counts = Counts()
@@ -98,6 +100,11 @@ class Stage:
 
     def now(self) -> float:
         return self.t
+
+    def moment(self) -> int:
+        """As `Flights` gives it."""
+        self.moments += 1
+        return self.moments
 
     @property
     def parts(self) -> tuple[Any, ...]:
@@ -162,6 +169,11 @@ class Stage:
 
     def lease(self, call: Call, owner: str = "1") -> Lease:
         return Lease(call, owner, 5.0, self.t + 5.0)
+
+
+def takes_a_flow(answer: Any) -> bool:
+    """Whether it is no value, of a tier that was not asked in vain."""
+    return type(answer) is Else and not answer.in_vain
 
 
 def late(*, maybe_sent: bool = True) -> ConnectionAway:

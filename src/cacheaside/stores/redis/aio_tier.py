@@ -89,12 +89,13 @@ class AioTier(RedisTier):
         *parts: Any,
         namespace: str,
         direct: Direct,
+        moment: Callable[[], int],
         attend: Callable[[asyncio.AbstractEventLoop], None],
         confirming: RedisTier | None = None,
         **options: Any,
     ) -> None:
-        """attend: told of each loop that begins to use the tier. confirming: what waits for the word of replicas, on a
-        connection of its own: on the loop's it would keep every reader waiting."""
+        """moment: as `PlainHits` has it. attend: told of each loop that begins to use the tier. confirming: what waits
+        for the word of replicas, on a connection of its own: on the loop's it would keep every reader waiting."""
         super().__init__(*parts, namespace=namespace, **options)
         self._direct = direct
         self._attend = attend
@@ -104,7 +105,7 @@ class AioTier(RedisTier):
         self._tasks: set[asyncio.Task[None]] = set()
         self._going_on: set[asyncio.AbstractEventLoop] = set()
         """Loops that tell several at once."""
-        self.plain_hits = PlainHits(self._servers, self._owed, self._clock, self._everything)
+        self.plain_hits = PlainHits(self._servers, self._owed, self._clock, self._everything, self, moment)
 
     async def bump(self, tags: Sequence[TagId]) -> None:
         if self._confirming is None:
@@ -142,7 +143,7 @@ class AioTier(RedisTier):
 
     def value(self, endpoint: Quick, key: TagId, more: Sequence[TagId]) -> Awaitable[Any] | None:
         """The value that the tier holds under `key`, which depends on that, on the namespace and on the tags `more`, if
-        it is valid and surely fresh; else `ELSE`, or `AWAY`. None: ask in the ordinary way."""
+        it is valid and surely fresh; else an `Else`. None: ask in the ordinary way."""
         if not self._servers.one_up or len(more) > TAGS_MAX:
             return None
         loop = asyncio.get_running_loop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cacheaside.flow.blocking import run_blocking
@@ -19,14 +19,15 @@ __all__ = ["BlockingTier"]
 class BlockingTier(RedisTier):
     """As `RedisTier`, over a transport whose coroutines never suspend."""
 
-    def __init__(self, *parts: Any, namespace: str, **options: Any) -> None:
+    def __init__(self, *parts: Any, namespace: str, moment: Callable[[], int], **options: Any) -> None:
+        """moment: as `PlainHits` has it."""
         super().__init__(*parts, namespace=namespace, **options)
-        self._plain_hits = PlainHits(self._servers, self._owed, self._clock, self._everything)
+        self._plain_hits = PlainHits(self._servers, self._owed, self._clock, self._everything, self, moment)
         self._generation = generation_prefix(namespace)
 
     def value(self, endpoint: Quick, key: TagId, more: Sequence[TagId]) -> Any:
         """The value that the tier holds under `key`, which depends on that, on the namespace and on the tags `more`, if
-        it is valid and surely fresh; else `ELSE`, or `AWAY`."""
+        it is valid and surely fresh; else an `Else`."""
         if not self._servers.one_up or len(more) > TAGS_MAX:
             return ELSE
         asking = self._asking()

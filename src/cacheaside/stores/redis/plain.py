@@ -1,14 +1,17 @@
 """Plain hits: the value itself, without a record, where an entry and what is known of its server are the most usual.
 
-Where nothing is kept in the process, most reads come to this; `flow.ports.Tier.fetch` is for all others.
+Where nothing is kept in the process, most reads come to this; `flow.ports.Tier.fetch` is for all others. What was asked
+for and is no plain hit is given to the flow that goes on, so that it does not ask for the same again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
-from cacheaside.flow.ports import Clock
+from cacheaside.flow.call import Call, Record
+from cacheaside.flow.ports import Clock, Glance
+from cacheaside.stores.redis.asking import Asking
 from cacheaside.stores.redis.listen.servers import Servers
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.stores.redis.wire.entry import MASK, plain_opened, plain_stamp
@@ -16,16 +19,25 @@ from cacheaside.stores.redis.wire.generations import GENERATION_BYTES, UNKNOWN_I
 from cacheaside.tally import Tally
 from cacheaside.types import Generation, TagId
 
-__all__ = ["AWAY", "ELSE", "Else", "PlainHits", "Quick", "Wish"]
+__all__ = ["AWAY", "ELSE", "Else", "Glanced", "PlainHits", "Quick", "Wish"]
 
 
 class Else:
-    """Instead of a value: it takes a flow to answer."""
+    """Instead of a value: it takes a flow to answer.
+
+    glance: what was seen. None: nothing that says more than the flow's own look. in_vain: the tier was asked, and did
+    not answer: the flow is not to ask it again. Told from values by its class alone, so there is no other of its kind.
+    """
+
+    __slots__ = ("glance", "in_vain")
+
+    def __init__(self, glance: Glance | None = None, *, in_vain: bool = False) -> None:
+        self.glance = glance
+        self.in_vain = in_vain
 
 
 ELSE: Final = Else()
-AWAY: Final = Else()
-"""The same, and the tier was asked in vain: the flow is not to ask it again."""
+AWAY: Final = Else(in_vain=True)
 
 
 class Quick(Protocol):
@@ -44,14 +56,67 @@ Wish = tuple[Quick, TagId, int, Any, Sequence[TagId]]
 the entry, the generation of the key, and those of the tags."""
 
 
-class PlainHits:
-    """What the values asked for are worth."""
+class Judging(Protocol):
+    """The tier, as far as what was seen needs it."""
 
-    def __init__(self, servers: Servers, owed: Owed, clock: Clock, everything: TagId) -> None:
+    def fetch(self, call: Call) -> Awaitable[Record | None]: ...
+
+    def said_by(self, known: Generation) -> bool:
+        """Whether the servers are still those that said `known`."""
+
+    async def judged(self, call: Call, values: Sequence[bytes | None], asking: Asking) -> Record | None:
+        """The record of `call` by the entry and the generations that were asked for."""
+
+
+class Glanced:
+    """Implements `flow.ports.Glance`: the values that lay under a key and its tags when a plain hit was asked for."""
+
+    __slots__ = ("_asking", "_tags", "_tier", "_values", "arrived")
+
+    def __init__(
+        self,
+        tier: Judging,
+        tags: tuple[TagId, ...],
+        values: Sequence[bytes | None],
+        asking: Asking,
+        arrived: int,
+    ) -> None:
+        self._tier = tier
+        self._tags = tags
+        self._values = values
+        self._asking = asking
+        self.arrived = arrived
+
+    async def record(self, call: Call) -> Record | None:
+        known = self._asking.known
+        assert known is not None, "plain hits are asked for only while the namespace's generation is known"
+        # A function that gives tags or varied values may give others now. And what came from a server is labelled with
+        # the identity that is known when it is judged: (1) it comes from A (2) B takes over (3) it would count as B's.
+        if self._tags != call.tags or not self._tier.said_by(known):
+            return await self._tier.fetch(call)
+        if self._values[0] is None:
+            return None
+        return await self._tier.judged(call, self._values, self._asking)
+
+
+class PlainHits:
+    """What the values asked for are worth. moment: `flow.flights.Flights.moment` of who reads."""
+
+    def __init__(
+        self,
+        servers: Servers,
+        owed: Owed,
+        clock: Clock,
+        everything: TagId,
+        tier: Judging,
+        moment: Callable[[], int],
+    ) -> None:
         self._servers = servers
         self._owed = owed
         self._clock = clock
         self._everything = everything
+        self._tier = tier
+        self._moment = moment
         self._said: tuple[Generation | None, Identity, bytes, bytes] = (None, UNKNOWN_IDENTITY, b"", b"")
 
     def answers(
@@ -61,7 +126,7 @@ class PlainHits:
         known: Generation,
         owing: frozenset[TagId],
     ) -> list[tuple[Any, Any]]:
-        """Who is to be told, and what: a value that is valid and surely fresh, counted as a hit; or `ELSE`.
+        """Who is to be told, and what: a value that is valid and surely fresh, counted as a hit; or an `Else`.
 
         known, owing: as in `tier.Asking`. One loop, and little in it: this is the hot path.
         """
@@ -75,26 +140,29 @@ class PlainHits:
             said_by = plain_stamp(identity)
             self._said = known, identity, said_by, generation_of_all
         base = self._servers.states[0].base
-        if base is None or owing or self._owed or self._servers.identity_of(everything) != identity:
+        if base is None or self._servers.identity_of(everything) != identity:
             return [(waiting, ELSE) for _, _, _, waiting, _ in wishes]
+        if owing or self._owed:
+            return self._seen(wishes, values, known, owing)
         now = self._clock.now()
         began_s = now + base.lag_s(now)
         hit: tuple[Tally, float] | None = None
         answers: list[tuple[Any, Any]] = []
-        for endpoint, key, at, waiting, more in wishes:
+        others: list[Wish] = []
+        for wish in wishes:
+            endpoint, key, at, waiting, more = wish
             data, generation = values[at], values[at + 1]
-            answer: Any = ELSE
             if type(data) is bytes and type(generation) is bytes:
                 if more:
-                    others = values[at + 2 : at + 2 + len(more)]
-                    if None in others:
+                    own = values[at + 2 : at + 2 + len(more)]
+                    if None in own:
                         # A missing generation matches nothing. Left out, it would match what depends on fewer tags:
                         # (1) an entry is stored that does not depend on a tag (2) the tag is invalidated, and its
                         # generation is evicted (3) a newer version of a service declares it, and reads that entry.
-                        answers.append((waiting, ELSE))
+                        others.append(wish)
                         continue
                     stamp = said_by + _in_order(
-                        (key, everything, *more), (generation, generation_of_all, *others)
+                        (key, everything, *more), (generation, generation_of_all, *own)
                     )
                 elif key < everything:
                     stamp = said_by + generation + generation_of_all
@@ -106,17 +174,35 @@ class PlainHits:
                     if 0.0 <= age_s < endpoint.quick_for_s:
                         try:
                             answer = endpoint.decode(found[0])
-                        except Exception:  # noqa: BLE001 - classes of the value may raise anything; a flow says what
-                            answer = ELSE
+                        except Exception:  # noqa: BLE001, S110 - classes of the value may raise anything
+                            pass  # a flow says what
                         else:
                             tally = endpoint.tally
                             tally.fresh += 1
                             tally.shared_hits += 1
                             hit = tally, age_s
-            answers.append((waiting, answer))
+                            answers.append((waiting, answer))
+                            continue
+            others.append(wish)
         if hit is not None:  # one of each batch stands for all
             hit[0].age_at_serve.record(hit[1])
-        return answers
+        return answers + self._seen(others, values, known, owing) if others else answers
+
+    def _seen(
+        self, wishes: Sequence[Wish], values: Sequence[Any], known: Generation, owing: frozenset[TagId]
+    ) -> list[tuple[Any, Any]]:
+        """The same for what is no plain hit: a flow goes on from what was seen."""
+        # After all of them came, and before any of them goes on: they may share what the first of them begins to load.
+        arrived = self._moment()
+        asking = Asking(None, known, owing)
+        seen: list[tuple[Any, Any]] = []
+        for _, key, at, waiting, more in wishes:
+            own = values[at : at + 2 + len(more)]
+            answer = ELSE
+            if all(value is None or type(value) is bytes for value in own):
+                answer = Else(Glanced(self._tier, (key, self._everything, *more), own, asking, arrived))
+            seen.append((waiting, answer))
+        return seen
 
 
 def _in_order(tags: Sequence[TagId], generations: Sequence[bytes]) -> bytes:

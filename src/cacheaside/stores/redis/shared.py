@@ -72,7 +72,10 @@ class Options:
 
 
 class Shared:
-    """Thread-safe; connects to nothing before it is used, and again when it is used after `close` or a fork."""
+    """Thread-safe; connects to nothing before it is used, and again when it is used after `close` or a fork.
+
+    flights: of event loops, and of threads.
+    """
 
     def __init__(
         self,
@@ -142,6 +145,7 @@ class Shared:
             namespace=namespace,
             everything=everything,
             forgets=options.on_failover == "forget",
+            moment=flights[1].moment,
             ready=self._ready_blocking,
             pause=_sleep,
             doubt=self.keeper.doubt,
@@ -153,6 +157,7 @@ class Shared:
             *what,
             namespace=namespace,
             direct=self._aio,
+            moment=flights[0].moment,
             attend=self.keeper.watch_from,
             everything=everything,
             forgets=options.on_failover == "forget",

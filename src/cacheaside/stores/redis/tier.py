@@ -38,7 +38,7 @@ from cacheaside.stores.redis.wire.entry import (
 from cacheaside.stores.redis.wire.envelope import Envelope, Wire, encode
 from cacheaside.stores.redis.wire.generations import GENERATION_BYTES, Identity, RandomBytes, new_generations
 from cacheaside.stores.redis.wire.rejected import Rejected
-from cacheaside.stores.redis.wire.replies import StoreReplyError, Unconfirmed
+from cacheaside.stores.redis.wire.replies import StoreReplyError, Unconfirmed, generations_in
 from cacheaside.stores.redis.wire.stamp import TAGS_MAX
 from cacheaside.types import Generation, TagId
 
@@ -142,6 +142,16 @@ class RedisTier:
             leased, fetched = await self._say(self._commands.peek(wanted))
         (record,) = await self._records((call,), [wanted], [fetched], asking)
         return Seen(record, leased)
+
+    def said_by(self, known: Generation) -> bool:
+        """Whether the servers are still those that said `known`, the generation of the namespace."""
+        return self._servers.identity_of(self._everything) == known >> 64
+
+    async def judged(self, call: Call, values: Sequence[bytes | None], asking: Asking) -> Record | None:
+        """What `fetch` gives, of an answer that is here: the entry, and the generations of the tags that are asked."""
+        wanted = Wanted(call.key, self._asked(call.tags, asking.known))
+        fetched = Fetched(values[0], generations_in(values[1:]))
+        return (await self._records((call,), [wanted], [fetched], asking))[0]
 
     def _asking(self) -> Asking:
         known = self._hearing.everything()
