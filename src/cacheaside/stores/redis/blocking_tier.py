@@ -28,6 +28,10 @@ class BlockingTier(RedisTier):
     def value(self, endpoint: Quick, key: TagId, more: Sequence[TagId]) -> Any:
         """The value that the tier holds under `key`, which depends on that, on the namespace and on the tags `more`, if
         it is valid and surely fresh; else an `Else`."""
+        return run_blocking(self.look(endpoint, key, more))
+
+    async def look(self, endpoint: Quick, key: TagId, more: Sequence[TagId]) -> Any:
+        """The same, over a transport that may suspend too."""
         if not self._servers.one_up or len(more) > TAGS_MAX:
             return ELSE
         asking = self._asking()
@@ -36,7 +40,7 @@ class BlockingTier(RedisTier):
         prefix = self._generation
         command = ("MGET", key, f"{prefix}{key}}}", *[f"{prefix}{tag}}}" for tag in more])
         try:
-            (values,) = run_blocking(self._transport.execute([command]))
+            (values,) = await self._transport.execute([command])
             if type(values) is not list or len(values) != len(command) - 1:
                 return ELSE  # a flow asks again, and says what is wrong
             wish = endpoint, key, 0, None, more

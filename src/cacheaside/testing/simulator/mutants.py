@@ -17,7 +17,13 @@ from typing import Any, Final, Literal, Protocol
 __all__ = ["MUTANTS", "Edit", "Make", "Mutant"]
 
 World = Literal["embedded", "shared"]
-FILES: Final = ("mutants_flows.py", "mutants_kept.py", "mutants_shared.py", "mutants_heard.py")
+FILES: Final = (
+    "mutants_flows.py",
+    "mutants_kept.py",
+    "mutants_shared.py",
+    "mutants_heard.py",
+    "mutants_short.py",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,8 @@ class Process:
         )
         self.say: Callable[[str], None] | None = None
         """Told of every question and answer, when a schedule is traced."""
+        self.look: Callable[..., Awaitable[Any]] | None = None
+        """The short way to what a shared tier holds."""
         self.calls: dict[tuple[str, int], Call] = {}
         self.hits: dict[str, Callable[[int], Awaitable[Any]]] = {}
         for name in NAMES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,8 @@ from cacheaside.flow import read as reading
 from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Failure
 from cacheaside.flow.read_many import read_many
+from cacheaside.lookup import Lookup, Served, Tier
+from cacheaside.stores.redis.plain import Else
 from cacheaside.testing.simulator import judge
 from cacheaside.testing.simulator.process import Process
 from cacheaside.testing.simulator.scenario import MARK_LIFETIME_S
@@ -73,6 +76,8 @@ async def _once(process: Process, key: tuple[str, int], way: float, counts: Coun
     try:
         if way < 0.6:
             answer = await process.hits[key[0]](key[1])
+        elif way < 0.6 + 0.15 * process.scenario.short:
+            answer = await _shortly(process, call)
         else:
             answer = await reading.read(call, process.ports)
     except (Cancelled, Exception) as error:
@@ -85,6 +90,18 @@ async def _once(process: Process, key: tuple[str, int], way: float, counts: Coun
     if process.say is not None:
         process.say(f"is answered {answer}")
     judge.answered(process, call, began, answer)
+
+
+async def _shortly(process: Process, call: Call) -> Any:
+    """As a generated function asks where L1 holds nothing: the tier for a plain hit, then a flow."""
+    view: Any = call.endpoint
+    if process.look is None or view.quick_for_s <= 0:
+        return await reading.read(call, process.ports)
+    found = await process.look(view, call.key, call.tags[2:])
+    if type(found) is Else:
+        return await reading.read(call, process.ports, in_vain=found.in_vain, glance=found.glance)
+    # Its age is not told: it is judged by what the history of the source shows.
+    return Lookup(found, Served.FRESH, None, Tier.L2, math.inf, call.terms.bound_s)
 
 
 def _changed(call: Call, way: float) -> Call:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.ports import Lease, Seen, Stamped
-from cacheaside.stores.redis.tier import RedisTier
+from cacheaside.stores.redis.blocking_tier import BlockingTier
 from cacheaside.stores.redis.wire.names import generation_name, writers_name
 from cacheaside.testing.simulator.marks import Marks
 from cacheaside.testing.simulator.scheduler import Scheduler
@@ -56,8 +56,8 @@ class SharedMarks:
             marks.still_there(tags, kept)
 
 
-class WatchedTier(RedisTier):
-    """`RedisTier`, watched."""
+class WatchedTier(BlockingTier):
+    """`BlockingTier`, watched: with its short way to a plain hit, which the simulator awaits."""
 
     def watched_by(self, scheduler: Scheduler, marks: Marks, shared: SharedMarks) -> None:
         """Have these told."""

@@ -54,12 +54,13 @@ class Scenario:
     as in threads; else each load is a task, as on an event loop. before, after: where a thread may lose the processor
     at a port. hurry: how readily time goes on.
 
-    Of the shared world alone: drift, ahead_s: how much clocks may run apart, and how far apart they may be set. cuts,
-    stalls: of the connections on which changes are heard. flushes, fillings, failovers, clock_steps: what befalls the
-    server. timed: the share of all these that come at a time, not when so many steps were made. lagging: how many
-    changes a replica may lack. moves: a new primary has an address of its own. stays: the share of failovers in which
-    the same server goes on with older data. clock_steps_s: by how much its clock may be set. wait_replicas: as the
-    option. connected: whether processes hear from the beginning on. blind: the server tells of no changes.
+    Of the shared world alone: short: the share of reads through a flow that ask the tier for a plain hit first, as if
+    L1 held nothing. drift, ahead_s: how much clocks may run apart, and how far apart they may be set. cuts, stalls: of
+    the connections on which changes are heard. flushes, fillings, failovers, clock_steps: what befalls the server.
+    timed: the share of all these that come at a time, not when so many steps were made. lagging: how many changes a
+    replica may lack. moves: a new primary has an address of its own. stays: the share of failovers in which the same
+    server goes on with older data. clock_steps_s: by how much its clock may be set. wait_replicas: as the option.
+    connected: whether processes hear from the beginning on. blind: the server tells of no changes.
     """
 
     world: WorldName
@@ -94,6 +95,7 @@ class Scenario:
     deaths: float
     sweeping: float
     processes: int
+    short: float
     max_unsynced_s: float
     beat_s: float
     drift: float
@@ -179,12 +181,13 @@ def draw(world: WorldName, random: Random, sizes: Sizes) -> Scenario:
         lag=one(0.0, 0.0, 0.1, 0.4),
         behind_steps=one(5, 40, 200),
         focus=one(0, 0, 1, 1, 2),
-        focus_at=random.random(),
+        focus_at=(focus_at := random.random()),
         brackets=0.6,
         deaths=one(0.0, 0.0, 0.3, 0.6),
         sweeping=0.12,
         evictions=one(0, 0, 2, 6),
         processes=one(1, 2, 2, 3),
+        short=0.7 if focus_at * 997.0 % 1.0 < 0.4 else 0.0,  # another draw would change all schedules
         max_unsynced_s=one(2.0, 2.0, 1.0),
         beat_s=one(0.5, 1.0, 1.0),
         drift=one(0.0, 0.5, 1.0),

@@ -75,6 +75,7 @@ class SharedProcess(Process):
             owed,
             Counts(),
             namespace=NAMESPACE,
+            moment=self.flights.moment,
             everything=EVERYTHING,
             forgets=scenario.on_failover == "forget",
             ready=self._ready,
@@ -87,6 +88,7 @@ class SharedProcess(Process):
             random_bytes=random.randbytes,
         )
         tier.watched_by(scheduler, self.marks, shared_marks)
+        self.look = tier.look
         self.payer.tier = tier
         self.connect(tier, SimulatedHeard(hearing, self))
         self.listener.begin(connected=scenario.connected)

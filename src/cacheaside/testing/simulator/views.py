@@ -16,6 +16,7 @@ from cacheaside.contract import Terms
 from cacheaside.endpoint.generated import hit_path
 from cacheaside.endpoint.parameters import parameters_of
 from cacheaside.flow.call import Call, Packed
+from cacheaside.policy.freshness import surely_fresh_s
 from cacheaside.stores.l1.table import Table
 from cacheaside.tally import Tally
 from cacheaside.testing.simulator.rows import ABSENT, NOWHERE, Rows, SourceFailed, Value
@@ -100,7 +101,7 @@ class _Name(str):
 
 
 class View:
-    """Implements `flow.call.Reads`."""
+    """Implements `flow.call.Reads` and `stores.redis.plain.Quick`."""
 
     def __init__(self, name: str, terms: Terms, timeout_s: float) -> None:
         self.kind = name
@@ -109,6 +110,8 @@ class View:
         self.tally = Tally()
         self.tags_max = TAGS_MAX
         self.timeout_s = timeout_s
+        # As an endpoint's: what the value names is not known beforehand.
+        self.quick_for_s = 0.0 if name == "joined" else surely_fresh_s(terms)
         self.table = Table(self.name, terms, self.tally, absent=ABSENT, absent_is_slow=False)
         self._load = _LOADERS[name]
 
@@ -129,6 +132,8 @@ class View:
         ends = range(_HEAD.size, _HEAD.size + count * _PART.size, _PART.size)
         parts = tuple([_PART.unpack_from(encoded, at) for at in ends])
         return Value(parts, born, born_step, content)
+
+    decode = held_from
 
     def unpack(self, held: Any) -> Any:
         """Values are immutable."""
