@@ -19,6 +19,7 @@ class Tally:
         "age_at_serve",
         "collapsed",
         "evicted",
+        "failed",
         "fill",
         "forward",
         "fresh",
@@ -26,6 +27,7 @@ class Tally:
         "invalidations",
         "keys_loaded",
         "keys_reloaded",
+        "loaded",
         "loads",
         "loads_failed",
         "not_stored",
@@ -35,6 +37,7 @@ class Tally:
         "refreshes_failed",
         "remembered_errors",
         "shared_hits",
+        "shared_stale",
         "stored",
     )
 
@@ -44,9 +47,16 @@ class Tally:
         self.grace = 0
         self.shared_hits = 0
         """Of those served from the cache: by the shared tier."""
+        self.shared_stale = 0
+        """Of these: in grace or outdated."""
         self.outdated = 0
         self.remembered_errors = 0
+        self.loaded = 0
+        """Reads that went forward and were answered by a load of their own."""
         self.collapsed = 0
+        """Those answered by a load that another began."""
+        self.failed = 0
+        """Those that got the loader's exception, or the source's."""
         self.forward: dict[Forward, int] = dict.fromkeys(Forward, 0)
         self.loads = 0
         """Calls of the loader."""

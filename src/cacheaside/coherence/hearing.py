@@ -18,6 +18,7 @@ from cacheaside.coherence.log import ChangeLog
 from cacheaside.flow.call import Call
 from cacheaside.flow.flights import Flights
 from cacheaside.flow.ports import Clock, Position
+from cacheaside.histogram import Histogram
 from cacheaside.types import Generation, TagId
 
 __all__ = ["Hearing", "HeldHere"]
@@ -78,6 +79,8 @@ class Hearing:
         """Asks the listener for a heartbeat now."""
         self.owed: Callable[[Sequence[TagId]], None] = _nothing_of
         """Takes tags whose change the tier did not acknowledge, to try again."""
+        self.lag = Histogram()
+        """Just before each answered heartbeat: how long ago it was last known that everything had been heard."""
 
     # -- what the listener tells -------------------------------------------------------------------------------
 
@@ -135,6 +138,9 @@ class Hearing:
         with self._near.lock:
             if node not in self._synced:
                 return
+            before = self.synced_through
+            if not math.isinf(before):
+                self.lag.record(self._clock.now() - before)
             self._synced[node] = max(self._synced[node], sent_at)
             if self._blind and self._clock.now() >= self._blind_since + self._max_unsynced_s:
                 self._near.clear()

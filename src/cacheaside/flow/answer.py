@@ -35,10 +35,12 @@ def served(
         raise as_loaded(found.value, None, None)
     if how is Served.FRESH:
         tally.fresh += found.entry is None  # an entry of L1 counts its own hits
-    elif how is Served.GRACE:
-        tally.grace += 1
     else:
-        tally.outdated += 1
+        tally.shared_stale += tier is Tier.L2
+        if how is Served.GRACE:
+            tally.grace += 1
+        else:
+            tally.outdated += 1
     value = call.endpoint.unpack(found.value)
     bound_s = _bound_s(call, found, how)
     return Lookup(value, how, None, tier, age_s, bound_s, refreshing=refreshing, source_error=delayed_by)
@@ -75,11 +77,15 @@ def _bound_s(call: Call, found: Found, how: Served) -> float:
 
 def landed(call: Call, landing: Landing, forward: Forward, leads: bool, ports: Ports) -> Lookup[Any]:
     """A landing as the answer to one caller, or the loader's own exception."""
+    tally = call.endpoint.tally
     if landing.error is not None:
+        tally.failed += 1
         raise as_loaded(landing.error, landing.traceback, landing.context)
     leads = leads and landing.as_of is None
-    if not leads:
-        call.endpoint.tally.collapsed += 1
+    if leads:
+        tally.loaded += 1
+    else:
+        tally.collapsed += 1
     value = call.endpoint.unpack(landing.value) if landing.packed else landing.value
     return Lookup(
         value,

@@ -70,10 +70,12 @@ class Distribution:
 class EndpointStats:
     """One endpoint since the process began. Every read is either a hit or a miss: `hits + misses_total == reads`.
 
-    hits: reads that the cache answered without waiting for the source, of which `shared_hits` from the shared tier;
-    `grace` past their ttl, `outdated`
+    hits: reads that the cache answered without waiting for the source, of which `shared_hits` from the shared tier
+    (`shared_stale` of these past their ttl or outdated); `grace` past their ttl, `outdated`
     after an invalidation, and `remembered_errors` with an exception that error_ttl keeps. misses: reads that went
-    forward to the source, by reason (`Forward`); `collapsed` of them were answered by a load that another began.
+    forward to the source, by reason (`Forward`), counted when they did. When they end: `loaded` by a load of their own,
+    `collapsed` by one that another began, `failed` with an exception of the loader or its source; those that are
+    cancelled, or never answered, are in none of the three. `served` is that axis as a whole.
     A key that `many` is given twice is read once; `refresh` is no read. Among threads, a hit at the very moment at
     which its entry goes may be missing from the count; none is counted twice.
 
@@ -95,11 +97,14 @@ class EndpointStats:
     entries: int
     hits: int
     shared_hits: int
+    shared_stale: int
     grace: int
     outdated: int
     remembered_errors: int
     misses: Mapping[str, int]
+    loaded: int
     collapsed: int
+    failed: int
     loads: int
     keys_loaded: int
     keys_reloaded: int
@@ -114,6 +119,26 @@ class EndpointStats:
     evicted: int
     fill: Distribution
     age_at_serve: Distribution
+
+    @property
+    def served(self) -> Mapping[str, int]:
+        """How each read that ended was served: the axis beside `misses`, which says why one went forward.
+
+        Fresh from memory (`l1`) or from the shared tier (`l2`); from either in `grace`, `outdated`, or with a
+        `remembered` exception; or from the source: `loaded`, `collapsed`, `failed`. No read is in two of them.
+        """
+        stale = self.grace + self.outdated + self.remembered_errors
+        l2 = max(0, self.shared_hits - self.shared_stale)
+        return {
+            "l1": max(0, self.hits - stale - l2),
+            "l2": l2,
+            "grace": self.grace,
+            "outdated": self.outdated,
+            "remembered": self.remembered_errors,
+            "loaded": self.loaded,
+            "collapsed": self.collapsed,
+            "failed": self.failed,
+        }
 
     @property
     def misses_total(self) -> int:
@@ -159,6 +184,7 @@ class EndpointStats:
             "not_stored": dict(self.not_stored),
             "fill": self.fill.as_dict(),
             "age_at_serve": self.age_at_serve.as_dict(),
+            "served": dict(self.served),
             "reads": self.reads,
             "misses_total": self.misses_total,
             "hit_rate": self.hit_rate,
@@ -175,8 +201,12 @@ class SharedStats:
     up: every server of it answers; why_away says what one that does not was last heard to say. blind: a server does not
     tell of changes, so L1 holds nothing for longer than max_unsynced. unsynced_s: seconds since this process last knew
     that it had heard every change; None when it never did. owed: tags whose invalidation was not acknowledged, and is
-    tried again.
-    Counted since the process began: unanswered and refused exchanges; entries_refused: that a full server did not take;
+    tried again. servers: those known, of which servers_up answer.
+    lag: coherence lag: just before each answered heartbeat, how long ago this process had last known that it had heard
+    everything; so the most that its L1 was behind by until then. heartbeat: round trips to the servers, one a
+    heartbeat, from the question to where this process has read the answer; what a read adds to a hit in L1, about.
+    Counted since the process began: went_away: how often a server that was up was found away, that is, how often the
+    breaker opened; unanswered and refused exchanges; entries_refused: that a full server did not take;
     entries_unstorable: too large, or with too many tags; entries_rejected: what lay under an entry's key and was none,
     by reason; from_the_future: entries whose server's clock was set back since.
     """
@@ -192,6 +222,11 @@ class SharedStats:
     entries_unstorable: int
     entries_rejected: Mapping[str, int]
     from_the_future: int
+    servers: int
+    servers_up: int
+    went_away: int
+    lag: Distribution
+    heartbeat: Distribution
 
     def __str__(self) -> str:
         state = "up" if self.up else f"AWAY ({self.why_away or 'this process has not connected to it yet'})"
@@ -202,7 +237,7 @@ class SharedStats:
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON."""
-        return asdict(self)
+        return asdict(self) | {"lag": self.lag.as_dict(), "heartbeat": self.heartbeat.as_dict()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +279,14 @@ def endpoint_stats(name: str, tally: Tally, *, entries: int, entry_hits: int) ->
         entries=entries,
         hits=entry_hits + tally.fresh + tally.grace + tally.outdated + tally.remembered_errors,
         shared_hits=tally.shared_hits,
+        shared_stale=tally.shared_stale,
         grace=tally.grace,
         outdated=tally.outdated,
         remembered_errors=tally.remembered_errors,
         misses={reason.value: tally.forward[reason] for reason in Forward},
+        loaded=tally.loaded,
         collapsed=tally.collapsed,
+        failed=tally.failed,
         loads=tally.loads,
         loads_failed=tally.loads_failed,
         keys_loaded=tally.keys_loaded,

@@ -17,7 +17,7 @@ from cacheaside.coherence.hearing import Hearing, HeldHere
 from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.flights import Flights
 from cacheaside.flow.ports import Clock, TierAway
-from cacheaside.observe.stats import SharedStats
+from cacheaside.observe.stats import Distribution, SharedStats
 from cacheaside.stores.redis.aio_tier import AioTier
 from cacheaside.stores.redis.blocking_tier import BlockingTier
 from cacheaside.stores.redis.complaints import Unanswered, say_untold
@@ -279,6 +279,11 @@ class Shared:
             entries_unstorable=counts.unstorable,
             entries_rejected={why.value: number for why, number in counts.rejected.items()},
             from_the_future=counts.from_the_future,
+            servers=len(servers.states),
+            servers_up=sum(state.is_up for state in servers.states),
+            went_away=servers.went_away,
+            lag=Distribution.of(self.hearing.lag),
+            heartbeat=Distribution.of(servers.heartbeat),
         )
 
     # -- the life of it ----------------------------------------------------------------------------------------

@@ -55,6 +55,7 @@ def believe(
     """
     identity = UNKNOWN_IDENTITY if identity is None else identity
     has_another_history = state.identity not in (UNKNOWN_IDENTITY, identity)
+    servers.heartbeat.record(reading.received - reading.sent)
     taken = state.taken(reading)
     set_back_s = taken.set_back_s or (taken.base.set_back_s if has_another_history else 0.0)
     if set_back_s:

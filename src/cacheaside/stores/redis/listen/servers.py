@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cacheaside.histogram import Histogram
 from cacheaside.policy.timebase import Reading, Sampled, Timebase, sampled
 from cacheaside.stores.redis.connect.away import Away, ConnectionAway
 from cacheaside.stores.redis.connect.fleet import Fleet
@@ -60,6 +61,10 @@ class Servers:
         self.why: ConnectionAway | None = None
         """Why there is no fleet."""
         self.clock_is_moved = False
+        self.went_away = 0
+        """How often a server that was up was found away."""
+        self.heartbeat = Histogram()
+        """Round trips of heartbeats."""
 
     def use(self, fleet: Fleet) -> None:
         """These are the primaries now; what is known of those that were primaries before is kept."""
@@ -91,6 +96,7 @@ class Servers:
 
     def say(self, state: ServerState, *, is_up: bool, why: ConnectionAway | None = None) -> None:
         """A server is up, or away because of `why`."""
+        self.went_away += state.is_up and not is_up
         state.is_up = is_up
         state.why = why
         self._settle()
