@@ -119,7 +119,7 @@ def measure(options: argparse.Namespace, found: Findings) -> None:
     if timed_cases:
         plan = Plan(options.seed, options.rounds, 0.003 if options.quick else 0.008)
         timed = net_of(time_cases(timed_cases, plan, progress))
-        found.add("timed", report.timed(timed), timed, targets.of_hits(timed))
+        found.add("timed", report.timed(timed), timed, targets.of_hits(timed) + targets.of_counting(timed))
     if section_wanted("herd"):
         herds = herd.rows(1 if options.quick else 3, row_wanted, progress)
         found.add("herd", report.herds(herds), herds, targets.of_herds(herds))

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 OURS = "cacheaside"
 """The name of cacheaside's plain row, and the beginning of the names of its variants."""
 
+UNCOUNTED = f"{OURS}, counting nothing"
+"""The same generated function without the line that counts the hit."""
+
 EMPTY_LOOP = "empty loop"
 """In every table of timed rows: the loop with nothing in it, which is taken off all the others."""
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.rows import OURS, TASKS, HerdRow, LeaderRow, MemoryRow, TimedRow
+from bench.rows import OURS, TASKS, UNCOUNTED, HerdRow, LeaderRow, MemoryRow, TimedRow
 from bench.shared.rows import ONE_GET, AwayRow, DropRow, HotRow, SharedHerdRow, SharedHitRow
 
 AWAIT_RATIO_MAX = 3.0
 CALL_RATIO_MAX = 4.0
+COUNTING_SHARE_MAX = 0.15
 OVERHEAD_BYTES_MAX = 200
 LOADS_MAX = 1
 POINTS_MAX = 1.0
@@ -43,6 +44,25 @@ def of_hits(rows: Sequence[TimedRow]) -> list[Target]:
             limit = AWAIT_RATIO_MAX if row.table.is_async else CALL_RATIO_MAX
             found.append(
                 Target(name, f"<= {limit:.1f}x {row.table.floor}", f"{row.ratio:.2f}x", row.ratio <= limit)
+            )
+    return found
+
+
+def of_counting(rows: Sequence[TimedRow]) -> list[Target]:
+    """What counting adds to a hit, of the least times of both, as the ratios to the floor are."""
+    least = {(row.table, row.name): row.min_ns for row in rows if row.table.section == "hit"}
+    found = []
+    for (table, name), without_ns in least.items():
+        with_ns = least.get((table, OURS))
+        if name == UNCOUNTED and with_ns is not None:
+            share = with_ns / without_ns - 1.0
+            found.append(
+                Target(
+                    f"{table.title}, counting",
+                    f"<= {COUNTING_SHARE_MAX:.0%} of the hit without it",
+                    f"{share:.1%}",
+                    share <= COUNTING_SHARE_MAX,
+                )
             )
     return found
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench import targets
-from bench.rows import OURS, TASKS, THREADS, HerdRow, LeaderRow, MemoryRow, Table, TimedRow
+from bench.rows import OURS, TASKS, THREADS, UNCOUNTED, HerdRow, LeaderRow, MemoryRow, Table, TimedRow
 from bench.shared.rows import AwayRow, DropRow, HotRow, SharedHerdRow, SharedHitRow, SharedTable
+from bench.uncounted import without_counting
+from cacheaside import Cache, Contract
 
 AWAIT = Table("hit", "await, L1 hit", floor="trivial coroutine", is_async=True)
 
@@ -20,6 +22,31 @@ def test_only_the_plain_row_is_held_to_the_hit_ratio() -> None:
     rows = [hit(OURS, 3.0), hit(f"{OURS}, method", 9.0), hit("a peer", 9.0)]
     assert [target.reached for target in targets.of_hits(rows)] == [True]
     assert [target.reached for target in targets.of_hits([hit(OURS, 3.01)])] == [False]
+
+
+def test_counting_is_judged_against_the_same_hit_without_it() -> None:
+    """15 % over the same function is reached, more is not; and where one of the two was not timed, nothing is said."""
+
+    def judged(with_ns: float) -> list[bool]:
+        rows = [replace(hit(OURS, 1.0), min_ns=with_ns), replace(hit(UNCOUNTED, 1.0), min_ns=100.0)]
+        return [target.reached for target in targets.of_counting(rows)]
+
+    assert judged(114.9) == [True]
+    assert judged(115.1) == [False]
+    assert targets.of_counting([hit(OURS, 1.0)]) == targets.of_counting([hit(UNCOUNTED, 1.0)]) == []
+
+
+def test_a_hit_without_counting_is_the_same_hit() -> None:
+    """The row to compare with differs by one line: it answers alike, and its hits are not counted."""
+    cache = Cache()
+
+    @cache.read("product", Contract("60s"))
+    def product(k: int) -> int:
+        return k
+
+    uncounted = without_counting(product)
+    assert [product(1), uncounted(1), uncounted(1), product(1)] == [1] * 4
+    assert (cache.stats().endpoints["product"].hits, cache.stats().endpoints["product"].loads) == (1, 1)
 
 
 def test_memory_is_judged_by_the_larger_measure() -> None:
