@@ -202,7 +202,7 @@ SNAPSHOT_AGE: Final = Metric(
     "Age of the oldest snapshot among those of living processes.",
     Across.MOST,
 )
-"""Of these two only whoever merges the snapshots of several processes knows the value."""
+"""These two are of several processes: whoever puts their snapshots together knows the value."""
 
 METRICS: Final[Mapping[str, Metric]] = {
     metric.name: metric

@@ -7,15 +7,13 @@ Names are OpenTelemetry's, dots between words and the unit apart; those of Prome
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from itertools import accumulate
 from typing import Final, NamedTuple
 
 from cacheaside.observe.stats import Distribution
 
-__all__ = ["Across", "Kind", "Metric", "Sample", "doubling", "up_to"]
+__all__ = ["Across", "Kind", "Metric", "Sample", "doubling", "shown_buckets"]
 
 
 class Kind(Enum):
@@ -72,14 +70,13 @@ def doubling(first: int, last: int, step: int = 1) -> tuple[int, ...]:
     return tuple(1 << exponent for exponent in range(first, last + 1, step))
 
 
-def up_to(edges_us: Iterable[int], counted: Distribution) -> list[int]:
-    """How many durations were at or below each edge; the edges ascend."""
+def shown_buckets(metric: Metric, counted: Distribution) -> list[tuple[str, int]]:
+    """Cumulative, by upper edge in seconds; the last is "+Inf", and holds all."""
     pending = list(counted.buckets_us)
     pending.reverse()
-    each = []
-    for edge_us in edges_us:
-        here = 0
+    shown, below = [], 0
+    for edge_us in metric.edges_us:
         while pending and pending[-1][0] <= edge_us:
-            here += pending.pop()[1]
-        each.append(here)
-    return list(accumulate(each))
+            below += pending.pop()[1]
+        shown.append((repr(edge_us / 1e6), below))
+    return [*shown, ("+Inf", counted.count)]

@@ -10,15 +10,16 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from cacheaside.durations import Duration, seconds
 from cacheaside.errors import DeclarationError
 from cacheaside.observe.catalog import METRICS, samples_of
-from cacheaside.observe.metrics import Kind, Metric, Sample, up_to
+from cacheaside.observe.metrics import Kind, Metric, Sample, shown_buckets
 from cacheaside.observe.processes.exporting import Exporting
 from cacheaside.observe.ratchet import Ratchet
-from cacheaside.observe.stats import CacheStats, Distribution
+from cacheaside.observe.seen import Seen
+from cacheaside.observe.stats import Distribution
 
 try:
     from prometheus_client.core import (
@@ -36,15 +37,6 @@ __all__ = ["CacheCollector"]
 
 _FOLDER: Final = "cacheaside"
 """Below the folder that prometheus_client's own files are in."""
-
-
-class Seen(Protocol):
-    """A cache, as far as its numbers go."""
-
-    @property
-    def namespace(self) -> str: ...
-
-    def stats(self) -> CacheStats: ...
 
 
 class CacheCollector:
@@ -133,16 +125,10 @@ def _family(metric: Metric, samples: Iterable[Sample]) -> Any:
     family = kinds[metric.kind](metric.prometheus_name, metric.help, labels=metric.labels)
     for _, labels, value in samples:
         if isinstance(value, Distribution):
-            family.add_metric(labels, _buckets(metric, value), value.sum_us / 1e6)
+            family.add_metric(labels, shown_buckets(metric, value), value.sum_us / 1e6)
         else:
             family.add_metric(labels, value)
     return family
-
-
-def _buckets(metric: Metric, counted: Distribution) -> list[tuple[str, float]]:
-    """Cumulative, by upper edge in seconds."""
-    shown = zip(metric.edges_us, up_to(metric.edges_us, counted), strict=True)
-    return [*[(repr(edge_us / 1e6), float(number)) for edge_us, number in shown], ("+Inf", counted.count)]
 
 
 def _version() -> str:

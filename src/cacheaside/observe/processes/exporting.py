@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from cacheaside.errors import DeclarationError
-from cacheaside.observe.catalog import METRICS, PROCESSES, SNAPSHOT_AGE
+from cacheaside.observe.catalog import METRICS, PROCESSES
 from cacheaside.observe.metrics import Sample
 from cacheaside.observe.processes.folder import Folder, Member
 from cacheaside.observe.processes.saved import saved
@@ -89,11 +89,8 @@ class Exporting:
             except OSError as error:
                 # What was written before is what is shown: see the package.
                 self._complain(error)
-            whole, living, age_s = self._folder.read(time.monotonic())
-        found = [sample for sample in whole.samples(METRICS) if sample.labels[0] in self.names]
-        for name in sorted(self.names):
-            found += Sample(PROCESSES, (name,), living), Sample(SNAPSHOT_AGE, (name,), age_s)
-        return found
+            whole = self._folder.read(time.monotonic())
+        return [sample for sample in whole.samples(METRICS) if sample.labels[0] in self.names]
 
     def close(self) -> None:
         """Write a last time, and count among the ended."""
@@ -118,7 +115,9 @@ class Exporting:
             self._let_go()
         if not self._held:
             self._held.append(self._folder.join())
-        self._held[0].write(saved(since(self._before, self._take()), time.monotonic()))
+        counted = since(self._before, self._take())
+        present = [Sample(PROCESSES, (name,), 1) for name in sorted(self.names)]
+        self._held[0].write(saved([*counted, *present], time.monotonic()))
 
     def _let_go(self) -> None:
         _leave(self._held)

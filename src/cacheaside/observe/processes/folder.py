@@ -123,22 +123,20 @@ class Folder:
             f"{self.path}: no file could be made in {ATTEMPTS_MAX} attempts, as each was removed."
         )
 
-    def read(self, now_s: float) -> tuple[Sum, int, float]:
-        """The sum of all processes, how many of them live, and the age of the oldest of their snapshots, in seconds."""
+    def read(self, now_s: float) -> Sum:
+        """The sum of all processes. Raises `OSError`."""
         for _ in range(ATTEMPTS_MAX):
             ended = self._ended()
-            whole, living, age_s = Sum(ended), 0, 0.0
+            whole = Sum(ended)
             for name in self._names():
                 if name in ended.folded:
                     continue
                 alive = self._is_alive(name)
                 one = self._snapshot(name)
                 if one is not None:
-                    whole.add(one, alive=alive)
-                    living += alive
-                    age_s = max(age_s, now_s - one.at_s) if alive else age_s
+                    whole.add(one, alive=alive, now_s=now_s)
             if self._ended().number == ended.number:
-                return whole, living, age_s
+                return whole
         raise Unreadable(f"{self.path}: it changed {ATTEMPTS_MAX} times while it was read.")
 
     def fold(self) -> None:

@@ -7,6 +7,7 @@ from typing import Final, TypeGuard
 
 import msgspec
 
+from cacheaside.observe.catalog import PROCESSES, SNAPSHOT_AGE
 from cacheaside.observe.metrics import Across, Kind, Metric, Sample
 from cacheaside.observe.stats import Distribution
 
@@ -85,12 +86,15 @@ class Sum:
         """Series that were one too many."""
         self._add(ended)
 
-    def add(self, one: Saved, *, alive: bool) -> None:
+    def add(self, one: Saved, *, alive: bool, now_s: float = 0.0) -> None:
         """One more process. How things stood in one that is not alive is nothing to anybody."""
         self._add(one)
         if alive:
             for gauged in one.gauges:
                 self._gauges.setdefault((gauged.name, gauged.labels), []).append(gauged.value)
+                if gauged.name == PROCESSES.name:
+                    age = SNAPSHOT_AGE.name, gauged.labels
+                    self._gauges.setdefault(age, []).append(max(0.0, now_s - one.at_s))
 
     def _add(self, one: Saved | Ended) -> None:
         for counted in one.counters:
