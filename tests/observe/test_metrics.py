@@ -203,7 +203,7 @@ def test_a_breaker_that_opens_is_counted_and_lag_is_measured() -> None:
 
 
 def test_as_many_series_as_endpoints_whatever_is_asked() -> None:
-    """Keys are never labels: ten thousand of them add no series."""
+    """Keys are never labels: a thousand of them add no series."""
     cache = Cache(namespace="shop")
 
     @cache.read("rows", MINUTE)
@@ -211,7 +211,7 @@ def test_as_many_series_as_endpoints_whatever_is_asked() -> None:
         return key
 
     before = len(list(samples_of(cache.stats())))
-    for number in range(10_000):
+    for number in range(1000):
         rows(f"secret-{number}")
     assert len(list(samples_of(cache.stats()))) == before < 50
 

@@ -190,6 +190,23 @@ def test_a_collector_that_is_dropped_leaves_nothing(tmp_path: Path) -> None:
     other.close()
 
 
+def test_a_child_lets_go_of_its_parents_lock(tmp_path: Path) -> None:
+    """Else a parent that is killed would look alive for as long as its child lives."""
+    collector = CacheCollector(Cache(namespace="shop"), directory=tmp_path, every="60s")
+    assert collector._exporting is not None
+    descriptor = collector._exporting._held[0]._descriptor
+    child = os.fork()
+    if not child:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os._exit(0)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    os.fstat(descriptor)
+    collector.close()
+
+
 def test_no_thread_of_it_is_there_at_a_fork(tmp_path: Path) -> None:
     """It is ended before, so that no half of a file and no lock that is held is copied, and begun again after."""
     cache = Cache(namespace="shop")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import signal
@@ -170,8 +171,12 @@ def test_whoever_folds_may_be_killed_at_any_step(tmp_path: Path, where: str) -> 
         capture_output=True,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
+    assert shown(folder)["loads"] == 3
+    one = folder.join()
+    one.write(counted(4))
+    one.leave()
     for _ in range(3):
-        assert shown(folder)["loads"] == 3
+        assert shown(folder)["loads"] == 3 + 4
         folder.fold()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ended.json", "fold.lock"]
 
@@ -188,6 +193,17 @@ def test_whoever_is_folding_is_left_alone(tmp_path: Path) -> None:
         assert not (tmp_path / "ended.json").exists()
     folder.fold()
     assert (tmp_path / "ended.json").exists()
+
+
+def test_two_who_ask_at_once_do_not_see_each_other(tmp_path: Path) -> None:
+    """While one looks whether a process that ended is alive, it is not so for another."""
+    folder = Folder(tmp_path)
+    one = folder.join()
+    one.write(counted(1))
+    one.leave()
+    with one._lock.open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH | fcntl.LOCK_NB)  # as `_is_held` does
+        assert living(folder) == 0
 
 
 def test_a_lock_that_nobody_showed_is_swept(tmp_path: Path) -> None:
