@@ -36,10 +36,10 @@ def do(command: str, number: int) -> Any:
     elif command == "written":  # a turn of the thread, without waiting for it
         assert collector._exporting is not None
         collector._exporting.turn()
+    elif command == "reap":
+        return os.waitpid(-1, 0)[0]  # its last thread is gone then, and with it what it had open
     elif command == "threads":
         return [thread.name for thread in threading.enumerate()]
-    elif command == "fork":
-        return children()
     return os.getpid()
 
 
@@ -51,6 +51,10 @@ def children() -> list[tuple[int, int, int]]:
         from_child, out_child = os.pipe()
         pid = os.fork()
         if not pid:
+            for descriptor in (to_child, from_child, *[one for _, *pipes in made for one in pipes]):
+                os.close(
+                    descriptor
+                )  # the parent's ends: while one is open here, nobody sees the parent's end
             obey(in_child, out_child)
             os._exit(0)
         os.close(in_child)
