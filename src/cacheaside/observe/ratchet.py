@@ -27,15 +27,20 @@ class Ratchet:
     def forward(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """The samples, none of a counter or histogram lower than it ever was."""
         for sample in samples:
-            series = sample.metric.name, sample.labels
-            if sample.metric.kind is Kind.GAUGE:
+            metric, labels, value = sample
+            series = metric.name, labels
+            if metric.kind is Kind.GAUGE:
                 yield sample
-            elif isinstance(sample.value, Distribution):
-                kept = self._histograms[series] = _highest(self._histograms.get(series), sample.value)
-                yield sample._replace(value=kept)
+            elif isinstance(value, Distribution):
+                kept = self._histograms[series] = _highest(self._histograms.get(series), value)
+                yield sample if kept is value else Sample(metric, labels, kept)
             else:
-                most = self._counters[series] = max(self._counters.get(series, 0), sample.value)
-                yield sample._replace(value=most)
+                before = self._counters.get(series, 0)
+                if value >= before:
+                    self._counters[series] = value
+                    yield sample
+                else:
+                    yield Sample(metric, labels, before)
 
 
 def _highest(before: Distribution | None, now: Distribution) -> Distribution:

@@ -107,6 +107,7 @@ class Exporting:
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
+        self._held_for_fork = False
         self._thread: threading.Thread | None = None
         self._ending = threading.Event()
 
@@ -115,7 +116,7 @@ class Exporting:
             self._let_go()
         if not self._held:
             self._held.append(self._folder.join())
-        counted = since(self._before, self._take())
+        counted = since(self._before, self._take()) if self._before else self._take()
         present = [Sample(PROCESSES, (name,), 1) for name in sorted(self.names)]
         self._held[0].write(saved([*counted, *present], time.monotonic()))
 
@@ -164,11 +165,12 @@ class Exporting:
     def before_fork(self) -> None:
         """No thread, and nobody between two steps of writing or reading."""
         self._stop()
-        self._lock.acquire(timeout=JOIN_MAX_S)
+        self._held_for_fork = self._lock.acquire(timeout=JOIN_MAX_S)
 
     def in_parent(self) -> None:
         """Go on."""
-        if self._lock.locked():
+        if self._held_for_fork:
+            self._held_for_fork = False
             self._lock.release()
         if not self.is_closed:
             self._start()
