@@ -49,7 +49,7 @@ class CacheCollector:
     never go back, whoever is killed, and however. Of a process that is killed, what it counted since it wrote last is
     lost.
 
-    Thread-safe, and safe over fork. A scrape reads some files where there is a directory, and never waits.
+    Thread-safe, and safe over fork. Where there is a directory a scrape reads files, and waits for no other process.
     """
 
     def __init__(
