@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench import herd, hit, hit_ratio, leader, memory, miss, report, targets
+from bench import counting, herd, hit, hit_ratio, leader, memory, miss, report, targets
 from bench.interleaved import Case, Plan, WrongAnswer, time_cases
 from bench.rows import EMPTY_LOOP, net_of
 from bench.shared import sections as shared
@@ -119,7 +119,10 @@ def measure(options: argparse.Namespace, found: Findings) -> None:
     if timed_cases:
         plan = Plan(options.seed, options.rounds, 0.003 if options.quick else 0.008)
         timed = net_of(time_cases(timed_cases, plan, progress))
-        found.add("timed", report.timed(timed), timed, targets.of_hits(timed) + targets.of_counting(timed))
+        found.add("timed", report.timed(timed), timed, targets.of_hits(timed))
+    if section_wanted("hit") and row_wanted(counting.TITLE):
+        counts = counting.rows(options.seed, 400 if options.quick else 2_000, progress)
+        found.add("counting", report.counting(counts), counts, targets.of_counting(counts))
     if section_wanted("herd"):
         herds = herd.rows(1 if options.quick else 3, row_wanted, progress)
         found.add("herd", report.herds(herds), herds, targets.of_herds(herds))

@@ -8,8 +8,7 @@ from typing import Any
 
 from bench.interleaved import Calls, Case, Ready, require
 from bench.peers import TTL_S, AsyncLoad, AsyncPeer, SyncLoad, SyncPeer
-from bench.rows import OURS, UNCOUNTED, Table
-from bench.uncounted import without_counting
+from bench.rows import OURS, Table
 from bench.views import BASKET, LANGUAGE, PRICES, VIEW, Basket, View
 from cacheaside import Cache, Contract
 
@@ -48,7 +47,6 @@ def hit_cases(table: Table, entries: int, filled: int) -> list[Case]:
     """The variants of a hit. Every one has other entries around it, and its value is compared."""
     variants: list[tuple[str, str, object, Build]] = [
         (OURS, "f(k)", VIEW, _one_async if table.is_async else _one),
-        (UNCOUNTED, "f(k)", VIEW, _uncounted_async if table.is_async else _uncounted),
         (f"{OURS}, keyword call", "f(k=k)", VIEW, _one_async if table.is_async else _one),
         (f"{OURS}, 2 arguments, 1 by default", "f(k)", VIEW, _two_async if table.is_async else _two),
         (f"{OURS}, 2 arguments", "f(k, language)", VIEW, _two_async if table.is_async else _two),
@@ -117,14 +115,6 @@ def _one(cache: Cache, loads: Calls) -> Mapping[str, Any]:
         return VIEW
 
     return {"f": product}
-
-
-def _uncounted_async(cache: Cache, loads: Calls) -> Mapping[str, Any]:
-    return {"f": without_counting(_one_async(cache, loads)["f"])}
-
-
-def _uncounted(cache: Cache, loads: Calls) -> Mapping[str, Any]:
-    return {"f": without_counting(_one(cache, loads)["f"])}
 
 
 def _two_async(cache: Cache, loads: Calls) -> Mapping[str, Any]:

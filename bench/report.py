@@ -10,7 +10,7 @@ from importlib.metadata import version
 from itertools import groupby
 from typing import Any
 
-from bench.rows import EMPTY_LOOP, HerdRow, LeaderRow, MemoryRow, TimedRow, disturbance
+from bench.rows import EMPTY_LOOP, CountingRow, HerdRow, LeaderRow, MemoryRow, TimedRow, disturbance
 from bench.shared.rows import SharedHitRow
 from bench.targets import Target
 
@@ -88,6 +88,13 @@ def timed(rows: Sequence[TimedRow]) -> str:
             f"The machine was busy: a floor took {factor:.1f} times its least time in the median. Trust the least."
         )
     return "\n\n".join(parts)
+
+
+def counting(rows: Sequence[CountingRow]) -> str:
+    return aligned(
+        ("counting of an L1 hit", "least ns", "without it", "it adds"),
+        [(row.kind, f"{row.with_ns:.0f}", f"{row.without_ns:.0f}", f"{row.share:.1%}") for row in rows],
+    )
 
 
 def memory(rows: Sequence[MemoryRow]) -> str:

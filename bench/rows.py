@@ -7,9 +7,6 @@ from dataclasses import dataclass, replace
 OURS = "cacheaside"
 """The name of cacheaside's plain row, and the beginning of the names of its variants."""
 
-UNCOUNTED = f"{OURS}, counting nothing"
-"""The same generated function without the line that counts the hit."""
-
 EMPTY_LOOP = "empty loop"
 """In every table of timed rows: the loop with nothing in it, which is taken off all the others."""
 
@@ -45,6 +42,21 @@ class TimedRow:
     cores busy, the medians of one run were up to twice too long, in some rows and not in others."""
     median_ratio: float = 0.0
     """`net_ns` over that of the table's floor."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountingRow:
+    """A hit in nanoseconds, net of the loop around it, as it is and without the line that counts it."""
+
+    kind: str
+    """In a task, or on a thread."""
+    with_ns: float
+    without_ns: float
+
+    @property
+    def share(self) -> float:
+        """What counting adds."""
+        return self.with_ns / self.without_ns - 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench import targets
-from bench.rows import OURS, TASKS, THREADS, UNCOUNTED, HerdRow, LeaderRow, MemoryRow, Table, TimedRow
+from bench import counting, targets
+from bench.counting import without_counting
+from bench.rows import OURS, TASKS, THREADS, CountingRow, HerdRow, LeaderRow, MemoryRow, Table, TimedRow
 from bench.shared.rows import AwayRow, DropRow, HotRow, SharedHerdRow, SharedHitRow, SharedTable
-from bench.uncounted import without_counting
 from cacheaside import Cache, Contract
 
 AWAIT = Table("hit", "await, L1 hit", floor="trivial coroutine", is_async=True)
@@ -25,19 +25,13 @@ def test_only_the_plain_row_is_held_to_the_hit_ratio() -> None:
 
 
 def test_counting_is_judged_against_the_same_hit_without_it() -> None:
-    """15 % over the same function is reached, more is not; and where one of the two was not timed, nothing is said."""
-
-    def judged(with_ns: float) -> list[bool]:
-        rows = [replace(hit(OURS, 1.0), min_ns=with_ns), replace(hit(UNCOUNTED, 1.0), min_ns=100.0)]
-        return [target.reached for target in targets.of_counting(rows)]
-
-    assert judged(114.9) == [True]
-    assert judged(115.1) == [False]
-    assert targets.of_counting([hit(OURS, 1.0)]) == targets.of_counting([hit(UNCOUNTED, 1.0)]) == []
+    """15 % over the same function is reached, more is not."""
+    assert targets.of_counting([CountingRow(TASKS, 114.9, 100.0)])[0].reached
+    assert not targets.of_counting([CountingRow(TASKS, 115.1, 100.0)])[0].reached
 
 
 def test_a_hit_without_counting_is_the_same_hit() -> None:
-    """The row to compare with differs by one line: it answers alike, and its hits are not counted."""
+    """What is compared differs by one line: it answers alike, and its hits are not counted."""
     cache = Cache()
 
     @cache.read("product", Contract("60s"))
@@ -47,6 +41,13 @@ def test_a_hit_without_counting_is_the_same_hit() -> None:
     uncounted = without_counting(product)
     assert [product(1), uncounted(1), uncounted(1), product(1)] == [1] * 4
     assert (cache.stats().endpoints["product"].hits, cache.stats().endpoints["product"].loads) == (1, 1)
+
+
+def test_counting_is_measured_in_both_colours() -> None:
+    """Few batches are enough to see that it runs: each hit is counted, or not, and takes time either way."""
+    rows = counting.rows(1, 5, lambda line: None)
+    assert [row.kind for row in rows] == [TASKS, THREADS]
+    assert all(row.with_ns > 0 and row.without_ns > 0 for row in rows)
 
 
 def test_memory_is_judged_by_the_larger_measure() -> None:

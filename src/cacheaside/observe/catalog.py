@@ -11,7 +11,7 @@ these are what service discovery calls the targets' own, and would be renamed wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from cacheaside.observe.metrics import Across, Kind, Metric, Sample, doubling
 from cacheaside.observe.stats import CacheStats, Distribution, EndpointStats, SharedStats
@@ -50,9 +50,11 @@ def _histogram(name: str, help: str, edges_us: tuple[int, ...], of: tuple[str, .
     return Metric(f"cacheaside.{name}", Kind.HISTOGRAM, "s", of, help, edges_us=edges_us)
 
 
-OfEndpoint = Callable[[EndpointStats], float | Distribution | Mapping[str, int]]
-OfShared = Callable[[SharedStats], float | Distribution | Mapping[str, int] | None]
-OfCache = Callable[[CacheStats], float]
+Value = float | Distribution | Mapping[str, Any] | None
+"""None: there is none now. A mapping adds a label, by its keys; one of mappings, two."""
+OfEndpoint = Callable[[EndpointStats], Value]
+OfShared = Callable[[SharedStats], Value]
+OfCache = Callable[[CacheStats], Value]
 
 _ENDPOINTS: Final[tuple[tuple[Metric, OfEndpoint], ...]] = (
     (
@@ -230,12 +232,10 @@ def samples_of(stats: CacheStats) -> Iterator[Sample]:
             yield from _series(of_shared, own, look(stats.shared))
 
 
-def _series(
-    metric: Metric, labels: tuple[str, ...], value: float | Distribution | Mapping[str, int] | None
-) -> Iterator[Sample]:
+def _series(metric: Metric, labels: tuple[str, ...], value: Value) -> Iterator[Sample]:
     if isinstance(value, Mapping):
-        for last, number in value.items():
-            yield Sample(metric, (*labels, last), number)
+        for last, inner in value.items():
+            yield from _series(metric, (*labels, last), inner)
     elif isinstance(value, Distribution):
         yield Sample(metric, labels, value)
     elif value is not None:
