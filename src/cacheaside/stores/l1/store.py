@@ -246,17 +246,18 @@ class L1:
             for call in calls:
                 entry = self.table_of(call).entries.get(call.slot)
                 if entry is not None:
-                    self._invalidate(entry)
+                    self._invalidate(entry, call.key)
             for tag in tags:
                 if tag == self._everything:
                     self._drop_everything()
                     return
                 for indexed in self._index.of(tag):
-                    self._invalidate(indexed)
+                    self._invalidate(indexed, tag)
 
-    def _invalidate(self, entry: Entry) -> None:
+    def _invalidate(self, entry: Entry, by: TagId) -> None:
         table = entry.table
         assert isinstance(table, Table)
+        table.invalidated(entry.key, by)
         if table.terms.stale_after_invalidation_s:
             entry.until = INVALIDATED
         else:
@@ -273,4 +274,4 @@ class L1:
     def _drop_everything(self) -> None:
         for table in self._tables.values():
             for entry in list(table.entries.values()):
-                self._invalidate(entry)
+                self._invalidate(entry, self._everything)

@@ -41,6 +41,7 @@ class Table:
     __slots__ = (
         "absent",
         "absent_is_slow",
+        "by",
         "entries",
         "gone",
         "hits",
@@ -64,6 +65,8 @@ class Table:
         self.retries: dict[Hashable, tuple[float, str]] = {}
         self.gone: dict[Hashable, Forward] = {}
         """Why keys are no longer held, for those that went last: so that a miss can say what made it one."""
+        self.by: dict[Hashable, TagId] = {}
+        """Which tag's change put keys out of date, for those that it put out last."""
         self.likely: dict[Hashable, tuple[TagId, ...]] = {}
         """The tags that values named too late to be stored, of the last such keys."""
 
@@ -100,6 +103,13 @@ class Table:
         gone[slot] = why
         if len(gone) > GONE_MAX:
             del gone[next(iter(gone))]
+
+    def invalidated(self, slot: Hashable, by: TagId) -> None:
+        """Remember which change put `slot` out of date."""
+        self.by.pop(slot, None)
+        self.by[slot] = by
+        if len(self.by) > GONE_MAX:
+            del self.by[next(iter(self.by))]
 
     def name_likely(self, slot: Hashable, tags: tuple[TagId, ...]) -> None:
         """The value of `slot` names `tags`."""
