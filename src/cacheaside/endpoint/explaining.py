@@ -232,9 +232,9 @@ def _tags(call: Call, near: NearSeen, far: FarSeen | None, host: Host, now: floa
     if far is not None:
         return [_tag(call, one, host) for one in far.tags]
     # Without a server's word: what this process knows of its own writers, and of what put its entry out of date.
-    held = () if near.found is None else near.tags
+    held = (near.by,) if near.by is not None else ()
     made = []
-    for tag in dict.fromkeys((*call.tags, *held)):
+    for tag in dict.fromkeys((*call.tags, *near.tags, *held)):
         ends_at = host.writer_ends_at(tag)
         state = TagState.UNKNOWN
         if near.by == tag:

@@ -73,14 +73,20 @@ def title_of(seen: Explanation) -> str:
 def lines_of(seen: Explanation) -> list[Line]:
     """What there is to say, the most urgent first."""
     made = [*_next(seen.next_read, seen), *_cause(seen)]
-    made.append(_entry("in L1", seen.l1))
+    made.append(_entry("in L1", seen.l1, seen))
     if seen.l2 is not None:
-        made.append(_entry("in L2", seen.l2))
+        made.append(_entry("in L2", seen.l2, seen))
     made += _tags(seen.tags)
     made.append(_loading(seen.load))
     if seen.coherence is not None:
         made += _coherence(seen.coherence)
-    made.append(Line("contract", f"ttl {brief_s(seen.ttl_s)}, grace {brief_s(seen.grace_s)}"))
+    made.append(
+        Line(
+            "contract",
+            f"ttl {brief_s(seen.ttl_s)}, "
+            + (f"grace {brief_s(seen.grace_s)}" if seen.grace_s else "no grace"),
+        )
+    )
     made.append(Line("key", seen.key))
     return made
 
@@ -142,11 +148,11 @@ def _cause(seen: Explanation) -> Iterator[Line]:
             )
 
 
-def _entry(label: str, entry: EntrySeen) -> Line:
+def _entry(label: str, entry: EntrySeen, seen: Explanation) -> Line:
     if not entry.looked:
         return Line(label, f"not looked at: {entry.why}", "note" if entry.tier is Tier.L1 else "bad")
     if not entry.held:
-        by = "" if entry.invalidated_by is None else f" (by {entry.invalidated_by})"
+        by = "" if entry.invalidated_by is None else f" (by {_named(entry.invalidated_by, seen)})"
         size = "" if entry.size_bytes is None else f", {brief_bytes(entry.size_bytes)}"
         why = "nothing" if entry.why == Forward.ABSENT.value else f"nothing: {entry.why}"
         return Line(label, f"{why}{by}{size}")
@@ -159,6 +165,10 @@ def _entry(label: str, entry: EntrySeen) -> Line:
         + (f"; {entry.why}" if entry.why else ""),
         "good" if entry.freshness == "fresh" and not entry.why else "note",
     )
+
+
+def _named(tag: str, seen: Explanation) -> str:
+    return next((one.name for one in seen.tags if one.tag == tag), tag)
 
 
 def _ages(entry: EntrySeen) -> Iterator[str]:
@@ -186,10 +196,10 @@ def _tags(tags: tuple[TagSeen, ...]) -> Iterator[Line]:
         if one.role in ("key", "everything") and one.state is not TagState.MOVED:
             continue
         words = {
-            TagState.CURRENT: "as when it was stored",
-            TagState.MOVED: "changed since it was stored",
-            TagState.UNCERTAIN: "as when it was stored, says a server that may have gone back to old data",
-            TagState.UNKNOWN: "nothing to compare it with",
+            TagState.CURRENT: ": as when it was stored",
+            TagState.MOVED: ": changed since it was stored",
+            TagState.UNCERTAIN: ": as when it was stored, says a server that may have gone back to old data",
+            TagState.UNKNOWN: "",
         }[one.state]
         generations = (
             f" ({one.stamped} → {one.current or 'gone'})"
@@ -199,7 +209,7 @@ def _tags(tags: tuple[TagSeen, ...]) -> Iterator[Line]:
         where = ", found in the value" if one.role == "value" else ""
         yield Line(
             label,
-            f"{one.name}{where}: {words}{generations}",
+            f"{one.name}{where}{words}{generations}",
             "bad" if one.state is TagState.MOVED else "plain",
         )
         label = ""
