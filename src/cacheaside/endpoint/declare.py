@@ -114,6 +114,7 @@ def _assemble(function: Callable[..., Any], endpoint: Endpoint, host: Host, vari
     )
     _look_like(hit, function, endpoint.parameters)
     host.register(endpoint, world)
+    facade.written = function
     host.facades[endpoint.name] = facade
     return make_method(hit, facade) if has_self else _with_methods(hit, facade)
 

@@ -39,6 +39,8 @@ class _Facade:
         self.endpoint = endpoint
         self._bind = bind
         self._host = host
+        self.written: Callable[..., Any] | None = None
+        """The function as the user wrote it."""
 
     def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], terms: Terms | None = None) -> Call:
         """The call of these arguments; a wrong number of them is a TypeError, as for any function."""

@@ -55,8 +55,8 @@ class L1:
         self._shared = shared
         self._clock = clock
         self._everything = everything
-        self._entries_max = entries_max
-        self._bytes_max = bytes_max
+        self._entries_max = self.entries_max = entries_max
+        self._bytes_max = self.bytes_max = bytes_max
         self._tables: dict[str, Table] = {}
         self._index = TagIndex()
         self._moments = Moments()
