@@ -38,7 +38,6 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
     last_save_failed: bool | None = None
     clients: int | None = None
     clients_max: int | None = None
-    cluster_ok: bool | None = None
     lacking: tuple[str, ...] = ()
     blind: bool | None = None
     ear_broken: str | None = None

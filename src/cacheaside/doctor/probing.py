@@ -128,14 +128,13 @@ def _is_public(connection: BlockingConnection) -> bool:
 
 def _said(connection: BlockingConnection) -> dict[str, Any]:
     sections = ("server", "memory", "replication", "persistence", "stats", "clients")
-    replies = _ask(connection, [*[("INFO", section) for section in sections], ("CLUSTER", "INFO")])
+    replies = _ask(connection, [("INFO", section) for section in sections])
     said = {
         name.decode("ascii"): value.strip().decode("utf-8", "replace")
-        for reply in replies[:-1]
+        for reply in replies
         if isinstance(reply, bytes)
         for name, value in _FIELD.findall(reply)
     }
-    cluster = dict(_FIELD.findall(replies[-1])) if isinstance(replies[-1], bytes) else {}
 
     def number(name: str) -> int | None:
         text = said.get(name, "")
@@ -161,7 +160,6 @@ def _said(connection: BlockingConnection) -> dict[str, Any]:
         else said["rdb_last_bgsave_status"] == "err",
         "clients": number("connected_clients"),
         "clients_max": number("maxclients"),
-        "cluster_ok": cluster[b"cluster_state"].strip() == b"ok" if b"cluster_state" in cluster else None,
     }
 
 

@@ -265,15 +265,6 @@ def clients(server: ServerFacts, cache: CacheFacts) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def cluster(server: ServerFacts, cache: CacheFacts) -> Iterator[Finding]:
-    """Whether the cluster has all its slots."""
-    if server.cluster_ok is False:
-        yield Finding(
-            "cluster", ERROR, server.name, "the cluster's state is not ok: slots without a primary answer nothing",
-            "CLUSTER INFO and CLUSTER NODES say which.",
-        )  # fmt: skip
-
-
 def exposed(server: ServerFacts, cache: CacheFacts) -> Iterator[Finding]:
     """Who may be in between, or write there."""
     if server.is_public and not server.encrypted:
@@ -296,6 +287,5 @@ def exposed(server: ServerFacts, cache: CacheFacts) -> Iterator[Finding]:
 
 
 SERVER_CHECKS: Final[tuple[Callable[[ServerFacts, CacheFacts], Iterator[Finding]], ...]] = (
-    away, not_primary, version, policy, memory, tracking, access, clock, deadline, replicas, persistence, clients,
-    cluster, exposed,
+    away, not_primary, version, policy, memory, tracking, access, clock, deadline, replicas, persistence, clients, exposed,
 )  # fmt: skip
