@@ -326,6 +326,6 @@ def test_sentinels_that_are_away_are_a_finding(ends: ExitStack) -> None:
     ],
 )
 def test_who_may_be_in_between(facts: ServerFacts, signed: bool, severities_: list[Severity]) -> None:
-    """A public address wants TLS, verified, and signed entries. (No test has a server at a public address.)"""
+    """A public address wants TLS, verified, and signed entries. No test has a server there, so facts stand for one."""
     cache = CacheFacts(namespace="doctored", enabled=True, shared=True, signed=signed)
     assert severities(list(exposed(facts, cache))) == severities_

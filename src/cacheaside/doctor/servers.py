@@ -287,5 +287,6 @@ def exposed(server: ServerFacts, cache: CacheFacts) -> Iterator[Finding]:
 
 
 SERVER_CHECKS: Final[tuple[Callable[[ServerFacts, CacheFacts], Iterator[Finding]], ...]] = (
-    away, not_primary, version, policy, memory, tracking, access, clock, deadline, replicas, persistence, clients, exposed,
+    away, not_primary, version, policy, memory, tracking, access, clock, deadline, replicas, persistence, clients,
+    exposed,
 )  # fmt: skip

@@ -87,12 +87,15 @@ def explain_here(
     is not the one that serves: what its own memory holds means nothing, and it is said so.
     """
     ports: Ports = host.ports if facade.is_async else host.blocking_ports
-    near = look(host.l1, call)
     far, away = _far(call, host, within_s)
     record = away if away is not None else None if far is None else far.record
-    flight = _flight(host, call)
-    now = host.clock.now()
-    rehearsed = rehearse(call, ports, record, None if flight is None else flight[0], threading.RLock())
+    # After the answer of the server, and in one step: (1) L1 is seen to hold an entry (2) a change of it is heard (3) the
+    # rehearsal finds it gone: a reader would be told that it is fresh, and that the next read loads because it is not.
+    # Nothing waits under this lock: a rehearsal never does.
+    with host.l1.lock:
+        near, flight = look(host.l1, call), _flight(host, call)
+        now = host.clock.now()
+        rehearsed = rehearse(call, ports, record, None if flight is None else flight[0], threading.RLock())
     return Explanation(
         namespace=host.namespace,
         endpoint=call.endpoint.name,
@@ -101,11 +104,11 @@ def explain_here(
         enabled=host.enabled,
         ttl_s=call.terms.ttl_s,
         grace_s=call.terms.grace_s,
-        l1=_elsewhere() if elsewhere else _l1(call, near, host, now),
+        l1=_elsewhere(call) if elsewhere else _l1(call, near, host, now),
         l2=None if host.shared is None else _l2(call, far, away, now),
         tags=tuple(_tags(call, near, far, host, now)),
         load=_load(call, host, ports, far, flight, elsewhere=elsewhere),
-        coherence=_coherence(call, host, now),
+        coherence=_coherence(call, host, now, elsewhere=elsewhere),
         next_read=_next(call, rehearsed, far),
         value=_value(call, near, far) if with_value else msgspec.UNSET,
     )
@@ -139,11 +142,12 @@ def _cut(text: str) -> str:
 # -- the entry ---------------------------------------------------------------------------------------------------
 
 
-def _elsewhere() -> EntrySeen:
+def _elsewhere(call: Call) -> EntrySeen:
     return EntrySeen(
         tier=Tier.L1,
         looked=False,
-        why="this command runs in a process of its own; what a service's process holds, product.explain(…) says there",
+        why=f"each process has its own; {call.endpoint.name}.explain(…) in a process shows what that one holds. "
+        "The next read here is that of a process which holds nothing",
     )
 
 
@@ -310,7 +314,7 @@ def _load(
     )
 
 
-def _coherence(call: Call, host: Host, now: float) -> CoherenceSeen | None:
+def _coherence(call: Call, host: Host, now: float, *, elsewhere: bool) -> CoherenceSeen | None:
     shared = host.shared
     if shared is None:
         return None
@@ -324,8 +328,8 @@ def _coherence(call: Call, host: Host, now: float) -> CoherenceSeen | None:
         server=server,
         up=up,
         why_away=why,
-        in_touch_s=host.gate.until - now,
-        unsynced_s=stats.unsynced_s,
+        in_touch_s=None if elsewhere else host.gate.until - now,
+        unsynced_s=None if elsewhere else stats.unsynced_s,
         blind=stats.blind,
         owed=stats.owed,
     )

@@ -111,14 +111,15 @@ class CoherenceSeen(msgspec.Struct, frozen=True, kw_only=True):
     """How this process and the shared tier stand.
 
     server: the one that the key lies on. up, why_away: whether it is asked at all. in_touch_s: for so long L1 answers
-    by itself; below zero: it does not. unsynced_s: since everything acknowledged was last known to have been heard.
-    blind: a server does not tell of changes. owed: invalidations that are not acknowledged, of all keys.
+    by itself; below zero: it does not; None where another process is meant. unsynced_s: since everything acknowledged
+    was last known to have been heard. blind: a server does not tell of changes. owed: invalidations, of all keys, that
+    are not acknowledged.
     """
 
     server: str
     up: bool
     why_away: str | None
-    in_touch_s: float
+    in_touch_s: float | None
     unsynced_s: float | None
     blind: bool
     owed: int

@@ -185,7 +185,8 @@ def _ages(entry: EntrySeen) -> Iterator[str]:
 
 def _sizes(entry: EntrySeen) -> Iterator[str]:
     if entry.size_bytes is not None:
-        yield brief_bytes(entry.size_bytes)
+        # L1 counts in blocks.
+        yield ("up to " if entry.tier is Tier.L1 else "") + brief_bytes(entry.size_bytes)
     if entry.hits is not None:
         yield "1 hit" if entry.hits == 1 else f"{entry.hits} hits"
 
@@ -240,6 +241,8 @@ def _coherence(seen: CoherenceSeen) -> Iterator[Line]:
         yield Line(
             "in touch", "blind: a server does not tell of changes, so L1 is dropped every max_unsynced", "bad"
         )
+    elif seen.in_touch_s is None:
+        pass
     elif seen.in_touch_s > 0:
         yield Line("in touch", f"yes; heard everything up to {brief_s(seen.unsynced_s)} ago", "good")
     else:
