@@ -89,8 +89,8 @@ def explain_here(
     ports: Ports = host.ports if facade.is_async else host.blocking_ports
     far, away = _far(call, host, within_s)
     record = away if away is not None else None if far is None else far.record
-    # After the answer of the server, and in one step: (1) L1 is seen to hold an entry (2) a change of it is heard (3) the
-    # rehearsal finds it gone: a reader would be told that it is fresh, and that the next read loads because it is not.
+    # After the answer of the server, and in one step: (1) L1 is seen to hold an entry (2) a change of it is heard (3)
+    # the rehearsal finds it gone: who asks is told that it is fresh, and that the next read loads since it is not.
     # Nothing waits under this lock: a rehearsal never does.
     with host.l1.lock:
         near, flight = look(host.l1, call), _flight(host, call)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -17,7 +17,7 @@ from cacheaside.contract import Terms
 from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.call import Call, Packed, Reads, Record
 from cacheaside.flow.flights import Flight, Flights, Landing
-from cacheaside.flow.ports import Flow, Found, Lease, Near, Ports, Position, Stamped, TierAway
+from cacheaside.flow.ports import Flow, Found, Lease, Loads, Near, Ports, Position, Stamped, TierAway
 from cacheaside.flow.read import read
 from cacheaside.lookup import Forward, Lookup, NotStored
 from cacheaside.tally import Tally
@@ -56,7 +56,7 @@ def rehearse(
         near=_Untouched(ports.near),
         heard=_Still(ports.heard.position),
         tier=_Told(record),
-        loads=_Outermost(),
+        loads=_Outermost(ports.loads),
         flights=flights,
         crew=_Nobody(),
     )
@@ -86,6 +86,18 @@ class _Remembered(Exception):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
+
+
+_LOOKS: Final = frozenset(("may_refresh", "passes"))
+"""What ports may be asked besides, since it changes nothing."""
+
+
+def _looked(port: Any, name: str) -> Any:
+    if port is not None and name in _LOOKS:
+        return getattr(port, name)
+    raise AssertionError(
+        f"a rehearsal changes nothing: is {name} but a look? Then it belongs among those above."
+    )
 
 
 class _Uncounted:
@@ -130,6 +142,9 @@ class _Untouched:
         self.remembered_tags = near.remembered_tags
         self.refresh_delayed = near.refresh_delayed
 
+    def __getattr__(self, name: str) -> Any:
+        return _looked(self._near, name)
+
     def find(self, call: Call) -> Found | None:
         found = self._near.find(call)
         if found is None or not found.is_error:
@@ -159,7 +174,7 @@ class _Still:
         self.position = position
 
     def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"a rehearsal changes nothing, and needs no {name}")
+        return _looked(None, name)
 
 
 class _Told:
@@ -180,16 +195,22 @@ class _Told:
         return self._record
 
     def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"a rehearsal changes nothing, and needs no {name}")
+        return _looked(None, name)
 
 
 class _Outermost:
-    """What is explained is a read outside of any load."""
+    """What is explained is a read outside of any load. Implements `flow.ports.Loads`."""
+
+    def __init__(self, loads: Loads) -> None:
+        self._loads = loads
+
+    def __getattr__(self, name: str) -> Any:
+        return _looked(self._loads, name)
 
     def nest(self) -> None:
         return None
 
-    async def load(self, calls: Sequence[Call], *, in_vain: bool = False) -> Any:
+    async def load(self, calls: Sequence[Call], **how: Any) -> Any:
         raise _Ends
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -15,6 +15,7 @@ from cacheaside.cli.options import AppOption, JsonOption
 from cacheaside.cli.shown import show
 from cacheaside.endpoint.explaining import explain_here, facade_of
 from cacheaside.endpoint.seeing import host_of
+from cacheaside.errors import CacheasideError, UsageError
 from cacheaside.observe.explanation import Explanation
 from cacheaside.observe.explanation_text import Tone, lines_of, title_of
 
@@ -68,14 +69,34 @@ def explain(
     with varied(facade.endpoint, vary or []):
         args, kwargs = called(facade.endpoint, arguments or [], json_args)
         try:
+            call = _call(facade, args, kwargs)
             seen = explain_here(
-                facade.told("explain", args, kwargs), host, facade,
+                call, host, facade,
                 within_s=WITHIN_S, with_value=value, elsewhere=True,
             )  # fmt: skip
         finally:
             if host.shared is not None:
                 host.shared.close()
     show(seen.as_dict(), as_json=as_json, people=lambda console: _print(seen, console, value))
+
+
+def _call(facade: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The call; what `vary=` and `tags=` of the service raise outside of it is told in a line."""
+    try:
+        return facade.told("explain", args, kwargs)
+    except CacheasideError:
+        raise
+    except Exception as error:
+        name, of_method = facade.endpoint.name, facade.endpoint.parameters.has_self
+        why = (
+            "it is a method, and there is no instance here"
+            if of_method
+            else "they need what only the service has"
+        )
+        raise UsageError(
+            f"{name}: its key cannot be told here: vary= or tags= raised {type(error).__name__} ({why}). Call "
+            f"{name}.explain(…) in a process of the service."
+        ) from error
 
 
 def _print(seen: Explanation, console: Console, value: bool) -> None:

@@ -36,10 +36,9 @@ def look(l1: L1, call: Call) -> NearSeen:
     with l1.lock:
         table = l1.table_of(call)
         entry = table.entries.get(call.slot)
-        by = table.by.get(call.slot)
+        by = table.outdated_by(call.slot)
         if entry is None or not l1.covers(entry, call):
-            gone = l1.why_absent(call)
-            return NearSeen(None, gone=gone, by=by if gone is Forward.INVALIDATED else None)
+            return NearSeen(None, gone=l1.why_absent(call), by=by)
         value: Any = entry.value
         is_error = type(value) is Remembered
         held = table.held(entry, call.terms)

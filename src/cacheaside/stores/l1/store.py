@@ -96,7 +96,7 @@ class L1:
 
     def why_absent(self, call: Call) -> Forward:
         """Why nothing is held for `call`, if it went not long ago."""
-        return self.table_of(call).gone.get(call.slot, Forward.ABSENT)
+        return self.table_of(call).why_gone(call.slot)
 
     def covers(self, entry: Entry, call: Call) -> bool:
         """Whether `entry` depends on every tag declared for `call`: `get_or_load` names tags anew with each call, and a
@@ -257,12 +257,11 @@ class L1:
     def _invalidate(self, entry: Entry, by: TagId) -> None:
         table = entry.table
         assert isinstance(table, Table)
-        table.invalidated(entry.key, by)
         if table.terms.stale_after_invalidation_s:
             entry.until = INVALIDATED
         else:
             self._remove(table, entry)
-            table.went(entry.key, Forward.INVALIDATED)
+        table.went(entry.key, by)
 
     def _remove(self, table: Table, entry: Entry) -> None:
         entry.until = INVALIDATED
