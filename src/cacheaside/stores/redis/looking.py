@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cacheaside.flow.call import Call, Record, Standing
 from cacheaside.flow.ports import Leased
-from cacheaside.stores.redis.blocking_tier import BlockingTier
+from cacheaside.stores.redis.tier import RedisTier
 from cacheaside.stores.redis.wire.commands import Wanted
 from cacheaside.stores.redis.wire.entry import MASK, stamp_of, standing_of
 from cacheaside.stores.redis.wire.looking import Writing, looking, writers_of
@@ -42,9 +42,9 @@ class FarSeen(NamedTuple):
     server: str
 
 
-class LookingTier(BlockingTier):
-    """As `BlockingTier`, for one look. Made anew for each, with counts of its own, which say why an entry was
-    rejected."""
+class LookingTier(RedisTier):
+    """As `RedisTier`, for one look, over a transport for threads. Made anew for each, with counts of its own, which say
+    why an entry was rejected."""
 
     async def look(self, call: Call) -> FarSeen:
         """What lies on the server for `call`, in one round trip, or two when the entry names further tags. Raises
