@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from cacheaside import Cache, Contract, Forward, Served, Tier, Unacknowledged
 from cacheaside.observe.explanation import Does, TagState
-from cacheaside.testing.servers import Server
+from cacheaside.testing.servers import Cluster, Server
 from cacheaside.testing.servers.server import wait_until
 
 _names = itertools.count()
@@ -23,7 +24,7 @@ class Process:
     """What one process has: a cache, an endpoint, and the loads that it made."""
 
     def __init__(self, url: str, namespace: str, **options: Any) -> None:
-        self.cache = Cache(url, namespace=namespace, deadline="2s", **options)
+        self.cache = Cache(url, namespace=namespace, **{"deadline": "2s", **options})
         self.products, self.boards = self.cache.tag("products", int), self.cache.tag("boards", str)
         self.hold: threading.Event | None = None
         self.loads = 0
@@ -168,7 +169,7 @@ def test_a_server_that_is_away(start: Start) -> None:
         victim.kill()
         with pytest.raises(Unacknowledged):
             one.cache.blocking.invalidate(one.products(42))
-        wait_until(lambda: not (one.product.explain(42).coherence or seen_up).up, "it is noticed", 20)
+        wait_until(lambda: not _is_up(one), "it is noticed", 20)
         seen = one.product.explain(42)
         assert seen.coherence is not None
         assert (seen.coherence.owed, bool(seen.coherence.why_away)) == (1, True)
@@ -178,11 +179,51 @@ def test_a_server_that_is_away(start: Start) -> None:
         assert one.cold.explain(1).next_read.forward is Forward.AWAY  # type: ignore[attr-defined]
 
 
-class _Up:
-    up = True
+def _is_up(process: Process) -> bool:
+    seen = process.product.explain(42).coherence
+    assert seen is not None
+    return seen.up
 
 
-seen_up: Any = _Up()
+def test_a_server_that_is_frozen_is_waited_for_no_longer_than_by_a_read(start: Start) -> None:
+    """An explanation of a key on a server that answers nothing ends within a deadline or two, and says so."""
+    with Server() as victim:
+        one = start(victim.url, deadline="100ms")
+        stored(one, 42)
+        victim.freeze()
+        began = time.monotonic()
+        seen = one.product.explain(42)
+        assert time.monotonic() - began < 5
+        assert seen.l2 is not None
+        assert (seen.l2.looked, seen.l2.why.startswith("no answer: ")) == (False, True)
+        victim.thaw()
+
+
+def test_on_a_cluster_the_node_is_named(start: Start) -> None:
+    """Which of the nodes a key lies on is said, and its tags, which lie on others, are compared."""
+    with Cluster() as cluster:
+        url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in cluster.nodes)
+        one, two = start(url), start(url)
+        for key in range(6):
+            stored(one, key)
+            seen = two.product.explain(key)
+            assert seen.coherence is not None
+            assert seen.coherence.server == f"127.0.0.1:{cluster.owner(seen.key).port}"
+            assert {tag.state for tag in seen.tags} == {TagState.CURRENT}
+        one.cache.blocking.invalidate(one.boards("JFK"))
+        assert [tag.name for tag in two.product.explain(3).invalidated_by] == ["boards('JFK')"]
+
+
+def test_an_entry_of_a_process_with_other_secrets_is_told_apart(start: Start) -> None:
+    """What is not signed with a secret of this process's is no entry to it, and it is said why."""
+    one, two = start(), start(secrets=[b"a secret of 32 bytes, for tests."])
+    stored(one, 42)
+    seen = two.product.explain(42)
+    assert seen.l2 is not None
+    assert (seen.l2.held, seen.l2.why) == (False, "what lies there is no entry: unsigned")
+    assert seen.next_read.does is Does.LOAD
+    stored(two, 42)
+    assert two.product.explain(42).l2.held  # type: ignore[union-attr]
 
 
 def test_looking_leaves_the_server_and_the_numbers_alone(start: Start, server: Server) -> None:
