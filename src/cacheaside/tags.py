@@ -161,7 +161,7 @@ def readable(tag: TagId) -> str:
     name, _, parts = rest.partition(":")
     family = unquote(name.removeprefix(_TAG).partition("~")[0])
     if family == EVERYTHING:
-        return "everything"
+        return "everything in the namespace"
     return f"{family}({', '.join(map(_part, parts.split(','))) if parts else ''})"
 
 

@@ -190,6 +190,7 @@ def test_a_server_of_the_old_protocol_is_blind(ends: ExitStack) -> None:
     server = ends.enter_context(Server(maxmemory="64mb", config={"rename-command": 'HELLO ""'}))
     (one,) = found(server.url, "tracking", ends)
     assert (one.severity, one.found.partition(":")[0]) == (Severity.WARNING, "speaks RESP2 only")
+    assert found(server.url, "access", ends) == []
 
 
 def test_the_version(server: Server, ends: ExitStack) -> None:

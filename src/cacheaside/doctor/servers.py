@@ -155,7 +155,7 @@ def tracking(server: ServerFacts, cache: CacheFacts) -> Iterator[Finding]:
 
 def access(server: ServerFacts, cache: CacheFacts) -> Iterator[Finding]:
     """Commands that the user may not call, or the server does not know."""
-    harmless = {"client|tracking", "pttl", "client|setname", "client|id", "role", "info"}
+    harmless = {"hello", "client|tracking", "pttl", "client|setname", "client|id", "role", "info"}
     needed = [name for name in server.lacking if name not in harmless]
     if not cache.wait_replicas:
         needed = [name for name in needed if name != "wait"]

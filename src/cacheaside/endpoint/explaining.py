@@ -284,7 +284,7 @@ def _role(tag: TagId, call: Call, host: Host) -> str:
 
 def _name(tag: TagId, call: Call) -> str:
     if tag == call.key:
-        return f"{call.endpoint.name}, this key"
+        return "its own key"
     return readable(tag) if is_declared(tag) else tag
 
 

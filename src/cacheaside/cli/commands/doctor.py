@@ -44,6 +44,8 @@ def doctor(
     Each server is asked as the service's own user, within some seconds; what cannot be asked is said, and the rest is
     checked all the same. To try its rights it writes two names of its own in the namespace, and takes them back.
 
+    For example: `cacheaside doctor --processes 24 --capacity shop-db=200`
+
     Ends with 1 when there is an error: something that does not work now. Warnings will be errors on a bad day.
     """
     facts = gathered(host_of(located(app)), processes=processes, capacities=_capacities(capacity or []))

@@ -28,7 +28,7 @@ _STYLES: Final[dict[Tone, str]] = {"good": "green", "bad": "bold red", "note": "
 
 def explain(
     endpoint: Annotated[
-        str, typer.Argument(help="Its name, as `cacheaside contracts` lists it.", show_default=False)
+        str, typer.Argument(metavar="ENDPOINT", help="Its name, as in `cacheaside contracts`.")
     ],
     arguments: Annotated[
         list[str] | None,
@@ -61,6 +61,8 @@ def explain(
 
     Nothing is loaded, stored, counted or invalidated by it. The shared tier is asked as a read would ask it; the memory
     (L1) of the service's processes cannot be seen from here: in a process, `product.explain(42)` shows it.
+
+    For example: `cacheaside explain product 42 locale=de`
 
     Arguments are read by the types of the endpoint's parameters. The values themselves are not printed.
     """
