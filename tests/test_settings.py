@@ -162,7 +162,11 @@ class TestUnknownVariables:
 
     def test_what_the_librarys_own_tests_read_is_left_alone(self) -> None:
         """Who runs tests and benchmarks has variables that begin the same."""
-        environ = {BINARY_VARIABLE: "valkey-server", "CACHEASIDE_TRACES": "traces"}
+        environ = {
+            BINARY_VARIABLE: "valkey-server",
+            "CACHEASIDE_TRACES": "traces",
+            "CACHEASIDE_APP": "shop:cache",
+        }
         assert Settings.from_environ(environ) == Settings()
 
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cacheaside import Cache, Contract, DeclarationError, KeyEncodingError, Tag, TagFamily, UsageError
-from cacheaside.tags import tag_ids
+from cacheaside.tags import readable, tag_ids
 
 
 class Colour(StrEnum):
@@ -197,3 +197,15 @@ def test_a_tag_from_elsewhere_is_known_by_its_name(sent: Callable[[Tag], Tag]) -
         rows(1)
         own.blocking.invalidate(received)
     assert loads == [1, 1]
+
+
+def test_a_tag_is_readable_as_it_is_written() -> None:
+    """For people a tag is shown as the call that makes it, whatever its parts hold."""
+    cache = Cache(namespace="shop")
+    assert readable(cache.tag("products", int)(-42).id) == "products(-42)"
+    assert readable(cache.tag("boards", str, int)("a b,c)", 3).id) == "boards('a b,c)', 3)"
+    assert (
+        readable(cache.tag("off~ers", bool, date)(True, date(2020, 1, 2)).id) == "off~ers(True, 2020-01-02)"
+    )
+    assert readable(cache.tag("all")().id) == "all()"
+    assert readable(cache._host.everything) == "everything in the namespace"

@@ -15,6 +15,7 @@ from cacheaside.errors import (
     ValueEncodingError,
 )
 from cacheaside.lookup import Forward, Lookup, NotStored, Served, Tier
+from cacheaside.observe.explanation import Explanation
 from cacheaside.observe.stats import CacheStats, EndpointStats, SharedStats
 from cacheaside.source import Source
 from cacheaside.tags import Tag, TagFamily
@@ -28,6 +29,7 @@ __all__ = [
     "Contract",
     "DeclarationError",
     "EndpointStats",
+    "Explanation",
     "Forward",
     "KeyEncodingError",
     "LoadTimeout",

@@ -21,7 +21,7 @@ from cacheaside.endpoint.environment import options_from
 from cacheaside.endpoint.host import Host, WhenAway
 from cacheaside.endpoint.inline import Inline
 from cacheaside.endpoint.options import Declaration, Tags, Vary, unknown_options
-from cacheaside.endpoint.seeing import Seeing
+from cacheaside.endpoint.seeing import Seeing, SeeingBlocking
 from cacheaside.errors import DeclarationError
 from cacheaside.flow import write as writing
 from cacheaside.flow.blocking import run_blocking
@@ -425,7 +425,7 @@ class Cache(Seeing):
         self._host.strict = strict
 
 
-class Blocking:
+class Blocking(SeeingBlocking):
     """The same for sync code: `cache.blocking.invalidate(products(42))`."""
 
     def __init__(self, host: Host, inline: Inline) -> None:

@@ -12,7 +12,7 @@ from cacheaside.keys import encodable, tag_key
 from cacheaside.keys.classes import BUILTINS
 from cacheaside.types import TagId
 
-__all__ = ["EVERYTHING", "Home", "Tag", "TagFamily", "described", "family_of", "tag_ids"]
+__all__ = ["EVERYTHING", "Home", "Tag", "TagFamily", "described", "family_of", "readable", "tag_ids"]
 
 P = ParamSpec("P")
 
@@ -153,6 +153,25 @@ def described(tag: TagId) -> str:
     """A tag, or an entry's own key, as errors name it."""
     namespace, family = _parted(tag)
     return f"everything in namespace {namespace}" if family == EVERYTHING else tag
+
+
+def readable(tag: TagId) -> str:
+    """A declared tag as it is written in code, as far as its id tells: `products(42)`. For people alone."""
+    _, _, rest = tag.partition(":")
+    name, _, parts = rest.partition(":")
+    family = unquote(name.removeprefix(_TAG).partition("~")[0])
+    if family == EVERYTHING:
+        return "everything in the namespace"
+    return f"{family}({', '.join(map(_part, parts.split(','))) if parts else ''})"
+
+
+def _part(text: str) -> str:
+    kind, rest = text[:1], unquote(text[1:])
+    if kind in "id":
+        return rest
+    if kind == "s":
+        return repr(rest)
+    return {"n": "None", "t": "True", "f": "False"}.get(text, rest or text)
 
 
 def family_of(tag: TagId) -> str:

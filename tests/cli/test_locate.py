@@ -43,6 +43,15 @@ def test_a_cache_may_be_an_attribute_of_something(folder: Path) -> None:
     assert located("deep:state.cache").namespace == "one"
 
 
+def test_what_the_module_prints_is_no_part_of_the_result(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A module that greets while it is imported does not spoil `--json`."""
+    (folder / "greeting.py").write_text("print('hello')\n" + ONE)
+    assert located("greeting").namespace == "one"
+    assert capsys.readouterr() == ("", "hello\n")
+
+
 @pytest.mark.parametrize(
     ("app", "text", "words"),
     [

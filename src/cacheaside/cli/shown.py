@@ -10,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from cacheaside.observe.brief import brief_bytes, brief_s
+
 __all__ = ["brief_bytes", "brief_s", "console", "say_error", "show"]
 
 
@@ -30,34 +32,3 @@ def show(data: Any, *, as_json: bool, people: Callable[[Console], None]) -> None
 def say_error(message: str) -> None:
     """One line, to the stream of errors; not wrapped, so that it can be searched for."""
     console(stderr=True).print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
-
-
-def brief_s(seconds: float | None, *, none: str = "–") -> str:
-    """A duration as contracts write them (`1h30m`, `250ms`), of two units at most."""
-    if seconds is None:
-        return none
-    if seconds < 0:
-        return f"-{brief_s(-seconds)}"
-    if seconds < 1:
-        return f"{round(seconds * 1000)}ms" if seconds >= 0.001 or not seconds else "<1ms"
-    if seconds < 60:
-        return f"{seconds:.3g}s"
-    left = round(seconds)
-    parts: list[str] = []
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count or parts:
-            parts.append(f"{count}{unit}" if count else "")
-    return "".join(parts[:2])
-
-
-def brief_bytes(count: int | None, *, none: str = "–") -> str:
-    """A size in bytes with a unit, of about three digits."""
-    if count is None:
-        return none
-    size, unit = float(count), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, larger
-    return f"{count}B" if unit == "B" else f"{size:.3g}{unit}"

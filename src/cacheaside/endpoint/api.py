@@ -24,6 +24,7 @@ from typing import (
 from cacheaside.contract import Consistency
 from cacheaside.durations import Duration, Size
 from cacheaside.lookup import Lookup
+from cacheaside.observe.explanation import Explanation
 
 __all__ = ["AsyncEndpoint", "AsyncUsing", "BlockingEndpoint", "BlockingUsing", "Changes"]
 
@@ -73,6 +74,11 @@ class AsyncEndpoint(Protocol, Generic[P, V]):
     async def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Lookup[V]:
         """The value with its circumstances: how it was served, its age, the bound that applied. A read like any other:
         on a miss it loads."""
+        ...
+
+    async def explain(self, *args: P.args, **kwargs: P.kwargs) -> Explanation:
+        """What stands behind these arguments: where it is, how old, which tag put it out of date, who loads it, and
+        what the next read would do. Nothing is read, counted, loaded or changed by it."""
         ...
 
     async def strong(self, *args: P.args, **kwargs: P.kwargs) -> V:
@@ -164,6 +170,11 @@ class BlockingEndpoint(Protocol, Generic[P, V]):
     def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Lookup[V]:
         """The value with its circumstances: how it was served, its age, the bound that applied. A read like any other:
         on a miss it loads."""
+        ...
+
+    def explain(self, *args: P.args, **kwargs: P.kwargs) -> Explanation:
+        """What stands behind these arguments: where it is, how old, which tag put it out of date, who loads it, and
+        what the next read would do. Nothing is read, counted, loaded or changed by it."""
         ...
 
     def strong(self, *args: P.args, **kwargs: P.kwargs) -> V:

@@ -34,6 +34,9 @@ class _Bound(msgspec.Struct, eq=False):
     def lookup(self, *args: Any, **kwargs: Any) -> Any:
         return self.descriptor.facade.lookup(*self._first(), *args, **kwargs)
 
+    def explain(self, *args: Any, **kwargs: Any) -> Any:
+        return self.descriptor.facade.explain(*self._first(), *args, **kwargs)
+
     def strong(self, *args: Any, **kwargs: Any) -> Any:
         return self.descriptor.facade.strong(*self._first(), *args, **kwargs)
 

@@ -114,6 +114,8 @@ def _assemble(function: Callable[..., Any], endpoint: Endpoint, host: Host, vari
     )
     _look_like(hit, function, endpoint.parameters)
     host.register(endpoint, world)
+    facade.written = function
+    host.facades[endpoint.name] = facade
     return make_method(hit, facade) if has_self else _with_methods(hit, facade)
 
 
@@ -145,6 +147,7 @@ def _with_methods(hit: Callable[..., Any], facade: AsyncFacade | BlockingFacade)
         "using",
         "batch",
         "endpoint",
+        "explain",
     ):
         setattr(hit, name, getattr(facade, name))
     return hit

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from cacheaside.contract import Terms
 from cacheaside.endpoint.batch import BATCH_KEYS_MAX
 from cacheaside.endpoint.endpoint import Endpoint
+from cacheaside.endpoint.explaining import explain_awaited, explain_here
 from cacheaside.endpoint.host import Host
 from cacheaside.errors import UsageError
 from cacheaside.flow import read as reading
@@ -21,6 +22,7 @@ from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Failure
 from cacheaside.flow.read_many import read_many
 from cacheaside.lookup import Lookup
+from cacheaside.observe.explanation import Explanation
 from cacheaside.stores.redis.plain import ELSE, Else
 
 __all__ = ["AsyncFacade", "BlockingFacade"]
@@ -37,6 +39,8 @@ class _Facade:
         self.endpoint = endpoint
         self._bind = bind
         self._host = host
+        self.written: Callable[..., Any] | None = None
+        """The function as the user wrote it."""
 
     def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], terms: Terms | None = None) -> Call:
         """The call of these arguments; a wrong number of them is a TypeError, as for any function."""
@@ -141,6 +145,9 @@ class AsyncFacade(_Facade):
     async def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return await self.read(self.call(args, kwargs))
 
+    async def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        return await explain_awaited(self.told("explain", args, kwargs), self._host, self)
+
     async def strong(self, *args: Any, **kwargs: Any) -> Any:
         with self.endpoint.reports:
             return (await reading.strong(self.call(args, kwargs), self._host.ports)).value
@@ -202,6 +209,9 @@ class BlockingFacade(_Facade):
 
     def lookup(self, *args: Any, **kwargs: Any) -> Lookup[Any]:
         return self.read(self.call(args, kwargs))
+
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        return explain_here(self.told("explain", args, kwargs), self._host, self)
 
     def strong(self, *args: Any, **kwargs: Any) -> Any:
         with self.endpoint.reports:

@@ -62,6 +62,8 @@ class Host:
         self.sources: dict[str, Source[Any]] = {}
         self.families: dict[str, TagFamily[Any]] = {}
         self.endpoints: dict[str, Endpoint] = {}
+        self.facades: dict[str, Any] = {}
+        """What users call on each endpoint that is a function, by its name."""
         self.enabled = True
         self.shares_loads = True
         self.strict = False
@@ -180,6 +182,10 @@ class Host:
     def say_retried(self, error: Unacknowledged) -> None:
         """Log what was not acknowledged, and is tried again."""
         self._retried.say(Counter(map(family_of, map(TagId, error.tags))), error.why)
+
+    def writer_ends_at(self, tag: TagId) -> float | None:
+        """Without a server: when the last writer under way for `tag` ends at the latest; None without any."""
+        return None if self.shared is not None else self._tier.marks(tag)
 
     def forget_here(self) -> None:
         """Drop all that this process holds; loads under way are not kept."""

@@ -1,4 +1,4 @@
-"""Which kinds of tags a function of the user's can name, read off its code without running it.
+"""Which kinds of tags, and which endpoints, a function of the user's can name, read off its code without running it.
 
 A function in `tags=` names its families by the names it uses. Each is looked up where the function would find it: in
 its closure, its module, and, below a module or class, as an attribute. Functions that it calls by name are followed.
@@ -8,13 +8,13 @@ What it reaches in another way (an instance's attribute, a dictionary) is not se
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
 from cacheaside.tags import Tag, TagFamily, family_of
 
-__all__ = ["families_named"]
+__all__ = ["endpoints_named", "families_named"]
 
 _DEPTH_MAX: Final = 4
 """How many calls deep it is followed."""
@@ -25,14 +25,38 @@ def families_named(written: Any) -> tuple[str, ...]:
     if written is None:
         return ()
     if isinstance(written, FunctionType):
-        return tuple(sorted(set(_in_function(written, 0, set()))))
+        named = {_family(one) for one in _in_function(written, 0, set())}
+        return tuple(sorted(name for name in named if name is not None))
     if callable(written):  # an instance with __call__, a partial
         inner = getattr(written, "func", None) or type(written).__dict__.get("__call__")
         return families_named(inner) if isinstance(inner, FunctionType) else ()
     return tuple(sorted({family_of(tag.id) for tag in written if isinstance(tag, Tag)}))
 
 
-def _in_function(function: Callable[..., Any], depth: int, seen: set[int]) -> Iterator[str]:
+def endpoints_named(written: Any) -> tuple[str, ...]:
+    """The names of the endpoints that a loader names: those it may read inside its load."""
+    found = {_endpoint(one) for one in _in_function(written, 0, set())}
+    return tuple(sorted(name for name in found if name is not None))
+
+
+def _family(value: Any) -> str | None:
+    if isinstance(value, TagFamily):
+        return value.name
+    return family_of(value.id) if isinstance(value, Tag) else None
+
+
+def _endpoint(value: Any) -> str | None:
+    endpoint = vars(value).get("endpoint") if isinstance(value, FunctionType) else None
+    name = getattr(endpoint, "name", None)
+    return name if isinstance(name, str) else None
+
+
+def _is_endpoint(value: Any) -> bool:
+    return _endpoint(value) is not None
+
+
+def _in_function(function: Any, depth: int, seen: set[int]) -> Iterator[Any]:
+    """The families, tags and endpoints that it names."""
     function = inspect.unwrap(function)
     if not isinstance(function, FunctionType) or depth > _DEPTH_MAX or id(function) in seen:
         return
@@ -49,18 +73,19 @@ def _in_function(function: Callable[..., Any], depth: int, seen: set[int]) -> It
         yield from _of(default, function.__code__, depth, seen)
 
 
-def _of(value: Any, code: CodeType, depth: int, seen: set[int]) -> Iterator[str]:
+def _of(value: Any, code: CodeType, depth: int, seen: set[int]) -> Iterator[Any]:
     match value:
-        case TagFamily():
-            yield value.name
-        case Tag():
-            yield family_of(value.id)
+        case TagFamily() | Tag():
+            yield value
+        case FunctionType() if _is_endpoint(value):
+            yield value
         case FunctionType():
             yield from _in_function(value, depth + 1, seen)
         case ModuleType() | type():
             held: Mapping[str, Any] = vars(value)
             for name in _names(code):
-                if isinstance(one := held.get(name), (TagFamily, Tag)):
+                one = held.get(name)
+                if isinstance(one, (TagFamily, Tag)) or _is_endpoint(one):
                     yield from _of(one, code, depth, seen)
         case _:
             return

@@ -14,7 +14,7 @@ from cacheaside.contract import Contract
 from cacheaside.endpoint.endpoint import Endpoint
 from cacheaside.endpoint.named import families_named
 
-__all__ = ["EndpointReview", "reviewed"]
+__all__ = ["EndpointReview", "reviewed", "type_of"]
 
 
 class EndpointReview(msgspec.Struct, frozen=True):
@@ -91,7 +91,7 @@ def reviewed(endpoint: Endpoint) -> EndpointReview:
         tags=families_named(declared.written_tags),
         value_tags=families_named(declared.written_value_tags),
         max_tags=declared.tags_max,
-        key={name: _type_of(named[name]) for name in parameters.in_key},
+        key={name: type_of(named[name]) for name in parameters.in_key},
         ignored=tuple(name for name in parameters.all_names if name not in parameters.in_key),
         vary=tuple(_name_of(part) for part in declared.written_vary),
         version=declared.version,
@@ -119,7 +119,8 @@ def _name_of(part: Any) -> str:
     return f"{getattr(part, '__module__', '?')}.{name}"
 
 
-def _type_of(parameter: Parameter) -> str:
+def type_of(parameter: Parameter) -> str:
+    """The type of a parameter, as it is written in the code."""
     many: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
     return many.get(parameter.kind, "") + _type_name(parameter.annotation)
 

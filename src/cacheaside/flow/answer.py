@@ -12,7 +12,7 @@ from cacheaside.lookup import Forward, Lookup, Served, Tier
 from cacheaside.policy.freshness import Freshness
 from cacheaside.policy.verdict import SERVED
 
-__all__ = ["as_loaded", "landed", "landed_meanwhile", "served"]
+__all__ = ["as_loaded", "bound_s_of", "landed", "landed_meanwhile", "served"]
 
 
 def served(
@@ -42,7 +42,7 @@ def served(
         else:
             tally.outdated += 1
     value = call.endpoint.unpack(found.value)
-    bound_s = _bound_s(call, found, how)
+    bound_s = bound_s_of(call, found, how)
     return Lookup(value, how, None, tier, age_s, bound_s, refreshing=refreshing, source_error=delayed_by)
 
 
@@ -69,7 +69,8 @@ def landed_meanwhile(
     return Lookup(value, Served.COLLAPSED, forward, Tier.SOURCE, age_s, call.terms.bound_s)
 
 
-def _bound_s(call: Call, found: Found, how: Served) -> float:
+def bound_s_of(call: Call, found: Found, how: Served) -> float:
+    """The greatest age at which what was found may be served so."""
     if how is Served.OUTDATED:
         return call.terms.stale_after_invalidation_s
     return found.held.ttl_s + (call.terms.grace_s if found.held.grace else 0.0)

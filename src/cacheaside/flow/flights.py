@@ -131,6 +131,12 @@ class Flights:
         """Whether a load of `key` that would take joiners is under way."""
         return key in self._open
 
+    def seen(self, key: TagId) -> tuple[Sequence[TagId], int] | None:
+        """The tags of the open flight of `key`, and how many wait for it; None when there is none."""
+        with self._lock:
+            flight = self._open.get(key)
+            return None if flight is None else (flight.tags, flight.waiting)
+
     def board(self, key: TagId, tags: Sequence[TagId], *, pinned: bool = False) -> tuple[Flight, bool]:
         """Join the open flight of `key`, or lead a new one (True). A pinned flight needs no waiter to go on."""
         with self._lock:

@@ -86,6 +86,11 @@ class EmbeddedTier:
             self.expire()
             return frozenset(tag for tag in tags if tag in self._marks)
 
+    def marks(self, tag: TagId) -> float | None:
+        """When the last of the writers under way for `tag` ends at the latest; None without any. Ends none."""
+        with self._l1.lock:
+            return max(self._marks.get(tag, {}).values(), default=None)
+
     async def mark(self, tags: Sequence[TagId], writer: str, lifetime_s: float) -> None:
         await self.enlist(tags, writer, lifetime_s)
         await self.bump(tags)

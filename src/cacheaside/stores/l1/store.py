@@ -55,8 +55,8 @@ class L1:
         self._shared = shared
         self._clock = clock
         self._everything = everything
-        self._entries_max = entries_max
-        self._bytes_max = bytes_max
+        self._entries_max = self.entries_max = entries_max
+        self._bytes_max = self.bytes_max = bytes_max
         self._tables: dict[str, Table] = {}
         self._index = TagIndex()
         self._moments = Moments()
@@ -96,7 +96,7 @@ class L1:
 
     def why_absent(self, call: Call) -> Forward:
         """Why nothing is held for `call`, if it went not long ago."""
-        return self.table_of(call).gone.get(call.slot, Forward.ABSENT)
+        return self.table_of(call).why_gone(call.slot)
 
     def covers(self, entry: Entry, call: Call) -> bool:
         """Whether `entry` depends on every tag declared for `call`: `get_or_load` names tags anew with each call, and a
@@ -246,22 +246,22 @@ class L1:
             for call in calls:
                 entry = self.table_of(call).entries.get(call.slot)
                 if entry is not None:
-                    self._invalidate(entry)
+                    self._invalidate(entry, call.key)
             for tag in tags:
                 if tag == self._everything:
                     self._drop_everything()
                     return
                 for indexed in self._index.of(tag):
-                    self._invalidate(indexed)
+                    self._invalidate(indexed, tag)
 
-    def _invalidate(self, entry: Entry) -> None:
+    def _invalidate(self, entry: Entry, by: TagId) -> None:
         table = entry.table
         assert isinstance(table, Table)
         if table.terms.stale_after_invalidation_s:
             entry.until = INVALIDATED
         else:
             self._remove(table, entry)
-            table.went(entry.key, Forward.INVALIDATED)
+        table.went(entry.key, by)
 
     def _remove(self, table: Table, entry: Entry) -> None:
         entry.until = INVALIDATED
@@ -273,4 +273,4 @@ class L1:
     def _drop_everything(self) -> None:
         for table in self._tables.values():
             for entry in list(table.entries.values()):
-                self._invalidate(entry)
+                self._invalidate(entry, self._everything)

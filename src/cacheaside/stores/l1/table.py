@@ -62,8 +62,9 @@ class Table:
         self.entries: dict[Hashable, Entry] = {}
         self.hits = 0
         self.retries: dict[Hashable, tuple[float, str]] = {}
-        self.gone: dict[Hashable, Forward] = {}
-        """Why keys are no longer held, for those that went last: so that a miss can say what made it one."""
+        self.gone: dict[Hashable, Forward | TagId] = {}
+        """Why keys are no longer held, for those that went last: so that a miss can say what made it one. A tag: out of
+        date by its change; that may be held still, where the contract allows it to be served."""
         self.likely: dict[Hashable, tuple[TagId, ...]] = {}
         """The tags that values named too late to be stored, of the last such keys."""
 
@@ -93,13 +94,23 @@ class Table:
             return Remembered(record.held.with_traceback(None), record.ttl_s)
         return record.held
 
-    def went(self, slot: Hashable, why: Forward) -> None:
-        """Remember why `slot` is no longer held."""
+    def went(self, slot: Hashable, why: Forward | TagId) -> None:
+        """Remember why `slot` is no longer held, or by which tag's change it is out of date."""
         gone = self.gone
         gone.pop(slot, None)
         gone[slot] = why
         if len(gone) > GONE_MAX:
             del gone[next(iter(gone))]
+
+    def why_gone(self, slot: Hashable) -> Forward:
+        """Why `slot` is not held, as far as it is remembered."""
+        why = self.gone.get(slot, Forward.ABSENT)
+        return why if isinstance(why, Forward) else Forward.INVALIDATED
+
+    def outdated_by(self, slot: Hashable) -> TagId | None:
+        """The tag whose change put `slot` out of date last, as far as it is remembered."""
+        why = self.gone.get(slot)
+        return None if why is None or isinstance(why, Forward) else why
 
     def name_likely(self, slot: Hashable, tags: tuple[TagId, ...]) -> None:
         """The value of `slot` names `tags`."""

@@ -10,11 +10,13 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Literal
 
 from cacheaside.bell import Bell
 from cacheaside.coherence.hearing import Hearing, HeldHere
 from cacheaside.flow.blocking import run_blocking
+from cacheaside.flow.call import Call
 from cacheaside.flow.flights import Flights
 from cacheaside.flow.ports import Clock, TierAway
 from cacheaside.observe.stats import Distribution, SharedStats
@@ -31,6 +33,7 @@ from cacheaside.stores.redis.listen.ear import Start
 from cacheaside.stores.redis.listen.heard import AioHeard, BlockingHeard, waker
 from cacheaside.stores.redis.listen.keeper import Keeper
 from cacheaside.stores.redis.listen.servers import Servers
+from cacheaside.stores.redis.looking import FarSeen, LookingTier
 from cacheaside.stores.redis.owed import Owed
 from cacheaside.stores.redis.tier import ENTRY_MAX_S
 from cacheaside.stores.redis.wire.commands import Commands
@@ -170,6 +173,17 @@ class Shared:
         )
         # A plain entry is an unsigned one: where entries are signed, each is looked at as a whole.
         self.quick = None if options.wire.ring is not None else (self.tier.value, self.blocking_tier.value)
+        self._looking = partial(
+            LookingTier,
+            self._blocking,
+            *what[:-1],
+            namespace=namespace,
+            everything=everything,
+            forgets=options.on_failover == "forget",
+            pause=_sleep,
+            doubt=self.keeper.doubt,
+            mark_lifetime_s=mark_lifetime_s,
+        )
         self.heard = AioHeard(self.hearing, clock, limits.deadline_s)
         self.blocking_heard = BlockingHeard(self.hearing, clock, limits.deadline_s)
 
@@ -192,6 +206,22 @@ class Shared:
         tried = Bell()
         if self.keeper.when_tried(tried.ring) and not tried.wait(self.options.limits.deadline_s):
             self.keeper.waited_in_vain()
+
+    def look(self, call: Call, within_s: float) -> FarSeen:
+        """What lies there for `call`; nothing is changed by it. Blocks, for `within_s` at most when the servers were
+        not reached yet, and for a deadline a round trip. Raises `TierAway`."""
+
+        async def ready() -> None:
+            self.keeper.start()
+            tried = Bell()
+            if self.keeper.when_tried(tried.ring):
+                tried.wait(within_s)
+
+        return run_blocking(self._looking(Counts(), ready=ready).look(call))
+
+    def owned(self, holder: str) -> bool:
+        """Whether the lease that `holder` signed is this process's."""
+        return holder.partition("-")[0] in (self.tier.process, self.blocking_tier.process)
 
     def _generation_ms(self, tag: TagId) -> int | None:
         """A generation outlives every entry that is stamped with it: its end is theirs. An entry's own need live no

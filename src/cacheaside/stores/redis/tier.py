@@ -107,7 +107,8 @@ class RedisTier:
         self._wait_replicas = wait_replicas
         self._wait_ms = wait_ms
         self._random_bytes = random_bytes
-        self._process = random_bytes(6).hex()
+        self.process = random_bytes(6).hex()
+        """What its leases begin with."""
         self._refused = Refusals(namespace, counts, doubt, pace).add
         self._ends = Ends(mark_lifetime_s, pace)
 
@@ -315,7 +316,7 @@ class RedisTier:
         if lease is None:
             generations, writers = await self._say(self._commands.stamp_then_writers(asked))
         else:
-            owner, lifetime_ms = f"{self._process}-{lease.owner}", math.ceil(lease.lifetime_s * 1000)
+            owner, lifetime_ms = f"{self.process}-{lease.owner}", math.ceil(lease.lifetime_s * 1000)
             wanted = Wanted(lease.key, self._asked(lease.call.tags, known))
             exchange = self._commands.lease_and_stamp(wanted, owner, lifetime_ms, asked)
             leased, fetched, generations, writers = await self._say(exchange)
