@@ -15,13 +15,14 @@ from cacheaside.errors import (
     ValueEncodingError,
 )
 from cacheaside.lookup import Forward, Lookup, NotStored, Served, Tier
-from cacheaside.observe.stats import CacheStats, EndpointStats, SharedStats
-from cacheaside.source import Source
+from cacheaside.observe.stats import CacheStats, EndpointStats, SharedStats, SourceStats
+from cacheaside.source import Admission, Source
 from cacheaside.tags import Tag, TagFamily
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Admission",
     "Cache",
     "CacheStats",
     "CacheasideError",
@@ -39,6 +40,7 @@ __all__ = [
     "SharedStats",
     "Source",
     "SourceError",
+    "SourceStats",
     "Tag",
     "TagFamily",
     "Tier",
