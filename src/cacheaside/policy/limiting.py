@@ -46,6 +46,8 @@ PROBE_WINDOWS: Final = 25
 PROBE_WINDOWS_MIN: Final = 5
 """The same when the limit has fallen, which either is a queue or a source that became slower."""
 FALLEN: Final = 0.7
+AS_MUCH: Final = 0.6
+"""Of the time: with half of the loads under way, the source does at least 83 % of what it did."""
 NORM_LOADS: Final = 20
 """Loads that a norm is the mean of, later ones at the expense of earlier ones."""
 NORM_LOADS_MIN: Final = 5
@@ -55,13 +57,15 @@ LEAST_S: Final = 1e-6
 
 
 class _Norm:
-    """How long a kind of load takes nearly alone."""
+    """How long a kind of load takes nearly alone. before_s: what was believed when probing began."""
 
-    __slots__ = ("loads", "mean_s")
+    __slots__ = ("before_s", "loads", "mean_s", "search")
 
     def __init__(self) -> None:
         self.loads = 0
         self.mean_s = 0.0
+        self.before_s = 0.0
+        self.search = 0
 
     def learn(self, took_s: float) -> None:
         if not self.loads:
@@ -80,8 +84,8 @@ class AdaptiveLimit:
     """
 
     __slots__ = (
-        "_at_probe", "_light", "_loads", "_norms", "_overloads", "_reached", "_seen", "_since_probe", "_sum", "_votes",
-        "_wanted", "allowed", "backed_off", "ceiling", "floor", "inflation", "limit", "probes", "probing",
+        "_at_probe", "_light", "_loads", "_norms", "_overloads", "_reached", "_search", "_seen", "_since_probe", "_sum",
+        "_votes", "_wanted", "allowed", "backed_off", "ceiling", "floor", "inflation", "limit", "probes", "probing",
     )  # fmt: skip
 
     def __init__(self, floor: int, ceiling: int) -> None:
@@ -95,7 +99,8 @@ class AdaptiveLimit:
         self.probes = 0
         self.backed_off = 0
         self._norms: dict[Hashable, _Norm] = {}
-        self._since_probe = 0
+        self._search = 0
+        self._since_probe = PROBE_WINDOWS
         self._at_probe = self.limit
         self._begin()
 
@@ -113,13 +118,26 @@ class AdaptiveLimit:
             norm = self._norms[kind] = _Norm()
         self._loads += 1
         if beside <= self._light:
-            norm.learn(took_s)
             self._seen += 1
+            if not self.probing:
+                norm.learn(took_s)
+            elif (
+                self._seen > self.allowed
+            ):  # the first to end of those that began together are the short ones
+                self._compare(norm, took_s)
+                norm.learn(took_s)
         elif norm.loads >= NORM_LOADS_MIN:
             self._votes += 1
             self._sum += min(took_s / norm.mean_s, OUTLIER)
         if self._loads >= self._wanted:
             self._close()
+
+    def _compare(self, norm: _Norm, took_s: float) -> None:
+        if norm.search != self._search:
+            norm.search, norm.before_s = self._search, norm.mean_s
+        if norm.before_s:
+            self._votes += 1
+            self._sum += min(took_s / norm.before_s, OUTLIER)
 
     def overloaded(self) -> None:
         """A load ended with a sign of overload: a timeout, or an error that was declared to be one."""
@@ -133,19 +151,35 @@ class AdaptiveLimit:
     def _close(self) -> None:
         """A window is full."""
         if self.probing:
-            if self._seen < WINDOW_MIN and self._loads < 4 * self._wanted:
-                return  # what ends first began before the probe, beside too many
-            self.probing = False
-            self._since_probe = 0
-            self._at_probe = self.limit
-        elif self._votes * 4 >= self._loads:
-            self.inflation = self._sum / self._votes
-            self._follow()
-        self._since_probe += 1
-        if self._is_probe_due():
-            self.probing = True
-            self.probes += 1
+            if self._seen < self.allowed + NORM_LOADS and self._loads < 4 * self._wanted:
+                return
+            self._end_probe()
+        else:
+            if self._votes * 4 >= self._loads:
+                self.inflation = self._sum / self._votes
+                self._follow()
+            self._since_probe += 1
+            if self._is_probe_due():
+                self._search += 1
+                self._probe()
         self._begin()
+
+    def _probe(self) -> None:
+        self.probing = True
+        self.probes += 1
+
+    def _end_probe(self) -> None:
+        """With half as many under way loads took less time; in half of it, the source did as much as before: then half
+        the limit is enough, and half of that may be, so that a search from far above takes a few windows."""
+        inflation = self._sum / self._votes if self._votes else self.inflation
+        halves = inflation <= AS_MUCH * self.inflation and self.allowed > self.floor
+        self.probing = False
+        self._since_probe = 0
+        if halves:
+            self._move_to(float(self.allowed))
+            self.inflation = inflation
+            self._probe()
+        self._at_probe = self.limit
 
     def _follow(self) -> None:
         gradient = max(0.5, min(1.0, TOLERANCE / self.inflation))

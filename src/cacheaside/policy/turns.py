@@ -1,8 +1,8 @@
 """Whose turn it is: the order between priorities, and which repeated loads may wait.
 
 Under pressure the highest priority that waits is next. So that it does not starve the others for ever, each lower one
-has a share of the turns that are given while it waits: a credit that grows with each turn another gets, and that buys
-one turn when it is whole (deficit round robin, Shreedhar and Varghese, SIGCOMM 1995). It buys none while loads of that
+has a share of the turns that are given while it waits: a credit that grows with each turn given, and that buys one
+turn when it is whole (deficit round robin, Shreedhar and Varghese, SIGCOMM 1995). It buys none while loads of that
 priority hold as large a share of the limit as that already, or few long ones would crowd out many short ones.
 
 Repeats have a budget (Google's SRE book, ch. 21): what a load that is nobody's first try may add to a source under
@@ -52,11 +52,9 @@ class Order:
         """A turn went to `priority`, while so many others wait."""
         credit = self._credit
         for one, share in enumerate(self._shares):
-            if not waiting[one] and one != priority:
-                credit[one] = 0  # who does not wait saves nothing up
-            elif one != priority:
-                credit[one] = min(100, credit[one] + share)
-        credit[priority] = max(0, credit[priority] - 100) if waiting[priority] else 0
+            # Who does not wait saves nothing up; and nobody more than a turn beyond the next.
+            credit[one] = min(200, credit[one] + share) if waiting[one] else 0
+        credit[priority] = max(0, credit[priority] - 100)
 
 
 class RetryBudget:
