@@ -71,7 +71,7 @@ class Contract:
     priority: "high", "normal" or "low": whose loads go first when the source is at its limit.
     weight: for how many loads one of this endpoint counts at its source's limit.
     on_overload: past that limit, "stale": what the cache has within this contract is served; "fail": what is past its
-        ttl is not, and the read ends with `Overloaded`. Either way so do reads for which there is nothing.
+        ttl no longer is once its refresh was refused. Either way a read for which there is nothing is `Overloaded`.
 
     Durations are seconds, `timedelta` or strings ("60s", "1h30m"). A contract that contradicts itself is a
     `DeclarationError` when it is made.

@@ -201,7 +201,7 @@ class AdaptiveLimit:
     def _begin(self) -> None:
         """Another window, under the limit as it is."""
         half = max(self.floor, int(self.limit / 2), 1)
-        self.allowed = min(half, self.ceiling) if self.probing else int(self.limit)
+        self.allowed = min(half, self.ceiling) if self.probing else round(self.limit)
         self._light = max(1.0, self.limit / 2, float(half) if self.probing else 0.0)
         self._wanted = min(WINDOW_MAX, max(WINDOW_MIN, int(2 * self.allowed)))
         self._reached = False
