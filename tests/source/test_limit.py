@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cacheaside.source.limit import Limit, Refused, Turn
+from cacheaside.source.limit import LOOK_EVERY, Limit, Refused, Turn
 from tests.held import WAIT_S
 
 
@@ -87,13 +87,13 @@ def test_who_does_not_hear_its_turn_hands_it_on() -> None:
 
 def test_the_turns_of_those_who_are_gone_are_taken_back() -> None:
     """A holder that can never give its turn back does not keep it when others need it."""
-    limit, is_gone = Limit(2, 10), False
+    limit, is_gone = Limit(2, 20), False
     for _ in range(2):
         assert limit.ask(always, lambda: is_gone).granted
     waiting = ask(limit)
     assert not waiting.granted
     is_gone = True
-    others = [ask(limit) for _ in range(limit.most)]  # it looks once in so many requests
+    others = [ask(limit) for _ in range(LOOK_EVERY * limit.most)]  # it looks once in so many requests
     assert waiting.granted
     assert sum(turn.granted for turn in (waiting, *others)) == limit.holders == 2
 

@@ -49,12 +49,14 @@ class Order:
         return first
 
     def given(self, priority: int, waiting: Sequence[int]) -> None:
-        """A turn went to `priority`, while so many others wait."""
+        """A turn went to `priority`, where so many waited, itself included."""
         credit = self._credit
         for one, share in enumerate(self._shares):
-            # Who does not wait saves nothing up; and nobody more than a turn beyond the next.
-            credit[one] = min(200, credit[one] + share) if waiting[one] else 0
-        credit[priority] = max(0, credit[priority] - 100)
+            if not waiting[one]:
+                credit[one] = 0  # who does not wait saves nothing up
+            elif credit[one] < 200:  # and nobody more than a turn beyond the next
+                credit[one] += share
+        credit[priority] = credit[priority] - 100 if credit[priority] > 100 else 0
 
 
 class RetryBudget:

@@ -22,6 +22,9 @@ RETRY_AFTER_S: Final = 1.0
 """Where no load has ended yet, so that nothing is known of how long they take."""
 RETRY_AFTER_MIN_S: Final = 0.05
 MEAN_OF_LOADS: Final = 50
+LOOK_EVERY: Final = 4
+LOOK_EVERY_S: Final = 3e-5
+"""Requests, and seconds, for each turn of the limit: how often it is looked whose loads are gone."""
 FOREVER: Final = float("inf")
 
 
@@ -125,13 +128,15 @@ class Limit:
         self._held_all = 0
         self._queues: tuple[deque[Turn], ...] = tuple(deque() for _ in range(PRIORITIES))
         self._asked_since_look = 0
+        self._look_again_at = 0.0
         self._advancing = False
         self._missed = False
         self._lock = RLock()
 
     def __len__(self) -> int:
         """How many wait."""
-        return sum(map(len, self._queues))
+        high, normal, low = self._queues
+        return len(high) + len(normal) + len(low)
 
     @property
     def holders(self) -> int:
@@ -144,9 +149,10 @@ class Limit:
         return self._held_all
 
     @property
-    def waiting(self) -> tuple[int, ...]:
+    def waiting(self) -> tuple[int, int, int]:
         """How many wait, by priority."""
-        return tuple(map(len, self._queues))
+        high, normal, low = self._queues
+        return len(high), len(normal), len(low)
 
     @property
     def refused(self) -> int:
@@ -288,8 +294,7 @@ class Limit:
 
     def _line_up(self, turn: Turn, repeats: bool) -> list[Turn]:
         """Queue `turn`, grant it after all, or refuse it; and return whom to wake."""
-        self._reclaim()
-        called = self._advance()
+        called = self._advance() if self._reclaim() else []
         if not any(self._queues) and self._has_room(turn.weight):
             turn.wake = _woken
             self._grant(turn)
@@ -299,14 +304,17 @@ class Limit:
         if repeats and not self.budget.spend():
             self._refuse(turn, Refused.RETRY)
             return called
-        if len(self) >= self.queue_max:
+        waiting = len(self)
+        if waiting >= self.queue_max:
             shed = self._shed_for(turn.priority)
             if shed is None:
                 self._refuse(turn, Refused.FULL)
                 return called
             called.append(shed)
+            waiting -= 1
         self._queues[turn.priority].append(turn)
-        self.waiting_peak = max(self.waiting_peak, len(self))
+        if waiting >= self.waiting_peak:
+            self.waiting_peak = waiting + 1
         return called
 
     def _shed_for(self, priority: int) -> Turn | None:
@@ -374,24 +382,26 @@ class Limit:
         return called
 
     def _grant_next(self, called: list[Turn]) -> None:
-        while (turn := self._next()) is not None:
+        while True:
+            allowed, waiting = self.allowed, self.waiting
+            if self._held_all >= allowed:
+                return
+            priority = self._order.next(waiting, self._held, allowed)
+            if priority is None:
+                return
+            queue = self._queues[priority]
+            try:
+                if not self._has_room(queue[0].weight):
+                    return
+                turn = queue.popleft()
+            except IndexError:  # the collector ended the load that waited
+                continue
             called.append(turn)
             if turn.deadline != FOREVER and self._now() > turn.deadline:
                 self._refuse(turn, Refused.LATE)  # whoever waited for it has gone, or is about to
             else:
                 self._grant(turn)
-                self._order.given(turn.priority, self.waiting)
-
-    def _next(self) -> Turn | None:
-        """Who is next, if there is room for it; taken from its queue."""
-        priority = self._order.next(self.waiting, self._held, self.allowed)
-        if priority is None:
-            return None
-        queue = self._queues[priority]
-        try:
-            return queue.popleft() if self._has_room(queue[0].weight) else None
-        except IndexError:  # the collector ended the load that waited
-            return None
+                self._order.given(priority, waiting)
 
     def _call(self, called: list[Turn]) -> None:
         """Wake those whose turn has come, or never will. One that cannot hear it hands the turn on."""
@@ -404,16 +414,19 @@ class Limit:
                         self._let_go(turn)
                     called += self._advance()
 
-    def _reclaim(self) -> None:
-        """Take the turns of loads that are gone; looked for once in `most` requests, so that it costs next to
-        nothing each."""
+    def _reclaim(self) -> bool:
+        """Take the turns of loads that are gone, and count anew; True when it did.
+
+        It looks once in so many requests, or so often that it costs a hundredth of the time: next to nothing each."""
         self._asked_since_look += 1
-        if any(self._queues) and self._asked_since_look < self.most:
-            return
+        now = self._now()
+        if self._asked_since_look < LOOK_EVERY * self.most and now < self._look_again_at:
+            return False
         self._asked_since_look = 0
-        self._holding -= {turn for turn in self._holding if turn.gone()}
-        self._held = [
-            sum(one.weight for one in self._holding if one.priority == priority)
-            for priority in range(PRIORITIES)
-        ]
-        self._held_all = sum(self._held)
+        self._look_again_at = now + self.most * LOOK_EVERY_S
+        self._holding -= {turn for turn in tuple(self._holding) if turn.gone()}
+        held = [0] * PRIORITIES
+        for turn in tuple(self._holding):
+            held[turn.priority] += turn.weight
+        self._held, self._held_all = held, sum(held)
+        return True
