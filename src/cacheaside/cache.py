@@ -165,10 +165,7 @@ class Cache(Seeing):
         """
         check_opener(open, f"source {name!r}")
         made: Source[Any] = Source(name, open, limit=limit, timeout=timeout)
-        with self._host.lock:
-            if name in self._host.sources:
-                raise DeclarationError(f"source {name!r} is declared already in cache {self.namespace!r}.")
-            self._host.sources[name] = made
+        self._host.add_source(made)
         return made
 
     @overload

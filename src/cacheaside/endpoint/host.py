@@ -163,6 +163,18 @@ class Host:
             self._worlds.append(world)
             self.l1.add_table(endpoint.table)
 
+    def add_source(self, source: Source[Any]) -> None:
+        """Take in a source, whose limit other processes may share."""
+        with self.lock:
+            if source.name in self.sources:
+                raise DeclarationError(
+                    f"source {source.name!r} is declared already in cache {self.namespace!r}."
+                )
+            self.sources[source.name] = source
+        shared_limit = source.admission.shared_limit
+        if self.shared is not None and shared_limit is not None:
+            self.shared.seats.add(source.name, shared_limit, source.share)
+
     def source_stats(self) -> dict[str, SourceStats]:
         """What each source let in."""
         with self.lock:

@@ -26,7 +26,7 @@ from typing import Final
 
 __all__ = ["AdaptiveLimit"]
 
-TOLERANCE: Final = 1.1
+TOLERANCE: Final = 1.2
 """So much longer than nearly alone is no queue."""
 HEADROOM: Final = 0.5
 """Times the root of the limit: how many may wait in the source, so that it never runs dry, and the limit finds up."""

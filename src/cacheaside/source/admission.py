@@ -30,6 +30,10 @@ class Admission:
         other half to run.
     overloaded_by: errors of loads that are signs of overload, such as your driver's for "too many connections". Other
         errors, such as a row that was not found, say nothing about the limit.
+    shared_limit: what all processes of one namespace may have under way together, while their shared tier is up: each
+        takes an even share, and follows within seconds when others come and go. None: they do not share.
+    safe_share: what this process takes until it has learnt its share; `limit` unless told. What it has learnt it keeps
+        while the tier is away.
     """
 
     limit: int = 64
@@ -39,6 +43,8 @@ class Admission:
     queue_max: int | None = None
     queue_timeout: Duration | None = None
     overloaded_by: tuple[type[Exception], ...] = OVERLOADED_BY
+    shared_limit: int | None = None
+    safe_share: int | None = None
 
     def __post_init__(self) -> None:
         _whole(self.limit, "limit", least=1)
@@ -52,6 +58,15 @@ class Admission:
             _whole(self.queue_max, "queue_max", least=0)
         if self.queue_timeout is not None:
             seconds(self.queue_timeout, name="queue_timeout")
+        if self.shared_limit is not None:
+            _whole(self.shared_limit, "shared_limit", least=1)
+        if self.safe_share is not None:
+            _whole(self.safe_share, "safe_share", least=1)
+            if self.shared_limit is None or self.safe_share > self.limit:
+                raise DeclarationError(
+                    f"safe_share={self.safe_share} is what is taken of a shared_limit while it is not known how many "
+                    f"share it, and at most limit={self.limit}: declare shared_limit, or a smaller share."
+                )
         kinds: Any = self.overloaded_by
         if not isinstance(kinds, tuple) or not all(
             isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds

@@ -52,9 +52,15 @@ class Source(Generic[R]):
         most = self.admission.limit
         adaptive = AdaptiveLimit(self.admission.lowest, most) if self.admission.adaptive else None
         self.limit = Limit(most, self.admission.waiting_max, adaptive=adaptive)
+        if self.admission.safe_share is not None:
+            self.limit.set_share(self.admission.safe_share)
 
     def __repr__(self) -> str:
         return f"<source {self.name} limit={self.limit.most} timeout={self.timeout_s:g}s>"
+
+    def share(self, weight: int) -> None:
+        """So much of what processes share is this one's."""
+        self.limit.set_share(weight)
 
     def stats(self) -> SourceStats:
         """What was let in so far, and what is under way."""
