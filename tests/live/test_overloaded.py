@@ -13,11 +13,11 @@ import pytest
 from cacheaside import Admission, Cache, Contract, Overloaded
 from cacheaside.testing.servers import Server
 
-CAPACITY = 8
-LOAD_S = 0.1
-OFFERED_A_TICK = 8
+CAPACITY = 4
+LOAD_S = 0.2
+OFFERED_A_TICK = 2
 TICK_S = 0.01
-"""Eight reads each ten milliseconds: ten times the eighty loads a second that the source can do."""
+"""Two reads each ten milliseconds: ten times the twenty loads a second that the source can do."""
 FOR_S = 4.0
 
 
@@ -45,13 +45,18 @@ class Source:
 
 @pytest.mark.parametrize(("adaptive", "share"), [(False, 0.9), (True, 0.65)])
 async def test_ten_times_the_capacity_without_a_tier(victim: Server, adaptive: bool, share: float) -> None:
-    """With the server killed and ten times the capacity offered: never more loads than the limit, nine tenths of what
-    the source can do is done, high reads are answered first, the queue stays within its bound, and afterwards nothing
-    is left of it. An adaptive limit may be lower for a while: in four seconds it begins to learn, and what a busy
-    machine adds to each load counts as the source's."""
+    """With the server killed, ten times the capacity offered: never more loads than the limit, nine tenths of what the
+    source can do is done, high reads are answered first, the queue stays within its bound, and nothing is left of it.
+    An adaptive limit may be lower for a while: in four seconds it begins to learn, and what a busy machine adds to each
+    load counts as the source's."""
     source = Source()
     cache = Cache(victim.url, namespace="overloaded")
-    db = cache.source("db", open=source.connection, limit=Admission(12, floor=4, queue_max=48, adaptive=adaptive), timeout="2s")
+    db = cache.source(
+        "db",
+        open=source.connection,
+        limit=Admission(6, floor=3, queue_max=24, adaptive=adaptive),
+        timeout="4s",
+    )
     answered, refused, waits_peak = Counter[str](), Counter[str](), 0
     retry_after_s: list[float] = []
 
@@ -98,17 +103,14 @@ async def test_ten_times_the_capacity_without_a_tier(victim: Server, adaptive: b
     stats = db.stats()
     print(
         f"offered {key / capacity:.1f}x, done {done / capacity:.3f} of the capacity, answered {answered}, "
-        f"refused {refused}, peak {source.peak}, limit {stats.limit}, waiting peak {stats.waiting_peak}, "
-        f"reads peak {reads_peak}"
+        f"refused {refused}, peak {source.peak}, limit {stats.limit}, reads peak {reads_peak}"
     )
-    assert source.peak <= 12
+    assert source.peak <= 6
     assert done >= share * capacity
-        LOAD_S + TICK_S / 2
-    )  # the loop's timers are late by as much as it is busy
     assert answered["high"] >= 0.95 * (answered["high"] + refused["high"])
     assert answered["low"] > 0
-    assert waits_peak <= 48
-    assert reads_peak <= 12 + 48 + 100 * OFFERED_A_TICK  # those under way, and what comes in a second
-    assert 0.0 < min(retry_after_s) <= max(retry_after_s) < 2.0
-    assert stats.waiting_peak <= 48
+    assert waits_peak <= 24
+    assert reads_peak <= 6 + 24 + 100 * OFFERED_A_TICK  # those under way, and what comes in a second
+    assert 0.0 < min(retry_after_s) <= max(retry_after_s) < 4.0
+    assert stats.waiting_peak <= 24
     assert (stats.holders, stats.waiting_total, source.inside) == (0, 0, 0)
