@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench import counting, herd, hit, hit_ratio, leader, memory, miss, report, targets
+from bench import admission, counting, herd, hit, hit_ratio, leader, memory, miss, report, targets
 from bench.interleaved import Case, Plan, WrongAnswer, time_cases
 from bench.rows import EMPTY_LOOP, net_of
 from bench.shared import sections as shared
@@ -18,7 +18,7 @@ from bench.shared.ours import SharedTierMissing
 from bench.shared.processes import RowFailed
 from bench.targets import Target
 
-SECTIONS = ("hit", "miss", "herd", "leader", "memory", "ratio", *shared.NAMES)
+SECTIONS = ("hit", "miss", "admission", "herd", "leader", "memory", "ratio", *shared.NAMES)
 ROUNDS, ROUNDS_QUICK = 25, 7
 ENTRIES_LARGEST = 1_000_000
 
@@ -111,7 +111,7 @@ def measure(options: argparse.Namespace, found: Findings) -> None:
     shared.check(section_wanted, row_wanted)
     timed_cases = [
         case
-        for section, cases in (("hit", hit.cases), ("miss", miss.cases))
+        for section, cases in (("hit", hit.cases), ("miss", miss.cases), ("admission", admission.cases))
         if section_wanted(section)
         for case in cases()
         if _always(case) or row_wanted(case.name)
@@ -119,7 +119,8 @@ def measure(options: argparse.Namespace, found: Findings) -> None:
     if timed_cases:
         plan = Plan(options.seed, options.rounds, 0.003 if options.quick else 0.008)
         timed = net_of(time_cases(timed_cases, plan, progress))
-        found.add("timed", report.timed(timed), timed, targets.of_hits(timed))
+        judged = targets.of_hits(timed) + targets.of_admission(timed)
+        found.add("timed", report.timed(timed), timed, judged)
     if section_wanted("hit") and row_wanted(counting.TITLE):
         counts = counting.rows(options.seed, 400 if options.quick else 2_000, progress)
         found.add("counting", report.counting(counts), counts, targets.of_counting(counts))

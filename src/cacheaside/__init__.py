@@ -16,13 +16,14 @@ from cacheaside.errors import (
 )
 from cacheaside.lookup import Forward, Lookup, NotStored, Served, Tier
 from cacheaside.observe.explanation import Explanation
-from cacheaside.observe.stats import CacheStats, EndpointStats, SharedStats
-from cacheaside.source import Source
+from cacheaside.observe.stats import CacheStats, EndpointStats, SharedStats, SourceStats
+from cacheaside.source import Admission, Source
 from cacheaside.tags import Tag, TagFamily
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Admission",
     "Cache",
     "CacheStats",
     "CacheasideError",
@@ -41,6 +42,7 @@ __all__ = [
     "SharedStats",
     "Source",
     "SourceError",
+    "SourceStats",
     "Tag",
     "TagFamily",
     "Tier",

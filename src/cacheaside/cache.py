@@ -28,7 +28,7 @@ from cacheaside.flow.blocking import run_blocking
 from cacheaside.keys import checked_namespace
 from cacheaside.observe.stats import CacheStats, endpoint_stats
 from cacheaside.settings import Settings
-from cacheaside.source.source import Source
+from cacheaside.source import Admission, Source
 from cacheaside.stores.redis.options import options_of
 from cacheaside.stores.redis.shared import OnFailover
 from cacheaside.tags import EVERYTHING, Home, Tag, TagFamily
@@ -144,7 +144,7 @@ class Cache(Seeing):
         name: str,
         *,
         open: Callable[[], AbstractAsyncContextManager[R]],
-        limit: int = 64,
+        limit: int | Admission = 64,
         timeout: Duration = "30s",
     ) -> Source[R]: ...
     @overload
@@ -153,22 +153,19 @@ class Cache(Seeing):
         name: str,
         *,
         open: Callable[[], AbstractContextManager[R]],
-        limit: int = 64,
+        limit: int | Admission = 64,
         timeout: Duration = "30s",
     ) -> Source[R]: ...
     def source(
-        self, name: str, *, open: Callable[[], Any], limit: int = 64, timeout: Duration = "30s"
+        self, name: str, *, open: Callable[[], Any], limit: int | Admission = 64, timeout: Duration = "30s"
     ) -> Source[Any]:
         """A source of truth. `open()` gives a context manager around a fresh resource for each load.
 
-        limit: loads at once, in this process. timeout: for one load, its wait for a turn included.
+        limit: loads at once, in this process, at most; `Admission` says more. timeout: for one load and its wait.
         """
         check_opener(open, f"source {name!r}")
         made: Source[Any] = Source(name, open, limit=limit, timeout=timeout)
-        with self._host.lock:
-            if name in self._host.sources:
-                raise DeclarationError(f"source {name!r} is declared already in cache {self.namespace!r}.")
-            self._host.sources[name] = made
+        self._host.add_source(made)
         return made
 
     @overload
@@ -347,6 +344,7 @@ class Cache(Seeing):
             },
             None if host.shared is None else host.shared.stats(),
             host.enabled,
+            host.source_stats(),
         )
 
     # Switching.

@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from cacheaside.durations import Duration, Size, byte_count, seconds
 from cacheaside.errors import DeclarationError
 
-__all__ = ["Consistency", "Contract", "Terms"]
+__all__ = ["PRIORITIES", "Consistency", "Contract", "OnOverload", "Priority", "Terms"]
 
 Consistency = Literal["bounded", "strong"]
+Priority = Literal["high", "normal", "low"]
+OnOverload = Literal["stale", "fail"]
+PRIORITIES: Final = ("high", "normal", "low")
+"""From the one that is served first; `Terms.priority` is a place in it."""
 _CONSISTENCIES: Final = ("bounded", "strong")
+_ON_OVERLOAD: Final = ("stale", "fail")
+_WEIGHT_MAX: Final = 1_000_000
 _MISSING: Final[Any] = object()
 
 
@@ -32,6 +38,9 @@ class Terms:
     store: bool
     accepts: Callable[[Any], bool] | None
     error_ttls_s: tuple[tuple[type[Exception], float], ...]
+    priority: int
+    weight: int
+    fails_on_overload: bool
 
     @property
     def bound_s(self) -> float:
@@ -59,6 +68,10 @@ class Contract:
     max_bytes: a larger encoded value is returned but not stored.
     store: False: load each time, share only concurrent loads. A function of the value: store when it says True.
     error_ttl: exceptions to remember, by class, and for how long; by default none is.
+    priority: "high", "normal" or "low": whose loads go first when the source is at its limit.
+    weight: for how many loads one of this endpoint counts at its source's limit.
+    on_overload: past that limit, "stale": what the cache has within this contract is served; "fail": what is past its
+        ttl no longer is once its refresh was refused. Either way a read for which there is nothing is `Overloaded`.
 
     Durations are seconds, `timedelta` or strings ("60s", "1h30m"). A contract that contradicts itself is a
     `DeclarationError` when it is made.
@@ -80,6 +93,9 @@ class Contract:
     max_bytes: Size | None = None
     store: bool | Callable[[Any], bool] = True
     error_ttl: Mapping[type[Exception], Duration] = field(default_factory=dict[type[Exception], Duration])
+    priority: Priority = "normal"
+    weight: int = 1
+    on_overload: OnOverload = "stale"
     terms: Terms = field(init=False, repr=False, compare=False)
     """The contract in plain numbers, resolved once."""
 
@@ -133,6 +149,9 @@ def _resolve(c: Contract) -> Terms:
         store=keeps,
         accepts=accepts,
         error_ttls_s=_error_ttls(c.error_ttl),
+        priority=PRIORITIES.index(_one_of(c.priority, "priority", PRIORITIES)),
+        weight=_weight(c.weight),
+        fails_on_overload=_one_of(c.on_overload, "on_overload", _ON_OVERLOAD) == "fail",
     )
 
 
@@ -191,6 +210,18 @@ def _number(value: Any, name: str, most: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
         raise DeclarationError(f"{name}={value!r} must be a number from 0 to {most:g}.")
     return float(value)
+
+
+def _one_of(value: Any, name: str, known: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise DeclarationError(f"{name}={value!r} must be one of {', '.join(known)}.")
+    return value
+
+
+def _weight(weight: Any) -> int:
+    if isinstance(weight, bool) or not isinstance(weight, int) or not 1 <= weight <= _WEIGHT_MAX:
+        raise DeclarationError(f"weight={weight!r} must be a whole number from 1 to {_WEIGHT_MAX:,}.")
+    return weight
 
 
 def _error_ttls(ttls: Any) -> tuple[tuple[type[Exception], float], ...]:

@@ -50,6 +50,15 @@ def test_counting_is_measured_in_both_colours() -> None:
     assert all(row.with_ns > 0 and row.without_ns > 0 for row in rows)
 
 
+def test_admission_is_judged_where_there_is_room() -> None:
+    """What a load costs that waits for its turn is shown, and judges nothing; what hits cost is another row."""
+    table = Table("admission", "one load", floor="a function call", is_async=False)
+    rows = [TimedRow(table, OURS, 9.0, ns, 1) for ns in (5_000.0, 5_001.0)]
+    assert [target.reached for target in targets.of_admission(rows)] == [True, False]
+    assert targets.of_admission([TimedRow(table, f"{OURS}, at the limit", 9.0, 9_999.0, 1)]) == []
+    assert targets.of_admission([hit(OURS, 9_999.0)]) == []
+
+
 def test_memory_is_judged_by_the_larger_measure() -> None:
     """Neither the operating system's count nor the allocator's may exceed the limit."""
     assert not targets.of_memory([MemoryRow(OURS, 1, 0, 0, 201.0, 150.0)])[0].reached

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from cacheaside import Cache, Contract
-from cacheaside.source import loads, nest
+from cacheaside import Admission, Cache, Contract
+from cacheaside.source import footing, limit, loads, nest
 from cacheaside.source.nest import scope
 
-FILES = frozenset(one.__file__ for one in (loads, nest))
+FILES = frozenset(one.__file__ for one in (footing, limit, loads, nest))
 
 
 class Interrupted(BaseException):
@@ -72,3 +73,36 @@ def test_an_interrupted_load_leaves_no_thread_inside(cache: Cache, depth: str) -
         number += 1
     assert number > 10, "moments were found"
     assert read(number) == number
+
+
+@pytest.mark.parametrize("depth", ["alone", "inside another"])
+def test_an_interrupted_load_takes_no_turn_with_it(cache: Cache, depth: str) -> None:
+    """Wherever a load is interrupted, its source has as many turns as before: with two of them, a hundred
+    interruptions leave two, and no weight is counted that nobody holds."""
+    source = cache.source(
+        "db", open=contextlib.nullcontext, limit=Admission(2, adaptive=False), timeout="10s"
+    )
+
+    @cache.read("inner", Contract("60s"), source=source)
+    def inner(resource: None, key: int) -> int:
+        return key
+
+    @cache.read("outer", Contract("60s"), source=source)
+    def outer(resource: None, key: int) -> int:
+        return inner(key)
+
+    read = inner if depth == "alone" else outer
+    number = 1
+    while interrupted_at(number, partial(read, number)):
+        number += 1
+        assert inner(-number) == -number
+        assert source.limit.held <= 2
+    assert number > 50, "moments were found"
+    first, second = source.limit.ask(_hears), source.limit.ask(_hears)
+    assert first.granted
+    assert second.granted
+    assert (source.limit.held, source.limit.holders, len(source.limit)) == (2, 2, 0)
+
+
+def _hears() -> bool:
+    return True

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cacheaside.source.limit import Limit, Turn
+from cacheaside.source.limit import LOOK_EVERY, Limit, Refused, Turn
 from tests.held import WAIT_S
 
 
@@ -30,7 +30,7 @@ def always() -> bool:
 
 def ask(limit: Limit, wake: Callable[[], bool] = always) -> Turn:
     turn = limit.ask(wake)
-    assert turn is not None
+    assert turn.refused is None
     return turn
 
 
@@ -49,7 +49,7 @@ def test_turns_are_given_up_to_the_limit_and_then_in_order() -> None:
 def test_a_full_queue_refuses() -> None:
     """Beyond its queue a limit says no, and counts it."""
     limit = Limit(1, 2)
-    assert [limit.ask(always) is None for _ in range(5)] == [False, False, False, True, True]
+    assert [limit.ask(always).refused for _ in range(5)] == [None, None, None, Refused.FULL, Refused.FULL]
     assert limit.refused == 2
 
 
@@ -87,13 +87,13 @@ def test_who_does_not_hear_its_turn_hands_it_on() -> None:
 
 def test_the_turns_of_those_who_are_gone_are_taken_back() -> None:
     """A holder that can never give its turn back does not keep it when others need it."""
-    limit, is_gone = Limit(2, 10), False
+    limit, is_gone = Limit(2, 20), False
     for _ in range(2):
-        assert limit.ask(always, lambda: is_gone) is not None
+        assert limit.ask(always, lambda: is_gone).granted
     waiting = ask(limit)
     assert not waiting.granted
     is_gone = True
-    others = [ask(limit) for _ in range(limit.most)]  # it looks once in so many requests
+    others = [ask(limit) for _ in range(LOOK_EVERY * limit.most)]  # it looks once in so many requests
     assert waiting.granted
     assert sum(turn.granted for turn in (waiting, *others)) == limit.holders == 2
 
@@ -135,7 +135,7 @@ def test_no_order_of_asking_and_giving_back_loses_or_adds_a_place(
     for asks, which, hears in steps:
         if asks:
             turn = limit.ask(always if hears else deaf)
-            turns += [] if turn is None else [turn]
+            turns += [] if turn.refused else [turn]
         elif turns:
             limit.give_back(turns.pop(which % len(turns)))
         assert limit.holders <= most
@@ -156,7 +156,7 @@ def test_threads_never_exceed_it() -> None:
         for _ in range(50):
             granted = threading.Event()
             turn = limit.ask(lambda granted=granted: granted.set() is None)  # type: ignore[misc]
-            assert turn is not None
+            assert turn.refused is None
             assert turn.granted or granted.wait(WAIT_S)
             with lock:
                 inside += 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cacheaside import Cache, Contract, LoadTimeout, Overloaded, UsageError
+from cacheaside import Admission, Cache, Contract, LoadTimeout, Overloaded, UsageError
 from tests.held import Callers, HeldCalls, HeldLoads
 
 
@@ -55,15 +55,29 @@ async def test_loads_beyond_the_limit_wait_and_beyond_the_queue_are_refused(cach
     assert await value(99) == 1
 
 
-async def test_the_wait_for_a_turn_counts_against_the_timeout(cache: Cache) -> None:
-    """A load that never gets its turn ends with LoadTimeout, and is not begun later."""
+async def test_the_wait_for_a_turn_has_an_end_of_its_own(cache: Cache) -> None:
+    """A load that gets no turn in half of its timeout is refused, and is not begun later."""
     source = cache.source("db", open=contextlib.nullcontext, limit=1, timeout="60ms")
     held = HeldLoads()
     value = endpoint(cache, source, held)
     results = await asyncio.gather(value(1), value(2), return_exceptions=True)
-    assert {type(result) for result in results} == {LoadTimeout}
+    assert [type(result) for result in results] == [LoadTimeout, Overloaded]
+    assert "gave this load no turn in time" in str(results[1])
     assert (source.limit.holders, len(source.limit)) == (0, 0)
-    assert held.cancelled == held.began
+    assert held.cancelled == held.began == 1
+
+
+async def test_the_wait_for_a_turn_counts_against_the_timeout(cache: Cache) -> None:
+    """Where the queue may be waited in for longer than half of it, what was waited is gone for the load."""
+    source = cache.source(
+        "db", open=contextlib.nullcontext, limit=Admission(1, queue_timeout="1h"), timeout="60ms"
+    )
+    held = HeldLoads()
+    value = endpoint(cache, source, held)
+    results = await asyncio.gather(value(1), value(2), return_exceptions=True)
+    assert {type(result) for result in results} <= {LoadTimeout, Overloaded}
+    assert (source.limit.holders, len(source.limit)) == (0, 0)
+    assert held.cancelled == held.began == 1
 
 
 async def test_who_is_cancelled_in_the_queue_leaves_it(cache: Cache) -> None:
@@ -124,8 +138,8 @@ def test_threads_wait_for_their_turn_and_are_refused_beyond_the_queue(cache: Cac
     assert source.limit.holders_peak == 1
 
 
-def test_a_thread_waits_for_its_turn_no_longer_than_its_timeout(cache: Cache) -> None:
-    """A thread that gets no turn in time gets LoadTimeout, and its place in the queue is free again."""
+def test_a_thread_waits_for_its_turn_no_longer_than_it_may(cache: Cache) -> None:
+    """A thread that gets no turn in time is refused, and its place in the queue is free again."""
     source = cache.source("db", open=contextlib.nullcontext, limit=1, timeout="30ms")
     turn = source.limit.take()
     assert turn is not None
@@ -134,9 +148,10 @@ def test_a_thread_waits_for_its_turn_no_longer_than_its_timeout(cache: Cache) ->
     def value(resource: None, key: int) -> int:
         return key
 
-    with pytest.raises(LoadTimeout):
+    with pytest.raises(Overloaded):
         value(1)
     assert len(source.limit) == 0
+    assert source.stats().refused["normal"]["late"] == 1
     source.limit.give_back(turn)
     assert value(1) == 1
 
@@ -294,6 +309,6 @@ def test_a_thread_without_a_turn_inside_a_load_names_the_outer_one(cache: Cache)
     def outer(key: int) -> int:
         return inner(key)
 
-    with pytest.raises(LoadTimeout, match=r"after 0\.03 s \(inside the load of outer\)\.$"):
+    with pytest.raises(Overloaded, match=r"\(inside the load of outer\)"):
         outer(1)
     source.limit.give_back(turn)

@@ -21,7 +21,7 @@ from typing import (
     overload,
 )
 
-from cacheaside.contract import Consistency
+from cacheaside.contract import Consistency, OnOverload, Priority
 from cacheaside.durations import Duration, Size
 from cacheaside.lookup import Lookup
 from cacheaside.observe.explanation import Explanation
@@ -48,6 +48,9 @@ class Changes(TypedDict, total=False):
     max_bytes: Size | None
     store: bool | Callable[[Any], bool]
     error_ttl: Mapping[type[Exception], Duration]
+    priority: Priority
+    weight: int
+    on_overload: OnOverload
 
 
 class AsyncUsing(Protocol, Generic[P, V]):

@@ -181,7 +181,7 @@ class AsyncFacade(_Facade):
             self._host.ports,
             batched=batched,
             keys_max=endpoint.batch_keys_max,
-            at_once=endpoint.source.limit.most,
+            at_once=max(1, endpoint.source.limit.allowed),
         )
         return _values(answers, return_exceptions, endpoint)
 

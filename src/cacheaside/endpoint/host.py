@@ -20,9 +20,11 @@ from cacheaside.endpoint.reports import Retried
 from cacheaside.errors import DeclarationError, Unacknowledged
 from cacheaside.flow.flights import Flights
 from cacheaside.flow.ports import Crew, Heard, Loads, Ports, Tier
+from cacheaside.observe.sources import SourceStats
 from cacheaside.runtime.aio import AsyncCrew
 from cacheaside.runtime.blocking import BlockingCrew
 from cacheaside.runtime.clock import SystemClock
+from cacheaside.source.admission import Admission
 from cacheaside.source.loads import AsyncLoads, BlockingLoads
 from cacheaside.source.source import Source
 from cacheaside.stores.embedded import EmbeddedHeard, EmbeddedTier
@@ -58,7 +60,9 @@ class Host:
         self.when_away = when_away
         self.home = home
         self.everything = TagId(TagFamily[[]](namespace, EVERYTHING, ())().id)
-        self.default_source: Source[Any] = Source("inline", None, limit=1024, timeout=load_timeout)
+        self.default_source: Source[Any] = Source(
+            "inline", None, limit=Admission(1024, adaptive=False), timeout=load_timeout
+        )
         self.sources: dict[str, Source[Any]] = {}
         self.families: dict[str, TagFamily[Any]] = {}
         self.endpoints: dict[str, Endpoint] = {}
@@ -160,6 +164,23 @@ class Host:
             self.endpoints[endpoint.name] = endpoint
             self._worlds.append(world)
             self.l1.add_table(endpoint.table)
+
+    def add_source(self, source: Source[Any]) -> None:
+        """Take in a source, whose limit other processes may share."""
+        with self.lock:
+            if source.name in self.sources:
+                raise DeclarationError(
+                    f"source {source.name!r} is declared already in cache {self.namespace!r}."
+                )
+            self.sources[source.name] = source
+        shared_limit = source.admission.shared_limit
+        if self.shared is not None and shared_limit is not None:
+            self.shared.seats.add(source.name, shared_limit, source.share)
+
+    def source_stats(self) -> dict[str, SourceStats]:
+        """What each source let in."""
+        with self.lock:
+            return {one.name: one.stats() for one in (self.default_source, *self.sources.values())}
 
     def use_clock(self, now: Callable[[], float]) -> None:
         """Tell the time by `now`, in what was declared already too."""

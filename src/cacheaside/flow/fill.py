@@ -85,7 +85,7 @@ async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
     # Read after the turn was waited for: how long others loaded is no part of how long this load takes, or leases, and
     # the waits for them, would grow with each holder that dies.
     this = _Fill(ports.clock.now(), turn.since, turn.stamp, turn.writers, lease=turn.lease)
-    loaded = await _load([one.call for one in boarded], ports, in_vain=this.stamp is None)
+    loaded = await _load(boarded, ports, in_vain=this.stamp is None)
     this.load_s = ports.clock.now() - this.began
     this.loaded_at = this.began if loaded.oldest is None else min(this.began, loaded.oldest)
     _join(this, loaded)
@@ -100,9 +100,11 @@ async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
         _land(this, draft, moved, ports)
 
 
-async def _load(calls: Sequence[Call], ports: Ports, *, in_vain: bool) -> Loaded:
+async def _load(boarded: Sequence[Boarded], ports: Ports, *, in_vain: bool) -> Loaded:
+    calls = [one.call for one in boarded]
+    repeats = all(one.again or one.flight.pinned for one in boarded)
     try:
-        return await ports.loads.load(calls, in_vain=in_vain)
+        return await ports.loads.load(calls, in_vain=in_vain, repeats=repeats)
     except Exception as error:  # noqa: BLE001 - the loader's own error belongs to every caller
         return Loaded([Failure(error)] * len(calls), {}, None, True)
 

@@ -312,8 +312,9 @@ class Nest(Protocol):
 class Loads(Protocol):
     """The source, behind its limit."""
 
-    async def load(self, calls: Sequence[Call], *, in_vain: bool = False) -> Loaded:
-        """in_vain: the tier was asked, and did not answer: what is read inside does not ask it."""
+    async def load(self, calls: Sequence[Call], *, in_vain: bool = False, repeats: bool = False) -> Loaded:
+        """in_vain: the tier was asked, and did not answer: what is read inside does not ask it. repeats: it is nobody's
+        first try, but a refresh, or a load after another that could not answer: refused first under pressure."""
 
     def nest(self) -> Nest | None:
         """The load that this code is running inside of, if any."""

@@ -10,6 +10,7 @@ from cacheaside.flow.fill import Boarded
 from cacheaside.flow.flights import answers
 from cacheaside.flow.lead import alone, board, lead, never_landed
 from cacheaside.flow.nested import load_nested, read_nested
+from cacheaside.flow.overload import LATE, held_instead, must_not_be_late
 from cacheaside.flow.ports import Found, Glance, Ports, Position, TierAway
 from cacheaside.lookup import Forward, Lookup, Tier
 from cacheaside.policy.freshness import judge
@@ -64,6 +65,8 @@ def serve(call: Call, ports: Ports) -> tuple[Lookup[Any] | None, Forward]:
     refreshing, delayed_by = False, None
     if verdict is Verdict.SERVE_AND_REFRESH:
         refreshing, delayed_by = _refresh_behind(call, ports)
+        if must_not_be_late(call, delayed_by):
+            return None, LATE[freshness]
     elif not found.is_error:
         ports.near.touch(call, found)
         if call.terms.early_refresh and ports.near.early(call, found, now):
@@ -90,6 +93,8 @@ def serve_record(
     refreshing, delayed_by = False, None
     if verdict is Verdict.SERVE_AND_REFRESH:
         refreshing, delayed_by = _refresh_behind(call, ports)
+        if must_not_be_late(call, delayed_by):
+            return None, LATE[freshness]
     call.endpoint.tally.shared_hits += 1
     answer = served(call, found, freshness, now, refreshing=refreshing, delayed_by=delayed_by, tier=Tier.L2)
     return answer, forward
@@ -122,6 +127,9 @@ async def start_over(
             if abandoned == _ABANDONED_MAX:
                 raise never_landed(call, abandoned)
         elif answers(flight, landing, arrived):
+            instead = held_instead(call, landing.error, forward, ports)
+            if instead is not None:
+                return instead
             return landed(call, landing, forward, leads, ports)
         again = True
 

@@ -7,15 +7,16 @@ key and no value is in it. Counters never go back: what happened in a minute is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from cacheaside.histogram import Histogram
 from cacheaside.lookup import Forward, NotStored
+from cacheaside.observe.sources import SourceStats
 from cacheaside.observe.text import table_of
 from cacheaside.tally import Tally
 
-__all__ = ["CacheStats", "Distribution", "EndpointStats", "SharedStats", "endpoint_stats"]
+__all__ = ["CacheStats", "Distribution", "EndpointStats", "SharedStats", "SourceStats", "endpoint_stats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ class EndpointStats:
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON, with the rates."""
-        counters = {field.name: getattr(self, field.name) for field in fields(self)}
+        counters = {one.name: getattr(self, one.name) for one in fields(self)}
         return counters | {
             "misses": dict(self.misses),
             "not_stored": dict(self.not_stored),
@@ -251,6 +252,8 @@ class CacheStats:
     endpoints: Mapping[str, EndpointStats]
     shared: SharedStats | None = None
     enabled: bool = True
+    sources: Mapping[str, SourceStats] = field(default_factory=dict[str, SourceStats])
+    """By name; "inline" is that of endpoints without one."""
 
     def __str__(self) -> str:
         switched_off = "" if self.enabled else "DISABLED: every read goes to its source, "
@@ -269,6 +272,7 @@ class CacheStats:
             "bytes_used": self.bytes_used,
             "shared": None if self.shared is None else self.shared.as_dict(),
             "endpoints": {name: one.as_dict() for name, one in self.endpoints.items()},
+            "sources": {name: one.as_dict() for name, one in self.sources.items()},
         }
 
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, cast
 
 from cacheaside.bell import Bell
-from cacheaside.errors import LoadTimeout, Overloaded, UsageError
+from cacheaside.contract import Terms
+from cacheaside.errors import UsageError
 from cacheaside.flow.call import Call
 from cacheaside.flow.ports import Failure, Loaded
 from cacheaside.source.footing import Footing, footing
+from cacheaside.source.limit import Ended
 from cacheaside.source.nest import OpenNest, current, scope
+from cacheaside.source.refusals import overloaded, timed_out
 from cacheaside.source.source import Source
 
 __all__ = ["AsyncLoads", "BlockingLoads", "Loadable"]
 
-RETRY_AFTER_S: Final = 1.0
 _ENDS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 """What ends the task or the process rather than the load: never a result."""
 
@@ -31,48 +34,6 @@ class Loadable(Protocol):
     """Called with (resource, values)."""
     batch_loader: Callable[..., Any] | None
     """Called with (resource, calls); returns one result per call."""
-
-
-def _overloaded(endpoint: Loadable) -> Overloaded:
-    source = endpoint.source
-    return Overloaded(
-        f"{endpoint.name}: source {source.name!r} is at its limit (loads running: {source.limit.most}, waiting: "
-        f"{source.limit.queue_max}). Retry later, raise its limit, or give the contract grace.",
-        endpoint=endpoint.name,
-        source=source.name,
-        retry_after_s=RETRY_AFTER_S,
-    )
-
-
-def _timed_out(endpoint: Loadable, nest: OpenNest) -> LoadTimeout:
-    source = endpoint.source
-    where, pool = _nesting(nest)
-    return LoadTimeout(
-        f"{endpoint.name}: a load from source {source.name!r} had no answer after {source.timeout_s:g} s{where}.{pool}",
-        endpoint=endpoint.name,
-        source=source.name,
-    )
-
-
-def _nesting(nest: OpenNest) -> tuple[str, str]:
-    """What a load that timed out has to do with others, in words, and what to do when they may have waited for each
-    other: (1) as many outer loads as a pool has connections take them all (2) each waits for an inner load, which waits
-    for a connection."""
-    outer = None if nest.outer is None else next(nest.outer.around(), None)
-    inner = next((one for one in tuple(nest.inside) if not one.closed), None)
-    where = [f"inside the load of {outer.name}"] if outer is not None else []
-    where += [f"waiting for a load of {inner.name} inside it"] if inner is not None else []
-    if not where:
-        return "", ""
-    near = [one.source for one in (outer, inner) if one is not None]
-    pooled = nest.source.open is not None and nest.source in near
-    return f" ({', '.join(where)})", _POOL_HINT if pooled else ""
-
-
-_POOL_HINT: Final = (
-    " A load inside a load opens a resource of its own: a pool needs the source's limit times the depth, or the inner "
-    "endpoint a source of its own."
-)
 
 
 def _refuse_circle(nest: OpenNest) -> None:
@@ -120,6 +81,7 @@ class _Loads:
         """
         if nest.outer is not None:
             nest.outer.inside[nest] = None
+            nest.outer.reads_inside = True
         scope.set(nest)
 
     def _leave(self, nest: OpenNest) -> None:
@@ -147,22 +109,27 @@ def _loaded(results: Sequence[Any], nest: OpenNest) -> Loaded:
 class AsyncLoads(_Loads):
     """Implements `flow.ports.Loads` on an event loop."""
 
-    async def load(self, calls: Sequence[Call], *, in_vain: bool = False) -> Loaded:
+    async def load(self, calls: Sequence[Call], *, in_vain: bool = False, repeats: bool = False) -> Loaded:
         endpoint = cast(Loadable, calls[0].endpoint)
         nest = self._nest(endpoint, calls, in_vain=in_vain)
         try:
             self._open(nest)
             async with asyncio.timeout(endpoint.source.timeout_s) as deadline:
-                turn = await _turn(endpoint, nest)
+                turn = await _turn(endpoint, nest, calls[0].terms, repeats)
+                ended = Ended.NOTHING
                 try:
                     results = await self._call(endpoint, calls)
+                    ended = Ended.ANSWERED
+                except BaseException as error:
+                    ended = _ended(endpoint, error, late=deadline.expired())
+                    raise
                 finally:
-                    turn.leave()
+                    _leave(turn, ended, endpoint, nest, calls)
         except _ENDS:
             raise
         except BaseException as error:  # noqa: BLE001 - on a task of its own nobody would see even a `pytest.fail`
             late = isinstance(error, TimeoutError) and deadline.expired()
-            results = [Failure(_timed_out(endpoint, nest) if late else error)] * len(calls)
+            results = [Failure(timed_out(endpoint, nest) if late else error)] * len(calls)
         finally:
             nest.closed = True
             self._leave(nest)
@@ -189,16 +156,21 @@ class AsyncLoads(_Loads):
 class BlockingLoads(_Loads):
     """Implements `flow.ports.Loads` on a thread: `load` never suspends, it blocks."""
 
-    async def load(self, calls: Sequence[Call], *, in_vain: bool = False) -> Loaded:
+    async def load(self, calls: Sequence[Call], *, in_vain: bool = False, repeats: bool = False) -> Loaded:
         endpoint = cast(Loadable, calls[0].endpoint)
         nest = self._nest(endpoint, calls, in_vain=in_vain)
         try:
             self._open(nest)
-            turn = _blocking_turn(endpoint, nest)
+            turn = _blocking_turn(endpoint, nest, calls[0].terms, repeats)
+            ended = Ended.NOTHING
             try:
                 results = self._call(endpoint, calls)
+                ended = Ended.ANSWERED
+            except Exception as error:
+                ended = _ended(endpoint, error, late=False)
+                raise
             finally:
-                turn.leave()
+                _leave(turn, ended, endpoint, nest, calls)
         except Exception as error:  # noqa: BLE001 - told to all who wait, with what had been read before it
             results = [Failure(error)] * len(calls)
         finally:
@@ -225,31 +197,51 @@ class BlockingLoads(_Loads):
         return cast(Sequence[Any], endpoint.batch_loader(resource, calls))
 
 
+def _ended(endpoint: Loadable, error: BaseException, *, late: bool) -> Ended:
+    """What a load that raised says of its source. late: it was cancelled because its time was over."""
+    if late or isinstance(error, endpoint.source.admission.overloaded_by):
+        return Ended.OVERLOADED
+    return Ended.NOTHING
+
+
+def _leave(turn: Footing, ended: Ended, endpoint: Loadable, nest: OpenNest, calls: Sequence[Call]) -> None:
+    # One that waited for loads inside of it, or for its turn of another's, has not measured the source.
+    if nest.reads_inside or turn.is_lent:
+        turn.leave()
+    else:
+        turn.leave(ended, (endpoint.name, len(calls).bit_length()))
+
+
 def _footing(
-    endpoint: Loadable, nest: OpenNest, wake: Callable[[], bool], gone: Callable[[], bool]
+    endpoint: Loadable,
+    nest: OpenNest,
+    wake: Callable[[], bool],
+    gone: Callable[[], bool],
+    terms: Terms,
+    repeats: bool,
 ) -> Footing:
     source = endpoint.source
     around = None if nest.outer is None else nest.outer.footing_of(source)
-    found = footing(source.limit, around, wake, gone)
-    if found is None:
-        raise _overloaded(endpoint)
-    return found
+    deadline = time.monotonic() + source.queue_timeout_s
+    return footing(
+        source.limit, around, wake, gone, terms.priority, terms.weight, deadline=deadline, repeats=repeats
+    )
 
 
-async def _turn(endpoint: Loadable, nest: OpenNest) -> Footing:
+async def _turn(endpoint: Loadable, nest: OpenNest, terms: Terms, repeats: bool) -> Footing:
     """What the load stands on, once granted; the caller leaves it. No generator-made context manager: those write to
     the loader's own exception, which may not allow it."""
     loop = asyncio.get_running_loop()
     its_loop = weakref.ref(loop)
-    granted = loop.create_future()
+    told: asyncio.Future[None] | None = None
 
-    def set_granted() -> None:
-        if not granted.done():
-            granted.set_result(None)
+    def set_told() -> None:
+        if told is not None and not told.done():
+            told.set_result(None)
 
     def wake() -> bool:
         try:
-            loop.call_soon_threadsafe(set_granted)
+            loop.call_soon_threadsafe(set_told)
         except RuntimeError:  # the loop is closed
             return False
         return True
@@ -257,12 +249,24 @@ async def _turn(endpoint: Loadable, nest: OpenNest) -> Footing:
     def gone() -> bool:
         # A load whose loop was closed under it may never be finalised: what it opened would await in its clean-up.
         loop = its_loop()
-        return loop is None or loop.is_closed()
+        return nest.closed or loop is None or loop.is_closed()
 
-    found = _footing(endpoint, nest, wake, gone)
+    found = _footing(endpoint, nest, wake, gone, terms, repeats)
+    turn = found.turn
     try:
-        if not found.turn.granted:
-            await granted
+        if not turn.granted and turn.refused is None:
+            told = loop.create_future()
+            # What is lent may come as long as the load around this one lasts.
+            timer = None if found.is_lent else loop.call_later(endpoint.source.queue_timeout_s, set_told)
+            try:
+                await told
+            finally:
+                if timer is not None:
+                    timer.cancel()
+            if not turn.granted and turn.refused is None:
+                found.give_up()
+        if turn.refused is not None:
+            raise overloaded(endpoint, nest, turn.refused)
     except BaseException:
         found.leave()
         raise
@@ -270,18 +274,25 @@ async def _turn(endpoint: Loadable, nest: OpenNest) -> Footing:
     return found
 
 
-def _blocking_turn(endpoint: Loadable, nest: OpenNest) -> Footing:
+def _blocking_turn(endpoint: Loadable, nest: OpenNest, terms: Terms, repeats: bool) -> Footing:
     """As `_turn`, on a thread."""
-    granted = Bell()
+    told = Bell()
 
     def wake() -> bool:
-        granted.ring()
+        told.ring()
         return True
 
-    found = _footing(endpoint, nest, wake, lambda: False)
+    found = _footing(endpoint, nest, wake, lambda: nest.closed, terms, repeats)
+    turn = found.turn
     try:
-        if not found.turn.granted and not granted.wait(endpoint.source.timeout_s):
-            raise _timed_out(endpoint, nest)
+        if not turn.granted and turn.refused is None:
+            source = endpoint.source
+            if not told.wait(source.timeout_s if found.is_lent else source.queue_timeout_s):
+                if found.is_lent:
+                    raise timed_out(endpoint, nest)
+                found.give_up()
+        if turn.refused is not None:
+            raise overloaded(endpoint, nest, turn.refused)
     except BaseException:
         found.leave()
         raise

@@ -22,8 +22,8 @@ class OpenNest:
     """
 
     __slots__ = (
-        "_lock", "closed", "footing", "home", "in_vain", "inside", "keys", "name", "oldest", "outer", "source", "stamp",
-        "ttl_s", "vouched",
+        "_lock", "closed", "footing", "home", "in_vain", "inside", "keys", "name", "oldest", "outer", "reads_inside",
+        "source", "stamp", "ttl_s", "vouched",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +48,8 @@ class OpenNest:
         self.oldest: float | None = None
         self.vouched = True
         self.in_vain = False
+        self.reads_inside = False
+        """A load was begun inside of it: how long it takes says little of its source."""
         self.closed = False
 
     def joined(self, stamp: dict[TagId, Generation], loaded_at: float) -> None:

@@ -35,6 +35,7 @@ from cacheaside.stores.redis.listen.keeper import Keeper
 from cacheaside.stores.redis.listen.servers import Servers
 from cacheaside.stores.redis.looking import FarSeen, LookingTier
 from cacheaside.stores.redis.owed import Owed
+from cacheaside.stores.redis.seats import Seats
 from cacheaside.stores.redis.tier import ENTRY_MAX_S
 from cacheaside.stores.redis.wire.commands import Commands
 from cacheaside.stores.redis.wire.envelope import PLAIN, Wire
@@ -118,6 +119,12 @@ class Shared:
         self._blocking = BlockingTransport(login, limits)
         # A cache that is dropped, or left to the end of its process, without being closed leaves no connection behind.
         weakref.finalize(self, _end, self._aio, self._blocking, namespace, self.owed)
+        self.seats = Seats(
+            namespace,
+            lambda commands: run_blocking(self._blocking.execute(commands)),
+            time.monotonic,
+            lambda: os.urandom(16),
+        )
         self._unanswered = Unanswered(namespace, self.counts, limits.deadline_s, time.monotonic)
         self.keeper = Keeper(
             options.topology,
@@ -272,6 +279,7 @@ class Shared:
         """Run by the keeper's thread, again and again while the servers are up."""
         self._unanswered.look()
         self._pay()
+        self.seats.turn()
 
     def _pay(self) -> None:
         """Try again what is owed."""
@@ -334,6 +342,7 @@ class Shared:
     def after_fork(self) -> None:
         """The child begins with no connection, and hears nothing until it has some."""
         self.owed.forget()
+        self.seats.forget()
         self.keeper.after_fork()
 
 

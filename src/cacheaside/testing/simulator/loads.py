@@ -32,7 +32,7 @@ class SimulatedLoads:
             nest = task.nest = None
         return nest
 
-    async def load(self, calls: Sequence[Call], *, in_vain: bool = False) -> Loaded:
+    async def load(self, calls: Sequence[Call], *, in_vain: bool = False, repeats: bool = False) -> Loaded:
         task = self._scheduler.current
         outer = task.nest
         nest = task.nest = OpenNest(SOURCE, outer if outer is not None and not outer.closed else None, None)

@@ -15,7 +15,7 @@ TURN: Final = "cacheaside.flow.turn"
 WRITE: Final = "cacheaside.flow.write"
 EMBEDDED: Final = "cacheaside.stores.embedded"
 
-_LOAD: Final = "    loaded = await _load([one.call for one in boarded], ports, in_vain=this.stamp is None)\n"
+_LOAD: Final = "    loaded = await _load(boarded, ports, in_vain=this.stamp is None)\n"
 _CLOSE: Final = "    ports.flights.close([one.flight for one in boarded])\n"
 _TRY_BUMP: Final = "        try:\n            await ports.tier.bump(tags)\n"
 _MARK: Final = "            await ports.tier.mark(tags, writer, ports.mark_lifetime_s)\n"

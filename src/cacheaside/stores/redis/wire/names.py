@@ -5,6 +5,7 @@
     shop:!{shop:tag~products:i42}!          the writers under way for a tag: a set
     shop:!{shop:product:1~k3f9:i42}?        somebody waits for the one that loads the key: its end is announced
     shop:?{shop:product:1~k3f9:i42}         the lease of the key: who loads it
+    shop:+{shop:shop-db}7                   a seat at a source: one process of those that share its limit
 
 No key holds a brace or a `!` (`cacheaside.keys`), so none of these meet, and the braces hold the whole id: an entry,
 its own generation and its writers share a slot, hence a connection, where what is sent first takes effect first.
@@ -31,6 +32,7 @@ __all__ = [
     "is_declared",
     "kind_of",
     "lease_name",
+    "seat_name",
     "slot_of",
     "waiting_key",
     "waiting_name",
@@ -85,6 +87,12 @@ def waiting_name(key: TagId) -> str:
 def lease_name(key: TagId) -> str:
     """Where it is kept who loads `key`, in the same slot."""
     return f"{key[: key.index(':')]}:?{{{key}}}"
+
+
+def seat_name(namespace: str, source: str, number: int) -> str:
+    """Where one of the processes that share the limit of a source says that it is there; all in one slot."""
+    own = escaped(namespace)
+    return f"{own}:+{{{own}:{escaped(source)}}}{number}"
 
 
 def waiting_key(name: bytes, prefix: bytes) -> TagId | None:
