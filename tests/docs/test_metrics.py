@@ -58,7 +58,15 @@ def test_queries_and_alerts_ask_for_what_there_is() -> None:
                 assert label == "le"
                 assert values in {repr(edge / 1e6) for edge in METRICS["cacheaside.age_at_serve"].edges_us}
     for grouped in re.findall(r"by \(([^)]*)\)", QUERIES):
-        assert set(re.split(r",\s*", grouped)) <= {"cache", "cache_endpoint", "outcome", "reason", "le"}
+        assert set(re.split(r",\s*", grouped)) <= {
+            "cache",
+            "cache_endpoint",
+            "cache_source",
+            "outcome",
+            "reason",
+            "priority",
+            "le",
+        }
 
 
 OUTCOMES = {"l1", "l2", "grace", "outdated", "remembered", "loaded", "collapsed", "failed"}

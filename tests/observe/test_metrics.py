@@ -213,7 +213,9 @@ def test_as_many_series_as_endpoints_whatever_is_asked() -> None:
     before = len(list(samples_of(cache.stats())))
     for number in range(1000):
         rows(f"secret-{number}")
-    assert len(list(samples_of(cache.stats()))) == before < 50
+    assert (
+        len(list(samples_of(cache.stats()))) == before < 80
+    )  # about 45 of an endpoint and a cache, 20 of a source
 
 
 COUNTED = METRICS["cacheaside.loads"]

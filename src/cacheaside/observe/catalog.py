@@ -1,7 +1,7 @@
 """Every metric there is, and where its value stands in a snapshot. Exporters show these, each in its own way.
 
 A metric that is not listed here is not exported. To add one, give it a line in the table of what it is about: of an
-endpoint, of a shared tier, of a cache; or a table of its own to what is new.
+endpoint, of a shared tier, of a source, of a cache; or a table of its own to what is new.
 
 Labels are names that are declared in code (`cache`, `cache_endpoint`) or members of an enum, never keys or arguments:
 there are as many series as there are endpoints, times a constant. They are not called `namespace` and `endpoint`, for
@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from cacheaside.observe.metrics import Across, Kind, Metric, Sample, doubling
+from cacheaside.observe.sources import SourceStats
 from cacheaside.observe.stats import CacheStats, Distribution, EndpointStats, SharedStats
 
 __all__ = ["METRICS", "PROCESSES", "SNAPSHOT_AGE", "samples_of"]
 
 CACHE: Final = ("cache",)
 ENDPOINT: Final = ("cache", "cache_endpoint")
+SOURCE: Final = ("cache", "cache_source")
 
 FILL_EDGES_US: Final = doubling(8, 25)
 """0.26 ms to 34 s, above which a load has timed out unless it was given longer."""
@@ -39,11 +41,11 @@ def _gauge(
     name: str,
     unit: str,
     help: str,
-    *,
+    *more: str,
     of: tuple[str, ...] = CACHE,
     across: Across = Across.SUM,
 ) -> Metric:
-    return Metric(f"cacheaside.{name}", Kind.GAUGE, unit, of, help, across)
+    return Metric(f"cacheaside.{name}", Kind.GAUGE, unit, (*of, *more), help, across)
 
 
 def _histogram(name: str, help: str, edges_us: tuple[int, ...], of: tuple[str, ...] = ENDPOINT) -> Metric:
@@ -54,6 +56,7 @@ Value = float | Distribution | Mapping[str, Any] | None
 """None: there is none now. A mapping adds a label, by its keys; one of mappings, two."""
 OfEndpoint = Callable[[EndpointStats], Value]
 OfShared = Callable[[SharedStats], Value]
+OfSource = Callable[[SourceStats], Value]
 OfCache = Callable[[CacheStats], Value]
 
 _ENDPOINTS: Final[tuple[tuple[Metric, OfEndpoint], ...]] = (
@@ -184,6 +187,62 @@ _SHARED: Final[tuple[tuple[Metric, OfShared], ...]] = (
     ),
 )
 
+_SOURCES: Final[tuple[tuple[Metric, OfSource], ...]] = (
+    (
+        _gauge("source.ceiling", "{load}", "The declared limit, in weight of loads.", of=SOURCE),
+        lambda s: s.ceiling,
+    ),
+    (
+        _gauge("source.limit", "{load}", "The weight of loads that may be under way now.", of=SOURCE),
+        lambda s: s.limit,
+    ),
+    (_gauge("source.held", "{load}", "The weight of loads under way.", of=SOURCE), lambda s: s.held),
+    (
+        _gauge("source.waiting", "{load}", "Loads that wait for a turn.", "priority", of=SOURCE),
+        lambda s: s.waiting,
+    ),
+    (
+        _gauge("source.waiting_max", "{load}", "The bound of all that wait.", of=SOURCE),
+        lambda s: s.waiting_max,
+    ),
+    (_counter("source.given", "load", "Turns given.", "priority", of=SOURCE), lambda s: s.given),
+    (
+        _counter(
+            "source.refused",
+            "load",
+            "Loads that got no turn, by why: full, shed, late, retry.",
+            "priority",
+            "reason",
+            of=SOURCE,
+        ),
+        lambda s: s.refused,
+    ),
+    (
+        _gauge(
+            "source.inflation",
+            "",
+            "How many times as long as nearly alone a load took of late.",
+            of=SOURCE,
+            across=Across.MOST,
+        ),
+        lambda s: s.inflation,
+    ),
+    (
+        _counter("source.backed_off", "event", "How often signs of overload shrank the limit.", of=SOURCE),
+        lambda s: s.backed_off,
+    ),
+    (
+        _gauge(
+            "source.retry_budget",
+            "{load}",
+            "Repeats that may wait for a turn now, of the process with least.",
+            of=SOURCE,
+            across=Across.LEAST,
+        ),
+        lambda s: s.retry_budget_left,
+    ),
+)
+
 _CACHES: Final[tuple[tuple[Metric, OfCache], ...]] = (
     (
         _gauge("enabled", "", "0 while every read goes to its source.", across=Across.LEAST),
@@ -212,6 +271,7 @@ METRICS: Final[Mapping[str, Metric]] = {
         *[metric for metric, _ in _ENDPOINTS],
         *[metric for metric, _ in _CACHES],
         *[metric for metric, _ in _SHARED],
+        *[metric for metric, _ in _SOURCES],
         PROCESSES,
         SNAPSHOT_AGE,
     )
@@ -230,6 +290,9 @@ def samples_of(stats: CacheStats) -> Iterator[Sample]:
     if stats.shared is not None:
         for of_shared, look in _SHARED:
             yield from _series(of_shared, own, look(stats.shared))
+    for name, source in stats.sources.items():
+        for of_source, tell in _SOURCES:
+            yield from _series(of_source, (*own, name), tell(source))
 
 
 def _series(metric: Metric, labels: tuple[str, ...], value: Value) -> Iterator[Sample]:
