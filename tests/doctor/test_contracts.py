@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cacheaside import Cache, Contract
+from cacheaside import Admission, Cache, Contract
 from cacheaside.doctor import Finding, Severity, examine
 
 
@@ -139,6 +139,23 @@ def test_limits_that_add_up_to_more_than_a_source_bears(
     capacities = {} if capacity is None else {"db": capacity}
     found = of("limits", cache, processes=processes, capacities=capacities)
     assert found == ([(Severity.ERROR, "source db")] if fires else [])
+
+
+@pytest.mark.parametrize(
+    ("admission", "processes", "severities"),
+    [
+        (Admission(16, shared_limit=40, safe_share=10), 4, [Severity.WARNING]),
+        (Admission(16, shared_limit=40), 4, [Severity.WARNING, Severity.WARNING]),
+        (Admission(16, shared_limit=40, safe_share=12), 4, [Severity.WARNING, Severity.ERROR]),
+    ],
+)
+def test_a_limit_that_processes_share(
+    admission: Admission, processes: int, severities: list[Severity]
+) -> None:
+    """A shared_limit wants a tier to share it by; what each process takes before it knows its share must fit it."""
+    cache = Cache(namespace="declared")
+    cache.source("db", open=session, limit=admission)
+    assert sorted(severity for severity, _ in of("limits", cache, processes=processes)) == sorted(severities)
 
 
 def test_loads_without_a_source_are_noted() -> None:

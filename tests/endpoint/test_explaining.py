@@ -194,6 +194,9 @@ def test_a_load_under_way_here_is_joined(shop: Shop) -> None:
         assert begun.wait(20)
         seen = slow.explain(1)  # type: ignore[attr-defined]
         assert (seen.load.here, seen.load.waiting) == (True, 1)
+        assert seen.source is not None
+        assert (seen.source.name, seen.source.held, seen.source.waiting) == ("inline", 1, 0)
+        assert "inline: 1 of 1024 loads under way" in str(seen)
         assert (seen.next_read.does, seen.next_read.forward) == (Does.JOIN, "absent")
         assert slow.explain(2).next_read.does is Does.LOAD  # type: ignore[attr-defined]
     finally:

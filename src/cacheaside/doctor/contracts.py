@@ -141,19 +141,25 @@ def too_large(facts: Facts) -> Iterator[Finding]:
 
 
 def limits(facts: Facts) -> Iterator[Finding]:
-    """With the shared tier away each process loads up to its limit."""
+    """With the shared tier away each process loads up to its limit, or to its share as far as it has learnt one."""
     for source in facts.sources:
         processes = facts.cache.processes
-        if (
-            source.capacity is not None
-            and processes is not None
-            and source.limit * processes > source.capacity
-        ):
+        share = source.limit if source.safe_share is None else source.safe_share
+        if source.is_shared and not facts.cache.shared:
             yield Finding(
-                "limits", ERROR, f"source {source.name}",
-                f"{processes} processes with limit={source.limit} ask for {source.limit * processes} loads "
-                f"at once when the shared tier is away; it bears {source.capacity}",
-                f"limit={max(1, source.capacity // processes)} in each process, or fewer processes.",
+                "limits", WARNING, f"source {source.name}",
+                "has a shared_limit, and there is no shared tier to share it by: each process takes its limit",
+                "Give every process the same URL.",
+            )  # fmt: skip
+        if source.capacity is not None and processes is not None and share * processes > source.capacity:
+            learns = source.is_shared and source.safe_share is None
+            what = f"limit={source.limit}" if source.safe_share is None else f"safe_share={share}"
+            name = "safe_share" if source.is_shared else "limit"
+            yield Finding(
+                "limits", WARNING if learns else ERROR, f"source {source.name}",
+                f"{processes} processes with {what} ask for {share * processes} loads at once when "
+                f"{'they begin while ' if source.is_shared else ''}the shared tier is away; it bears {source.capacity}",
+                f"{name}={max(1, source.capacity // processes)} in each process, or fewer processes.",
             )  # fmt: skip
         elif source.capacity is not None and source.limit > source.capacity:
             yield Finding(

@@ -47,12 +47,16 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SourceFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A source of truth: loads at once in one process, and in all, as far as somebody said how many it bears."""
+    """A source of truth: loads at once in one process. capacity: in all of them, as far as somebody said how many it
+    bears. is_shared: processes share that by the tier. safe_share: what one takes of it before it has learnt its
+    share."""
 
     name: str
     limit: int
     timeout_s: float
     capacity: int | None = None
+    is_shared: bool = False
+    safe_share: int | None = None
     endpoints: tuple[str, ...] = ()
 
 

@@ -47,7 +47,9 @@ def gathered(
                 name=source.name,
                 limit=source.limit.most,
                 timeout_s=source.timeout_s,
-                capacity=given.get(source.name, getattr(source, "capacity", None)),
+                capacity=given.get(source.name, source.admission.shared_limit),
+                is_shared=source.admission.shared_limit is not None,
+                safe_share=source.admission.safe_share,
                 endpoints=tuple(name for name, one in endpoints.items() if one.source is source),
             )
             for source in sources

@@ -27,9 +27,11 @@ from cacheaside.observe.explanation import (
     Explanation,
     LoadSeen,
     NextRead,
+    SourceSeen,
     TagSeen,
     TagState,
 )
+from cacheaside.observe.sources import SourceStats
 from cacheaside.policy.freshness import fresh_for_s, judge
 from cacheaside.policy.leasing import patience_s
 from cacheaside.policy.verdict import RULES, SERVED, Verdict
@@ -108,6 +110,7 @@ def explain_here(
         l2=None if host.shared is None else _l2(call, far, away, now),
         tags=tuple(_tags(call, near, far, host, now)),
         load=_load(call, host, ports, far, flight, elsewhere=elsewhere),
+        source=None if elsewhere else _source(facade),
         coherence=_coherence(call, host, now, elsewhere=elsewhere),
         next_read=_next(call, rehearsed, far),
         value=_value(call, near, far) if with_value else msgspec.UNSET,
@@ -311,6 +314,17 @@ def _load(
         holder=holder,
         lease_ends_in_s=None if far is None else far.lease_ends_in_s,
         delayed_by=ports.near.refresh_delayed(call),
+    )
+
+
+def _source(facade: Any) -> SourceSeen:
+    stats: SourceStats = facade.endpoint.source.stats()
+    return SourceSeen(
+        name=stats.name,
+        held=stats.held,
+        limit=stats.limit,
+        waiting=stats.waiting_total,
+        waiting_max=stats.waiting_max,
     )
 
 

@@ -13,7 +13,17 @@ import msgspec
 
 from cacheaside.lookup import Forward, Served, Tier
 
-__all__ = ["CoherenceSeen", "Does", "EntrySeen", "Explanation", "LoadSeen", "NextRead", "TagSeen", "TagState"]
+__all__ = [
+    "CoherenceSeen",
+    "Does",
+    "EntrySeen",
+    "Explanation",
+    "LoadSeen",
+    "NextRead",
+    "SourceSeen",
+    "TagSeen",
+    "TagState",
+]
 
 
 class TagState(StrEnum):
@@ -125,6 +135,17 @@ class CoherenceSeen(msgspec.Struct, frozen=True, kw_only=True):
     owed: int
 
 
+class SourceSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """The source that a load of the key goes to, in this process: what is under way and may be, in weight of loads, and
+    how many wait for a turn, of how many that may."""
+
+    name: str
+    held: int
+    limit: int
+    waiting: int
+    waiting_max: int
+
+
 class NextRead(msgspec.Struct, frozen=True, kw_only=True):
     """What a read would do now, as the flow itself decides it (`flow.rehearse`)."""
 
@@ -142,7 +163,7 @@ class NextRead(msgspec.Struct, frozen=True, kw_only=True):
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """One key, and what is known of it. `print` it for words; `as_dict` for JSON.
 
-    value: what is held, only where it was asked for.
+    source: None where another process is meant. value: what is held, only where it was asked for.
     """
 
     namespace: str
@@ -156,6 +177,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     l2: EntrySeen | None
     tags: tuple[TagSeen, ...]
     load: LoadSeen
+    source: SourceSeen | None
     coherence: CoherenceSeen | None
     next_read: NextRead
     value: Any = msgspec.UNSET

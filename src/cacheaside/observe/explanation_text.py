@@ -17,6 +17,7 @@ from cacheaside.observe.explanation import (
     Explanation,
     LoadSeen,
     NextRead,
+    SourceSeen,
     TagSeen,
     TagState,
 )
@@ -78,6 +79,8 @@ def lines_of(seen: Explanation) -> list[Line]:
         made.append(_entry("in L2", seen.l2, seen))
     made += _tags(seen.tags)
     made.append(_loading(seen.load))
+    if seen.source is not None:
+        made.append(_source(seen.source))
     if seen.coherence is not None:
         made += _coherence(seen.coherence)
     made.append(
@@ -230,6 +233,16 @@ def _loading(load: LoadSeen) -> Line:
     if not words:
         words.append("nobody" if load.lease is None else "nobody; the lease is free")
     return Line("loading", "; ".join(words), "bad" if load.delayed_by else "plain")
+
+
+def _source(seen: SourceSeen) -> Line:
+    waits = f", {seen.waiting} of {seen.waiting_max} wait for a turn" if seen.waiting else ""
+    full = seen.held >= seen.limit
+    return Line(
+        "source",
+        f"{seen.name}: {seen.held} of {seen.limit} loads under way{waits}",
+        "bad" if full else "plain",
+    )
 
 
 def _coherence(seen: CoherenceSeen) -> Iterator[Line]:
