@@ -62,8 +62,8 @@ def test_who_does_not_wait_saves_nothing_up() -> None:
     assert order.next((5, 0, 5), (0, 0, 0), 20) == 0
 
 
-def test_repeats_are_a_tenth_of_first_tries() -> None:
-    """Ten at first, and one more for every ten first tries; unused ones do not pile up."""
+def test_repeats_are_a_tenth_of_the_loads() -> None:
+    """Ten at first, and one more for every ten loads; unused ones do not pile up."""
     budget = RetryBudget()
     assert sum(budget.spend() for _ in range(100)) == BURST
     for _ in range(10):

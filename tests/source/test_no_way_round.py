@@ -206,3 +206,38 @@ async def test_a_wait_in_vain_is_answered_by_what_landed_meanwhile(shop: Shop) -
         stats.endpoints["late"].hits + stats.endpoints["late"].misses_total == stats.endpoints["late"].reads
     )
     source.limit.give_back(after)
+
+
+async def test_refreshes_and_repeats_draw_on_the_budget(shop: Shop) -> None:
+    """With a full house, ten refreshes behind readers wait, and the next are refused although the queue has room; a
+    first try still waits. A second load, for a reader whose first was overtaken by a write, is a repeat too."""
+    source = shop.cache.source("busy", open=contextlib.nullcontext, limit=Admission(1, queue_max=100))
+    tags, load = shop.cache.tag("rows", int), asyncio.Event()
+
+    @shop.cache.read("busy", Contract("60s", grace="1h"), source=source, tags=lambda key: [tags(key)])
+    async def busy(resource: None, key: int) -> int:
+        if key == 99:
+            await load.wait()
+        return key
+
+    clock = Clock()
+    with clock.use(shop.cache):
+        for key in range(20):
+            await busy(key)
+        clock.advance("2m")
+        leader = asyncio.create_task(busy(99))
+        await soon(lambda: source.limit.holders == 1)
+        joined = asyncio.create_task(busy(99))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert [await busy(key) for key in range(20)] == list(range(20))
+        await soon(lambda: len(source.limit) + source.limit.refused == 20)
+        assert source.stats().refused["normal"]["retry"] == 10
+        assert len(source.limit) == 10
+        first = asyncio.create_task(busy(100))
+        await soon(lambda: len(source.limit) == 11)
+        await shop.cache.invalidate(tags(99))
+        load.set()
+        assert (await leader, await first) == (99, 100)
+        with pytest.raises(Overloaded, match="retry budget"):
+            await joined

@@ -155,7 +155,7 @@ class AdaptiveLimit:
                 return
             self._end_probe()
         else:
-            if self._votes * 4 >= self._loads:
+            if self._votes and self._votes * 4 >= self._loads:
                 self.inflation = self._sum / self._votes
                 self._follow()
             self._since_probe += 1

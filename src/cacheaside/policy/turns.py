@@ -6,7 +6,7 @@ turn when it is whole (deficit round robin, Shreedhar and Varghese, SIGCOMM 1995
 priority hold as large a share of the limit as that already, or few long ones would crowd out many short ones.
 
 Repeats have a budget (Google's SRE book, ch. 21): what a load that is nobody's first try may add to a source under
-pressure is a tenth of the first tries.
+pressure is a tenth of the loads.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Order:
 
 
 class RetryBudget:
-    """Tokens for repeats: a tenth of one for each first try, ten at most. Not thread-safe."""
+    """Tokens for repeats: a tenth of one for each load, ten at most. Not thread-safe."""
 
     __slots__ = ("left",)
 
@@ -68,7 +68,7 @@ class RetryBudget:
         self.left = BURST
 
     def earn(self) -> None:
-        """A first try had its turn."""
+        """A load had its turn."""
         self.left = min(BURST, self.left + EARNED)
 
     def spend(self) -> bool:

@@ -183,8 +183,6 @@ class Limit:
         """
         turn = Turn(wake, gone, priority, max(1, min(weight, self.most)), deadline)
         with self._lock:
-            if not repeats:
-                self.budget.earn()
             if self._held_all + turn.weight > self.allowed or any(self._queues):
                 called = self._line_up(turn, repeats)
             else:
@@ -342,13 +340,13 @@ class Limit:
         self._held_all += turn.weight
         self._holding.add(turn)
         self.given[turn.priority] += 1
+        self.budget.earn()
         if len(self._holding) > self.holders_peak:
             self.holders_peak = len(self._holding)
-        if self.adaptive is not None:
-            turn.began = self._now()
-            turn.beside = self._held_all
-            if self._held_all >= self.adaptive.allowed:
-                self.adaptive.reached()
+        turn.began = self._now()
+        turn.beside = self._held_all
+        if self.adaptive is not None and self._held_all >= self.adaptive.allowed:
+            self.adaptive.reached()
 
     def _let_go(self, turn: Turn) -> None:
         self._holding.discard(turn)
@@ -356,10 +354,10 @@ class Limit:
         self._held_all -= turn.weight
 
     def _learn(self, turn: Turn, ended: Ended, kind: Hashable) -> None:
-        if self.adaptive is None:
-            return
         took_s = max(0.0, self._now() - turn.began)
         self.mean_s += (took_s - self.mean_s) / MEAN_OF_LOADS if self.mean_s else took_s
+        if self.adaptive is None:
+            return
         if ended is Ended.ANSWERED:
             self.adaptive.answered(kind, took_s, max(turn.beside, self._held_all))
         else:
