@@ -36,6 +36,7 @@ START_S = 0.3
 
 PEERS = [
     SharedPeer(OURS, TASKS, peers.ours("refreshing")),
+    SharedPeer(f"{OURS}, early_refresh", TASKS, peers.ours("early")),
     SharedPeer("cashews, lock=True", TASKS, partial(peers.cashews, lock=True)),
     SharedPeer("cashews, early", TASKS, peers.cashews_early),
     SharedPeer("aiocache, cached_stampede", TASKS, partial(peers.aiocache, stampede=True)),

@@ -64,7 +64,8 @@ class Contract:
     jitter: the share of ttl, 0 to 1, by which single entries become stale earlier, so that entries filled
         together do not expire together; between that moment and ttl they are refreshed behind their readers.
     early_refresh: β of XFetch (Vattani, Chierichetti, Lowenstein, VLDB 2015): above 0, a fresh value is
-        refreshed behind its readers shortly before it becomes stale, earlier when its load is slow.
+        refreshed behind its readers before it becomes stale, by one process of all; 2 to 5 loads before, times β, as
+        a rule, and at most half of its fresh life.
     max_bytes: a larger encoded value is returned but not stored.
     store: False: load each time, share only concurrent loads. A function of the value: store when it says True.
     error_ttl: exceptions to remember, by class, and for how long; by default none is.

@@ -35,6 +35,7 @@ class Tally:
         "refreshes",
         "refreshes_dropped",
         "refreshes_failed",
+        "refreshes_paced",
         "remembered_errors",
         "shared_hits",
         "shared_stale",
@@ -69,6 +70,8 @@ class Tally:
         self.refreshes = 0
         self.refreshes_failed = 0
         self.refreshes_dropped = 0
+        self.refreshes_paced = 0
+        """Not begun, because the source had enough of them: once for each read that asked for one."""
         self.stored = 0
         self.not_stored: dict[NotStored, int] = dict.fromkeys(NotStored, 0)
         self.invalidations = 0

@@ -24,6 +24,10 @@ class Near:
         self.log.record(tags)
         self.dropped.append(tuple(tags))
 
+    def changed_all(self) -> None:
+        self.log.forget_all()
+        self.dropped.append("all")
+
     def clear(self) -> None:
         self.log.forget_all()
         self.dropped.append("all")

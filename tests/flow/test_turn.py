@@ -10,7 +10,8 @@ import pytest
 from cacheaside import Contract
 from cacheaside.flow.call import Record
 from cacheaside.flow.ports import Leased, Ports, Seen, Stamped
-from cacheaside.flow.read import read
+from cacheaside.flow.read import read, refresh
+from cacheaside.policy.passing import PASS_S
 from tests.flow.recorded import World
 
 WAITED_S = 0.5
@@ -136,3 +137,60 @@ def test_waiting_for_others_is_no_part_of_a_load(world: World) -> None:
     assert stats.mean_s == pytest.approx(LOAD_S)
     assert [record.load_s for record in one.stored] == pytest.approx([LOAD_S] * 3)
     assert [record.loaded_at for record in one.stored][-1] == pytest.approx(one.t - LOAD_S)
+
+
+@pytest.mark.parametrize("says", [Leased.ANOTHERS, Leased.NOBODYS, Leased.EVERYBODYS])
+def test_an_early_refresh_without_the_lease_stands_down(world: World, says: Leased) -> None:
+    """What is still fresh is loaded before its time by nobody but the holder of the lease; and its next refresh is put
+    off for a moment, without a failure being told of."""
+    one = leasing(world, Leased.MINE, says)
+    call = world.call("value", 1)
+    world.run(read(call, one.ports))
+    world.run(refresh(call, one.ports, replaces=one.t - LOAD_S, early=True))
+    assert len(one.stored) == 1
+    tally = world.cache._host.endpoints["value"].tally
+    assert (tally.loads, tally.refreshes, tally.refreshes_failed) == (1, 1, 0)
+    assert one.ports.near.refresh_delayed(call) == ""
+    assert not one.ports.flights.is_open(call.key)
+
+
+def test_an_early_refresh_that_readers_wait_for_does_not_stand_down(world: World) -> None:
+    """Who joined it found nothing fresh any more: it loads, lease or no lease."""
+    one = leasing(world, Leased.ANOTHERS)
+    call = world.call("value", 1)
+    world.tier.meanwhile["stamp"] = lambda: one.ports.flights.board(call.key, call.tags)
+    world.run(refresh(call, one.ports, replaces=one.t, early=True))
+    assert len(one.stored) == 1
+
+
+def test_a_key_that_left_nothing_to_store_is_loaded_without_a_lease(world: World) -> None:
+    """After a load that left nothing, the next ask for no lease, for a while, and until one leaves something."""
+    one = leasing(world, Leased.MINE)
+    asked: list[bool] = []
+    tier, stores = one.ports.tier, {1: False}
+
+    class Asked:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(tier, name)
+
+        async def stamp(self, tags: Any, lease: Any = None) -> Stamped:
+            asked.append(lease is not None)
+            return await tier.stamp(tags, lease)
+
+    @world.cache.read("draft", Contract(ttl="60s", store=lambda _: stores[1]))
+    def draft(key: int) -> int:
+        return key
+
+    call, ports = world.call("draft", 1), replace(one.ports, tier=Asked())  # type: ignore[arg-type]
+    for _ in range(3):
+        world.run(read(call, ports))
+    assert asked == [True, False, False]
+    one.t += PASS_S
+    world.run(read(call, ports))
+    assert asked == [True, False, False, True]
+    stores[1] = True
+    world.run(read(call, ports))
+    assert asked[-1] is False
+    world.cache.blocking.invalidate_all()
+    world.run(read(call, ports))
+    assert asked[-1] is True

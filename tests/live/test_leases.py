@@ -203,7 +203,9 @@ async def test_what_cannot_be_stored_is_not_loaded_in_turn(
     waiting = [asyncio.create_task(endpoint(1)) for endpoint in unshared[1:]]
     await until(lambda: _waits(server, unshared[0].key(1)))
     first.let_go(outcome)
+    began = time.monotonic()
     await rest.until_began(3)
+    assert time.monotonic() - began < LEASE_MIN_S
     rest.let_go(outcome)
     answers = await asyncio.gather(leader, *waiting, return_exceptions=True)
     assert {type(answer) for answer in answers} == {type(outcome)}

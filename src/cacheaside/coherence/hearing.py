@@ -37,6 +37,8 @@ class HeldHere(Protocol):
 
     def changed(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None: ...
 
+    def changed_all(self) -> None: ...
+
     def clear(self) -> None: ...
 
 
@@ -125,6 +127,11 @@ class Hearing:
         # Flights stay open: what their fill sends is told too, and the first load of a key would be nobody's to join. A
         # write that others have acknowledged is found by the fill when it looks at the generations again.
         self._near.changed(tags)
+
+    def flushed(self) -> None:
+        """A node says that it lost everything. What was held before is as old as it was told to be, unlike when a
+        server's clock was set: so what may be served outdated stays."""
+        self._near.changed_all()
 
     def done(self, key: TagId) -> None:
         """Another process says that it is done loading `key`."""

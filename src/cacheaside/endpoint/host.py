@@ -235,6 +235,7 @@ class Host:
         self.blocking_crew.forget()
         for source in (*self.sources.values(), self.default_source):
             source.limit.forget()
+            source.pace.forget()
         for endpoint in list(self.endpoints.values()):
             endpoint.reports.forget()
 

@@ -29,6 +29,10 @@ class Boarded(msgspec.Struct):
     """That, or another load of the key was under way when this one began."""
     in_vain: bool = False
     """The tier was asked for it, and did not answer: a read that waited for it once asks it no more."""
+    replaces: float | None = None
+    """A refresh: when the load of what it is to replace began."""
+    early: bool = False
+    """What it is to replace is still fresh: without a lease it is not worth a load."""
 
 
 class Draft(msgspec.Struct):

@@ -24,6 +24,7 @@ from cacheaside.flow.ports import Failure, Lease, Loaded, Ports, Position, TierA
 from cacheaside.flow.turn import take_turn
 from cacheaside.lookup import NotStored
 from cacheaside.policy.freshness import judge
+from cacheaside.policy.passing import passes_for_s
 from cacheaside.policy.verdict import RULES, Verdict
 from cacheaside.types import Generation, TagId
 
@@ -77,6 +78,9 @@ def _count_loads(boarded: Sequence[Boarded]) -> None:
 async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
     likely = [one.call.tags + ports.near.remembered_tags(one.call) for one in boarded]
     turn = await take_turn(boarded, _unique(likely), ports)
+    if turn.stands_down:
+        ports.flights.withdraw(boarded[0].flight)
+        return
     if turn.landing is not None:
         ports.flights.close([boarded[0].flight])
         ports.flights.land(boarded[0].flight, turn.landing)
@@ -168,8 +172,7 @@ async def _store_and_recheck(this: _Fill, drafts: Sequence[Draft], ports: Ports)
     this.shown = ports.heard.position()
     try:
         # What cannot be stored must not be loaded by one process after the other: each is to load at once.
-        free = not stored and all(draft.error is None for draft in drafts)
-        now = await ports.tier.store(stored, tags, this.lease, free=free)
+        now = await ports.tier.store(stored, tags, this.lease, free=not stored)
     except TierAway:
         return None
     if not this.vouched:
@@ -183,6 +186,8 @@ def _land(this: _Fill, draft: Draft, moved_tags: frozenset[TagId] | None, ports:
     not_stored = _keep(this, draft, moved_tags, ports)
     if draft.error is None:
         _count(draft, not_stored, this.load_s)
+    if ports.shared and (pass_s := passes_for_s(not_stored, failed=draft.error is not None)):
+        ports.near.pass_by(call, pass_s)
     if draft.error is None and not_stored in _SUPERSEDING and call.terms.store:
         # The source answered, and the answer is not kept: what is held from before it must not outlive it.
         ports.near.drop(call)

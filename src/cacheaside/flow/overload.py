@@ -12,9 +12,12 @@ from cacheaside.lookup import Forward, Lookup, Tier
 from cacheaside.policy.freshness import Freshness, judge
 from cacheaside.policy.verdict import RULES, SERVED, Verdict
 
-__all__ = ["LATE", "held_instead", "must_not_be_late"]
+__all__ = ["LATE", "PACED", "held_instead", "must_not_be_late"]
 
 _OVERLOADED: Final = Overloaded.__name__
+PACED: Final = _OVERLOADED
+"""What keeps a refresh that its source has no room for: for who would rather fail it is as good as refused, so that the
+read goes forward itself."""
 LATE: Final[Mapping[Freshness, Forward]] = {
     Freshness.STALE: Forward.EXPIRED,
     Freshness.OUTDATED: Forward.INVALIDATED,

@@ -34,6 +34,7 @@ __all__ = [
     "Nest",
     "Ports",
     "Position",
+    "Refreshing",
     "Seen",
     "Stamped",
     "Tier",
@@ -154,7 +155,13 @@ class Near(Protocol):
         """A refresh failed: for a while the reads of this key do not start another."""
 
     def refresh_delayed(self, call: Call) -> str | None:
-        """The failure that delays the next refresh; None when one may start."""
+        """The failure that delays the next refresh, "" for one that stood down; None when one may start."""
+
+    def pass_by(self, call: Call, for_s: float) -> None:
+        """A load of `call` left nothing to store: for so long load it without a lease, unless it is kept before."""
+
+    def passes(self, call: Call) -> bool:
+        """Whether the last load of `call` left nothing to store, so that no lease is worth waiting for."""
 
 
 class Lease(NamedTuple):
@@ -309,8 +316,21 @@ class Nest(Protocol):
     def unvouched(self) -> None: ...
 
 
+class Refreshing(Protocol):
+    """A refresh that has its place among those of its source."""
+
+    def end(self) -> None:
+        """It is over."""
+
+
 class Loads(Protocol):
     """The source, behind its limit."""
+
+    def may_refresh(self, call: Call) -> bool:
+        """Whether the source of `call` bears another load that nobody waits for."""
+
+    def refreshing(self, call: Call) -> Refreshing | None:
+        """Such a load begins, to be ended by whoever asked; None when it may not."""
 
     async def load(self, calls: Sequence[Call], *, in_vain: bool = False, repeats: bool = False) -> Loaded:
         """in_vain: the tier was asked, and did not answer: what is read inside does not ask it. repeats: it is nobody's

@@ -10,10 +10,10 @@ from cacheaside.flow.fill import Boarded
 from cacheaside.flow.flights import answers
 from cacheaside.flow.lead import alone, board, lead, never_landed
 from cacheaside.flow.nested import load_nested, read_nested
-from cacheaside.flow.overload import LATE, held_instead, must_not_be_late
+from cacheaside.flow.overload import LATE, PACED, held_instead, must_not_be_late
 from cacheaside.flow.ports import Found, Glance, Ports, Position, TierAway
 from cacheaside.lookup import Forward, Lookup, Tier
-from cacheaside.policy.freshness import judge
+from cacheaside.policy.freshness import early_refresh_at, judge
 from cacheaside.policy.verdict import FORWARD, RULES, Verdict
 
 __all__ = ["read", "refresh", "reload", "serve", "serve_record", "share", "start_over", "strong"]
@@ -64,13 +64,13 @@ def serve(call: Call, ports: Ports) -> tuple[Lookup[Any] | None, Forward]:
         return None, FORWARD[freshness]
     refreshing, delayed_by = False, None
     if verdict is Verdict.SERVE_AND_REFRESH:
-        refreshing, delayed_by = _refresh_behind(call, ports)
+        refreshing, delayed_by = _refresh_behind(call, found, ports)
         if must_not_be_late(call, delayed_by):
             return None, LATE[freshness]
     elif not found.is_error:
         ports.near.touch(call, found)
         if call.terms.early_refresh and ports.near.early(call, found, now):
-            refreshing, delayed_by = _refresh_behind(call, ports)
+            refreshing, delayed_by = _refresh_behind(call, found, ports, early=True)
     answer = served(call, found, freshness, now, refreshing=refreshing, delayed_by=delayed_by)
     return answer, Forward.ABSENT
 
@@ -92,9 +92,11 @@ def serve_record(
         ports.near.keep(call, record, since)
     refreshing, delayed_by = False, None
     if verdict is Verdict.SERVE_AND_REFRESH:
-        refreshing, delayed_by = _refresh_behind(call, ports)
+        refreshing, delayed_by = _refresh_behind(call, found, ports)
         if must_not_be_late(call, delayed_by):
             return None, LATE[freshness]
+    elif call.terms.early_refresh and now >= early_refresh_at(found.held, call.terms, record.load_s):
+        refreshing, delayed_by = _refresh_behind(call, found, ports, early=True)
     call.endpoint.tally.shared_hits += 1
     answer = served(call, found, freshness, now, refreshing=refreshing, delayed_by=delayed_by, tier=Tier.L2)
     return answer, forward
@@ -154,27 +156,51 @@ async def reload(call: Call, ports: Ports) -> None:
         raise as_loaded(landing.error, landing.traceback, landing.context)
 
 
-def _refresh_behind(call: Call, ports: Ports) -> tuple[bool, str | None]:
-    """Start a refresh behind this read unless one is under way or a failure delays it."""
+def _refresh_behind(
+    call: Call, found: Found, ports: Ports, *, early: bool = False
+) -> tuple[bool, str | None]:
+    """Start a refresh of `found` behind this read unless one is under way, a failure delays it, or the source has
+    enough of them. early: `found` is still fresh."""
     if ports.flights.is_open(call.key):
         return True, None
     delayed_by = ports.near.refresh_delayed(call)
     if delayed_by is not None:
-        return False, delayed_by
-    started = ports.crew.behind(refresh(call, ports))
+        return False, delayed_by or None
+    if not ports.loads.may_refresh(call):
+        call.endpoint.tally.refreshes_paced += 1
+        return False, PACED if call.terms.fails_on_overload else None
+    started = ports.crew.behind(refresh(call, ports, replaces=found.held.loaded_at, early=early))
     if not started:
         call.endpoint.tally.refreshes_dropped += 1
     return started, None
 
 
-async def refresh(call: Call, ports: Ports) -> None:
-    """Load and store `call` behind its readers; a failure leaves what is held, and delays the next try."""
+async def refresh(call: Call, ports: Ports, *, replaces: float | None = None, early: bool = False) -> None:
+    """Load and store `call` behind its readers; a failure leaves what is held, and delays the next try.
+
+    replaces, early: as `Boarded` has them.
+    """
+    # Asked again here: many of them may have been started since this one's reader asked.
+    step = ports.loads.refreshing(call)
+    if step is None:
+        call.endpoint.tally.refreshes_paced += 1
+        return
+    try:
+        await _refresh(call, ports, replaces, early=early)
+    finally:
+        step.end()
+
+
+async def _refresh(call: Call, ports: Ports, replaces: float | None, *, early: bool) -> None:
     flight, leads = ports.flights.board(call.key, call.tags, pinned=True)
     if not leads:
         return
     call.endpoint.tally.refreshes += 1
-    await lead([Boarded(call, flight)], ports)
+    await lead([Boarded(call, flight, replaces=replaces, early=early)], ports)
     landing = await ports.crew.wait(flight)
+    if flight.withdrawn:
+        ports.near.delay_refresh(call, "")
+        return
     if landing is None or landing.error is not None:
         call.endpoint.tally.refreshes_failed += 1
         failure = "cancelled" if landing is None else type(landing.error).__name__

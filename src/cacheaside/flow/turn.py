@@ -28,6 +28,7 @@ class Turn(msgspec.Struct):
     """A load may begin, under `stamp` (None: the tier is away); or it need not, because of `landing`.
 
     since: what is heard after it counts as changed while this load was under way. writers: tags with a write under way.
+    stands_down: an early refresh that could not have the lease; what it was to replace is fresh.
     """
 
     since: Position
@@ -35,6 +36,7 @@ class Turn(msgspec.Struct):
     writers: frozenset[TagId] = frozenset()
     lease: Lease | None = None
     landing: Landing | None = None
+    stands_down: bool = False
 
 
 async def take_turn(boarded: Sequence[Boarded], tags: Sequence[TagId], ports: Ports) -> Turn:
@@ -44,7 +46,11 @@ async def take_turn(boarded: Sequence[Boarded], tags: Sequence[TagId], ports: Po
     if one.in_vain:
         return Turn(ports.heard.position())
     lease = _lease(boarded, ports)
-    younger_than = _held_since(one, ports)
+    if lease is not None and ports.near.passes(one.call):
+        return await _passing(lease, tags, ports)
+    # What is stored is of use to a refresh only if it is younger than what that is to replace: jitter makes an entry
+    # stale in one process while it is fresh in another.
+    younger_than = None if one.replaces is None else one.replaces + YOUNGER_BY_S
     patient_until = 0.0
     was_nobodys = False
     if lease is not None:
@@ -72,7 +78,7 @@ async def take_turn(boarded: Sequence[Boarded], tags: Sequence[TagId], ports: Po
         except TierAway:
             if turn.landing is not None:
                 return turn
-            return Turn(ports.heard.position())
+            return Turn(ports.heard.position(), stands_down=_may_stand_down(one))
         leased = stamped.seen.leased
         # Once, nobody's is a lease that ended between the two looks at it, and is asked for again. Twice in a row it is
         # one that cannot be had: something else lies under its name.
@@ -85,7 +91,34 @@ async def take_turn(boarded: Sequence[Boarded], tags: Sequence[TagId], ports: Po
             or ports.clock.now() >= patient_until
         ):
             # Stamped before it waited: an older stamp is as safe, and one that has moved meanwhile is found out.
+            turn.stands_down = turn.landing is None and _may_stand_down(one)
+            if leased is Leased.EVERYBODYS:
+                turn.lease = _unheld(lease)
             return turn
+
+
+async def _passing(lease: Lease, tags: Sequence[TagId], ports: Ports) -> Turn:
+    """Load without a lease: the last load of the key left nothing to store, and so, likely, will the one that somebody
+    makes just now (hit-for-miss). If it is so again, the others are told again."""
+    turn = Turn(ports.heard.position())
+    try:
+        stamped = await ports.tier.stamp(tags)
+    except TierAway:
+        return turn
+    turn.stamp = dict(zip(tags, stamped.generations, strict=True))
+    turn.writers = stamped.writers
+    turn.lease = _unheld(lease)
+    return turn
+
+
+def _may_stand_down(one: Boarded) -> bool:
+    """An early refresh without a lease: not while readers wait for it, who found nothing fresh any more."""
+    return one.early and one.flight.waiting <= 1
+
+
+def _unheld(lease: Lease) -> Lease:
+    """What names the key when it is left to everybody; nothing is given back with it."""
+    return lease._replace(until=0.0)
 
 
 def _lease(boarded: Sequence[Boarded], ports: Ports) -> Lease | None:
@@ -96,15 +129,6 @@ def _lease(boarded: Sequence[Boarded], ports: Ports) -> Lease | None:
         return None
     lifetime_s = lease_s(call.endpoint.tally.fill.mean_s, call.endpoint.timeout_s)
     return Lease(call, str(one.flight.started), lifetime_s, 0.0)
-
-
-def _held_since(one: Boarded, ports: Ports) -> float | None:
-    """For a refresh: when the load of what it is to replace began. What is stored is of use to it only if it is
-    younger: jitter makes an entry stale in one process while it is fresh in another."""
-    if not one.flight.pinned:
-        return None
-    found = ports.near.find(one.call)
-    return None if found is None else found.held.loaded_at + YOUNGER_BY_S
 
 
 async def _from_another(

@@ -87,6 +87,10 @@ _ENDPOINTS: Final[tuple[tuple[Metric, OfEndpoint], ...]] = (
         _counter("refreshes_dropped", "load", "Refreshes not begun, because too many were waiting."),
         lambda e: e.refreshes_dropped,
     ),
+    (
+        _counter("refreshes_paced", "load", "Refreshes not begun, because the source had its share of them."),
+        lambda e: e.refreshes_paced,
+    ),
     (_counter("stored", "value", "Loaded values that the cache kept."), lambda e: e.stored),
     (
         _counter("not_stored", "value", "Loaded values that it did not keep, by why.", "reason"),

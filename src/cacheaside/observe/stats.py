@@ -84,7 +84,8 @@ class EndpointStats:
     asked for many; `loads_failed` of them raised. keys_reloaded: of them, those that another load was under way for,
     and those that a read needed after its first, because a write came between or it was abandoned. abandoned: how
     often a read waited for a load that ended without a result. refreshes: loads behind readers and by `refresh`, of
-    which `refreshes_failed` failed; refreshes_dropped: not begun, because too many were waiting.
+    which `refreshes_failed` failed; refreshes_dropped: not begun, because too many were waiting;
+    refreshes_paced: because the source had enough of them, once for each read that asked.
     stored: loads whose value the cache kept; not_stored: the others that gave a value, by the reason (`NotStored`).
     invalidations: by this endpoint's own `invalidate` and `purge`. evicted: entries that went for room.
     entries: held now.
@@ -114,6 +115,7 @@ class EndpointStats:
     refreshes: int
     refreshes_failed: int
     refreshes_dropped: int
+    refreshes_paced: int
     stored: int
     not_stored: Mapping[str, int]
     invalidations: int
@@ -299,6 +301,7 @@ def endpoint_stats(name: str, tally: Tally, *, entries: int, entry_hits: int) ->
         refreshes=tally.refreshes,
         refreshes_failed=tally.refreshes_failed,
         refreshes_dropped=tally.refreshes_dropped,
+        refreshes_paced=tally.refreshes_paced,
         stored=tally.stored,
         not_stored={reason.value: tally.not_stored[reason] for reason in NotStored},
         invalidations=tally.invalidations,

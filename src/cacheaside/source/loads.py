@@ -16,6 +16,7 @@ from cacheaside.flow.ports import Failure, Loaded
 from cacheaside.source.footing import Footing, footing
 from cacheaside.source.limit import Ended
 from cacheaside.source.nest import OpenNest, current, scope
+from cacheaside.source.pace import Step
 from cacheaside.source.refusals import overloaded, timed_out
 from cacheaside.source.source import Source
 
@@ -64,6 +65,18 @@ class _Loads:
             nest.unvouched()
         return nest
 
+    def may_refresh(self, call: Call) -> bool:
+        """See `flow.ports.Loads`."""
+        return cast(Loadable, call.endpoint).source.pace.free
+
+    def refreshing(self, call: Call) -> Step | None:
+        """See `flow.ports.Loads`."""
+        return cast(Loadable, call.endpoint).source.pace.enter(self._gone())
+
+    def _gone(self) -> Callable[[], bool]:
+        """What tells that a flow of this thread can never go on."""
+        return lambda: False
+
     def _nest(self, endpoint: Loadable, calls: Sequence[Call], *, in_vain: bool) -> OpenNest:
         keys = frozenset(call.key for call in calls)
         ttl_s = min(call.terms.ttl_s for call in calls)
@@ -108,6 +121,9 @@ def _loaded(results: Sequence[Any], nest: OpenNest) -> Loaded:
 
 class AsyncLoads(_Loads):
     """Implements `flow.ports.Loads` on an event loop."""
+
+    def _gone(self) -> Callable[[], bool]:
+        return _closed(asyncio.get_running_loop())
 
     async def load(self, calls: Sequence[Call], *, in_vain: bool = False, repeats: bool = False) -> Loaded:
         endpoint = cast(Loadable, calls[0].endpoint)
@@ -228,11 +244,23 @@ def _footing(
     )
 
 
+def _closed(loop: asyncio.AbstractEventLoop) -> Callable[[], bool]:
+    """Tells whether `loop` is closed. A load whose loop was closed under it may never be finalised: what it opened
+    would await in its clean-up."""
+    its_loop = weakref.ref(loop)
+
+    def gone() -> bool:
+        loop = its_loop()
+        return loop is None or loop.is_closed()
+
+    return gone
+
+
 async def _turn(endpoint: Loadable, nest: OpenNest, terms: Terms, repeats: bool) -> Footing:
     """What the load stands on, once granted; the caller leaves it. No generator-made context manager: those write to
     the loader's own exception, which may not allow it."""
     loop = asyncio.get_running_loop()
-    its_loop = weakref.ref(loop)
+    closed = _closed(loop)
     told: asyncio.Future[None] | None = None
 
     def set_told() -> None:
@@ -246,12 +274,7 @@ async def _turn(endpoint: Loadable, nest: OpenNest, terms: Terms, repeats: bool)
             return False
         return True
 
-    def gone() -> bool:
-        # A load whose loop was closed under it may never be finalised: what it opened would await in its clean-up.
-        loop = its_loop()
-        return nest.closed or loop is None or loop.is_closed()
-
-    found = _footing(endpoint, nest, wake, gone, terms, repeats)
+    found = _footing(endpoint, nest, wake, lambda: nest.closed or closed(), terms, repeats)
     turn = found.turn
     try:
         if not turn.granted and turn.refused is None:

@@ -13,6 +13,7 @@ from cacheaside.observe.sources import SourceStats
 from cacheaside.policy.limiting import AdaptiveLimit
 from cacheaside.source.admission import Admission
 from cacheaside.source.limit import Limit
+from cacheaside.source.pace import Pace
 
 __all__ = ["Opener", "Source"]
 
@@ -54,6 +55,8 @@ class Source(Generic[R]):
         self.limit = Limit(most, self.admission.waiting_max, adaptive=adaptive)
         if self.admission.safe_share is not None:
             self.limit.set_share(self.admission.safe_share)
+        self.pace = Pace(self.limit)
+        """Of loads behind readers, which take a share of the limit."""
 
     def __repr__(self) -> str:
         return f"<source {self.name} limit={self.limit.most} timeout={self.timeout_s:g}s>"

@@ -8,7 +8,7 @@ import pytest
 
 from cacheaside import Cache, Contract, Served
 from cacheaside.flow.blocking import run_blocking
-from cacheaside.stores.l1.table import RETRIES_MAX, RETRY_AFTER_S, Table
+from cacheaside.stores.l1.table import PASSING_MAX, RETRIES_MAX, RETRY_AFTER_S, Table
 from cacheaside.tally import Tally
 from tests.stores.l1.agreement import assert_agreement
 
@@ -249,3 +249,47 @@ def test_a_refill_ends_the_delay_of_its_key(cache: Cache, clock: Hands) -> None:
     value.refresh(1)
     assert host.l1.refresh_delayed(call) is None
     assert host.endpoints["value"].table.retries == {}
+
+
+def test_when_anything_may_have_changed_only_what_may_be_outdated_stays(cache: Cache, value: Any) -> None:
+    """After a server was flushed nothing held counts as valid, what is under way is not kept, and what its contract
+    lets be served outdated is served so."""
+
+    @cache.read("kept", Contract(ttl="60s", stale_after_invalidation="30s"))
+    def kept(key: int) -> str:
+        return str(key)
+
+    value(1)
+    kept(1)
+    before = l1(cache).log.number
+    l1(cache).changed_all()
+    call = cache._host.endpoints["value"].call((1,))
+    assert l1(cache).find(call) is None
+    assert not l1(cache).log.unchanged(call.tags, before)
+    assert kept.lookup(1).served is Served.OUTDATED
+    assert_agreement(l1(cache))
+
+
+def test_keys_that_leave_nothing_to_store_are_remembered_up_to_a_bound(cache: Cache, value: Any) -> None:
+    """The last of them are, each for its time, and no more of them than that."""
+    endpoint = cache._host.endpoints["value"]
+    calls = [endpoint.call((key,)) for key in range(PASSING_MAX + 10)]
+    for call in calls:
+        l1(cache).pass_by(call, 5.0)
+    assert len(endpoint.table.passing) == PASSING_MAX
+    assert [l1(cache).passes(call) for call in (calls[0], calls[9], calls[10], calls[-1])] == [
+        False, False, True, True,
+    ]  # fmt: skip
+
+
+def test_a_key_is_passed_for_its_time_and_no_longer_than_until_it_is_kept(
+    cache: Cache, clock: Hands, value: Any
+) -> None:
+    """It ends by itself, and sooner when a value is kept."""
+    one, two = (cache._host.endpoints["value"].call((key,)) for key in (1, 2))
+    l1(cache).pass_by(one, 5.0)
+    l1(cache).pass_by(two, 5.0)
+    value(2)
+    assert (l1(cache).passes(one), l1(cache).passes(two)) == (True, False)
+    clock.at += 5.0
+    assert not l1(cache).passes(one)

@@ -108,9 +108,12 @@ class L1:
 
     def keep(self, call: Call, record: Record, since: Position) -> NotStored | None:
         """Hold `record`, unless a change of its tags was heard since, or something younger is held already."""
+        table = self.table_of(call)
+        if table.passing:
+            with self.lock:
+                table.passing.pop(call.slot, None)
         if not self._entries_max:
             return None
-        table = self.table_of(call)
         with self.lock:
             if not self.log.unchanged(record.tags, since.number):
                 return NotStored.MOVED
@@ -127,6 +130,8 @@ class L1:
             entry = Entry(table.held_form(record), 0.0, call.slot, table, loaded_at, tags, blocks)
             table.retries.pop(call.slot, None)
             table.gone.pop(call.slot, None)
+            if not record.is_error:
+                table.took(record.load_s)
             self._place(table, call, old, entry, record)
             if not self.log.unchanged(record.tags, at):
                 # A signal handler, or a finaliser that the garbage collector ran, invalidated on this very thread,
@@ -136,7 +141,7 @@ class L1:
         return None
 
     def _place(self, table: Table, call: Call, old: Entry | None, entry: Entry, record: Record) -> None:
-        entry.until = self._until(table, entry, self._clock.now(), record.load_s)
+        entry.until = self._until(table, entry, self._clock.now())
         if old is None:
             victims = self._eviction.insert(entry, key_hash_of(entry))
         else:
@@ -161,7 +166,7 @@ class L1:
             entry = table.entries.get(call.slot)
             if entry is None or entry is not found.entry:
                 return
-            until = self._until(table, entry, self._clock.now(), table.tally.fill.mean_s)
+            until = self._until(table, entry, self._clock.now())
             # Looked at last: a signal handler may have invalidated it meanwhile, on this very thread.
             if entry.until >= 0:
                 entry.hits += 1
@@ -170,13 +175,13 @@ class L1:
     def early(self, call: Call, found: Found, now: float) -> bool:
         """Whether a fresh entry is due to be refreshed early."""
         table = self.table_of(call)
-        return now >= early_refresh_at(found.held, table.terms, table.tally.fill.mean_s)
+        return now >= early_refresh_at(found.held, table.terms, table.load_s)
 
-    def _until(self, table: Table, entry: Entry, now: float, load_s: float) -> float:
+    def _until(self, table: Table, entry: Entry, now: float) -> float:
         if table.terms.strong or table.is_slow(entry.value):
             return 0.0
         held = table.held(entry, table.terms)
-        early_at = early_refresh_at(held, table.terms, load_s)
+        early_at = early_refresh_at(held, table.terms, table.load_s)
         if early_at <= now:
             return 0.0
         return min(entry.loaded_at + fresh_for_s(held, table.terms), early_at, self._moments.sample_at(now))
@@ -208,6 +213,16 @@ class L1:
         delay = self.table_of(call).retries.get(call.slot)
         return delay[1] if delay is not None and self._clock.now() < delay[0] else None
 
+    def pass_by(self, call: Call, for_s: float) -> None:
+        """See `flow.ports.Near`."""
+        with self.lock:
+            self.table_of(call).pass_by(call.slot, self._clock.now() + for_s)
+
+    def passes(self, call: Call) -> bool:
+        """See `flow.ports.Near`."""
+        until = self.table_of(call).passing.get(call.slot)
+        return until is not None and self._clock.now() < until
+
     def hits(self, table: Table) -> int:
         """Hits of a table's entries so far, those gone included."""
         with self.lock:
@@ -222,6 +237,7 @@ class L1:
                 table.entries.clear()
                 table.retries.clear()
                 table.gone.clear()
+                table.passing.clear()
                 table.hits += sum(entry.hits for entry in entries)
             self._index = TagIndex()
             self._eviction = Eviction(max(1, self._entries_max), self._bytes_max)
@@ -253,6 +269,13 @@ class L1:
                     return
                 for indexed in self._index.of(tag):
                     self._invalidate(indexed, tag)
+
+    def changed_all(self) -> None:
+        """Anything may have changed: a server was flushed, or has other data. As `changed` of everything: what may be
+        served outdated is, while it is loaded anew at its source's pace."""
+        with self.lock:
+            self.log.forget_all()
+            self._drop_everything()
 
     def _invalidate(self, entry: Entry, by: TagId) -> None:
         table = entry.table

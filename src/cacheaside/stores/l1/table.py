@@ -18,6 +18,8 @@ __all__ = ["Remembered", "Table"]
 
 RETRIES_MAX: Final = 10_000
 GONE_MAX: Final = 4096
+PASSING_MAX: Final = 4096
+_LOADS_WEIGHED: Final = 8.0
 RETRY_AFTER_S: Final = 1.0
 """After a failed refresh, how long the reads of a key go on with what is held before another is started."""
 
@@ -45,7 +47,9 @@ class Table:
         "gone",
         "hits",
         "likely",
+        "load_s",
         "name",
+        "passing",
         "retries",
         "tally",
         "terms",
@@ -67,6 +71,10 @@ class Table:
         date by its change; that may be held still, where the contract allows it to be served."""
         self.likely: dict[Hashable, tuple[TagId, ...]] = {}
         """The tags that values named too late to be stored, of the last such keys."""
+        self.load_s = 0.0
+        """How long the loads of what was kept here took, whichever process made them: the last weigh most."""
+        self.passing: dict[Hashable, float] = {}
+        """The keys whose last load left nothing to store, and until when they are loaded without a lease."""
 
     def held(self, entry: Entry, terms: Terms) -> Held:
         """The entry as the policy judges it under `terms`."""
@@ -119,6 +127,18 @@ class Table:
         likely[slot] = tags
         if len(likely) > GONE_MAX:
             del likely[next(iter(likely))]
+
+    def took(self, load_s: float) -> None:
+        """The load of what is kept now took so long."""
+        self.load_s = self.load_s + (load_s - self.load_s) / _LOADS_WEIGHED if self.load_s else load_s
+
+    def pass_by(self, slot: Hashable, until: float) -> None:
+        """Load `slot` without a lease until then."""
+        passing = self.passing
+        passing.pop(slot, None)
+        passing[slot] = until
+        if len(passing) > PASSING_MAX:
+            del passing[next(iter(passing))]
 
     def delay(self, slot: Hashable, until: float, failure: str) -> None:
         """Start no refresh of `slot` before `until`."""

@@ -359,7 +359,9 @@ class RedisTier:
     ) -> tuple[Generation | None, ...]:
         await self._be_ready()
         entries = [entry for call, record in records if (entry := self._entry(call, record)) is not None]
-        then = None if lease is None else self._returning(lease, free=free)
+        # What no entry can hold is as good as not stored: nobody else will find it.
+        unstorable = bool(records) and not entries
+        then = None if lease is None else self._returning(lease, free=free or unstorable)
         since = self._hearing.position()
         known = self._hearing.everything()
         asked = self._asked(recheck, known)

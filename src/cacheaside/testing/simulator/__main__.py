@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from cacheaside.testing.simulator import trace
-from cacheaside.testing.simulator.mutants import MUTANTS
+from cacheaside.testing.simulator.herd_cases import CASES
+from cacheaside.testing.simulator.mutants import HERD_MUTANTS, MUTANTS
 from cacheaside.testing.simulator.readers import Counts
 from cacheaside.testing.simulator.scenario import Sizes, WorldName
 from cacheaside.testing.simulator.search import Failure, Searched, command, search, shrink
@@ -30,11 +31,13 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     options.sizes = replace(options.sizes, given=options.given)
     if options.list_mutants:
-        for mutant in MUTANTS:
+        for mutant in (*MUTANTS, *HERD_MUTANTS):
             print(f"{mutant.name:32} {mutant.what}")
         return 0
     if options.mutant is not None and not options.mutated:
         os.execv(sys.executable, _mutated(arguments, options.mutant))  # noqa: S606 - this program, again
+    if options.herd is not None:
+        return _herds(options)
     if options.seed is not None:
         return _replay(options)
     return _search(options)
@@ -59,8 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--mutant",
         metavar="NAME",
-        choices=[mutant.name for mutant in MUTANTS],
+        choices=[mutant.name for mutant in (*MUTANTS, *HERD_MUTANTS)],
         help="break the library like this",
+    )
+    parser.add_argument(
+        "--herd",
+        choices=[*CASES, "all"],
+        help="no schedules: how much is loaded for many readers, and how they wait",
     )
     parser.add_argument("--list-mutants", action="store_true")
     parser.add_argument("--json", action="store_true", help="one object a world, on a line")
@@ -71,6 +79,22 @@ def _parser() -> argparse.ArgumentParser:
 
 def _mutated(arguments: list[str], mutant: str) -> list[str]:
     return [sys.executable, "-P", str(MUTATION), mutant, *arguments, "--mutated"]
+
+
+def _herds(options: argparse.Namespace) -> int:
+    status = 0
+    for name in CASES if options.herd == "all" else [options.herd]:
+        outcome = CASES[name]()
+        if options.json:
+            print(json.dumps({"herd": name, **asdict(outcome)}))
+        else:
+            print(f"{name}: {CASES[name].__doc__}")
+            for what, figure in outcome.figures.items():
+                print(f"  {figure:10g}  {what}")
+            for rule in outcome.broken:
+                print(f"  BROKEN: {rule}")
+        status |= bool(outcome.broken)
+    return status
 
 
 def _worlds(options: argparse.Namespace) -> tuple[WorldName, ...]:

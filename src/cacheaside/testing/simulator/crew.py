@@ -25,9 +25,10 @@ class _Crew:
         self._scheduler = scheduler
         self._flights = flights
         self._behind = 0
+        self.behind_max = BACKGROUND_MAX
 
     def behind(self, flow: Flow) -> bool:
-        if self._behind >= BACKGROUND_MAX:
+        if self._behind >= self.behind_max:
             flow.close()
             return False
         self._behind += 1

@@ -228,7 +228,7 @@ class Listener:
 
     def _changed(self, names: tuple[bytes, ...] | None) -> None:
         if names is None:
-            self._hearing.heard(None)
+            self._hearing.flushed()
             return
         tags = []
         for name in names:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from cacheaside.flow.call import Call
-from cacheaside.flow.ports import Failure, Loaded
+from cacheaside.flow.ports import Failure, Loaded, Refreshing
 from cacheaside.source.nest import OpenNest
 from cacheaside.source.source import Source
 from cacheaside.testing.simulator.rows import SourceFailed
@@ -16,6 +16,14 @@ from cacheaside.testing.simulator.views import Reading, View
 __all__ = ["SimulatedLoads"]
 
 SOURCE: Final[Source[object]] = Source("simulated", None, limit=1, timeout=1)
+
+
+class _Unpaced:
+    def end(self) -> None:
+        """Nothing was taken."""
+
+
+UNPACED: Final = _Unpaced()
 
 
 class SimulatedLoads:
@@ -31,6 +39,14 @@ class SimulatedLoads:
         if nest is not None and nest.closed:
             nest = task.nest = None
         return nest
+
+    def may_refresh(self, call: Call) -> bool:
+        """Its source has no limit."""
+        return True
+
+    def refreshing(self, call: Call) -> Refreshing | None:
+        """See `may_refresh`."""
+        return UNPACED
 
     async def load(self, calls: Sequence[Call], *, in_vain: bool = False, repeats: bool = False) -> Loaded:
         task = self._scheduler.current

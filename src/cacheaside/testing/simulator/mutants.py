@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
-__all__ = ["MUTANTS", "Edit", "Make", "Mutant"]
+__all__ = ["HERD_MUTANTS", "MUTANTS", "Edit", "Make", "Mutant"]
 
 World = Literal["embedded", "shared"]
 FILES: Final = (
@@ -73,3 +73,5 @@ def _those_in(file: str) -> tuple[Mutant, ...]:
 
 
 MUTANTS: Final = tuple(mutant for file in FILES for mutant in _those_in(file))
+HERD_MUTANTS: Final = _those_in("mutants_herds.py")
+"""Break no promise, only what keeps herds from the source: `given` names the case of `herd_cases` that shows each."""

@@ -126,6 +126,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
             "flush-unheard",
             "that everything may have changed is not heard",
             "shared",
+            (HEARING, "        self._near.changed_all()\n", "        return\n"),
             (HEARING, "            self._near.clear()\n            return\n", "            return\n"),
             given="flushes=1,failovers=2",
         ),

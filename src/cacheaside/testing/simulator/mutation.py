@@ -61,7 +61,7 @@ def mutants() -> dict[str, Any]:
     assert spec.loader is not None
     module = sys.modules[spec.name] = module_from_spec(spec)
     spec.loader.exec_module(module)
-    return {mutant.name: mutant for mutant in module.MUTANTS}
+    return {mutant.name: mutant for mutant in (*module.MUTANTS, *module.HERD_MUTANTS)}
 
 
 def main(name: str, arguments: list[str]) -> None:

@@ -56,10 +56,10 @@ class WatchedL1(L1):
         self._vouched_by: dict[tuple[str, Hashable], int] = {}
 
     def vouched_for_by(self, identity: int) -> None:
-        """Say that something is held that a server's older history vouches for, and not `identity`."""
+        """Say that something is held as valid that a server's older history vouches for, and not `identity`."""
         for table in self._tables.values():
-            for slot in table.entries:
-                if self._vouched_by[table.name, slot] != identity:
+            for slot, entry in table.entries.items():
+                if entry.until >= 0 and self._vouched_by[table.name, slot] != identity:
                     raise Violation("G1", f"{table.name}({slot}) is held on the word of an older history")
 
     def keep(self, call: Call, record: Record, since: Position) -> NotStored | None:
@@ -150,6 +150,10 @@ class WatchedHearing(Hearing):
         super().heard(tags)
         if tags is None:
             self._scheduler.interlude(INTERLUDE_STEPS)
+
+    def flushed(self) -> None:
+        super().flushed()
+        self._scheduler.interlude(INTERLUDE_STEPS)
 
     def hear(self, tags: Sequence[TagId], calls: Sequence[Call] = ()) -> None:
         super().hear(tags, calls)

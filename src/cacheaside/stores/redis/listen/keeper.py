@@ -440,7 +440,7 @@ class Keeper:
 
     def changed(self, ear: Ear, names: Sequence[bytes] | None) -> None:
         if names is None:
-            self.hearing.heard(None)
+            self.hearing.flushed()
             return
         tags = []
         for name in names:
