@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cacheaside.contract import Terms
 from cacheaside.flow.call import Record
@@ -12,12 +12,14 @@ from cacheaside.lookup import Forward
 from cacheaside.policy.freshness import Held
 from cacheaside.stores.l1.entry import Entry
 from cacheaside.tally import Tally
-from cacheaside.types import TagId
+from cacheaside.types import Generation, TagId
 
-__all__ = ["Remembered", "Table"]
+__all__ = ["Noted", "Remembered", "Table"]
 
 RETRIES_MAX: Final = 10_000
 GONE_MAX: Final = 4096
+STAMPS_MAX: Final = 10_000
+"""Entries whose stamp is noted, the latest first; only while somebody asks for it (shadow mode)."""
 RETRY_AFTER_S: Final = 1.0
 """After a failed refresh, how long the reads of a key go on with what is held before another is started."""
 
@@ -28,6 +30,14 @@ class Remembered:
 
     error: BaseException
     ttl_s: float
+
+
+class Noted(NamedTuple):
+    """What an entry was stored under."""
+
+    loaded_at: float
+    tags: tuple[TagId, ...]
+    generations: tuple[Generation, ...]
 
 
 class Table:
@@ -47,6 +57,7 @@ class Table:
         "likely",
         "name",
         "retries",
+        "stamps",
         "tally",
         "terms",
     )
@@ -67,6 +78,8 @@ class Table:
         date by its change; that may be held still, where the contract allows it to be served."""
         self.likely: dict[Hashable, tuple[TagId, ...]] = {}
         """The tags that values named too late to be stored, of the last such keys."""
+        self.stamps: dict[Hashable, Noted] | None = None
+        """What the last entries were stored under; None while nobody asks. An entry itself has no room for it."""
 
     def held(self, entry: Entry, terms: Terms) -> Held:
         """The entry as the policy judges it under `terms`."""
@@ -125,3 +138,18 @@ class Table:
         if len(self.retries) >= RETRIES_MAX:
             self.retries.clear()
         self.retries[slot] = (until, failure)
+
+    def note_stamp(self, slot: Hashable, record: Record) -> None:
+        """Note what the entry of `slot` is stored under, if that is asked for."""
+        stamps = self.stamps
+        if stamps is None:
+            return
+        stamps.pop(slot, None)
+        stamps[slot] = Noted(record.loaded_at, record.tags, record.generations)
+        if len(stamps) > STAMPS_MAX:
+            del stamps[next(iter(stamps))]
+
+    def stamp_of(self, slot: Hashable) -> Noted | None:
+        """What was noted of the last entry of `slot`."""
+        stamps = self.stamps
+        return None if stamps is None else stamps.get(slot)
