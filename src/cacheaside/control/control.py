@@ -152,7 +152,7 @@ class Control(Desk):
             endpoint.name,
             found.kill,
             found.ramp,
-            dict(found.override),
+            dict(endpoint.override),
             found.shadow,
             dict(found.said_by),
             {lever: until - now for lever, until in found.ends},
@@ -204,7 +204,7 @@ class Control(Desk):
 
     def _use_contract(self, endpoint: Endpoint, override: Mapping[str, Any]) -> None:
         declared = contract = endpoint.declared.contract
-        self._refused.pop(endpoint.name, None)
+        refused_before = self._refused.pop(endpoint.name, None)
         if override:
             try:
                 contract = overridden(endpoint.name, declared, override)
@@ -212,7 +212,8 @@ class Control(Desk):
                 # From a file, or from another deployment's operator. What was declared stands.
                 override = {}
                 self._refused[endpoint.name] = str(error)
-                log.warning("cache %s: an override is not followed: %s", self._host.namespace, error)
+                if str(error) != refused_before:
+                    log.warning("cache %s: an override is not followed: %s", self._host.namespace, error)
         if contract.terms != endpoint.terms or override != endpoint.override:
             endpoint.use(contract, override)
             self._host.l1.judge_by(endpoint.table, contract.terms)
