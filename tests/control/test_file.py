@@ -119,7 +119,12 @@ def test_a_time_in_the_file_counts_from_when_it_was_written(path: Path) -> None:
     """A process that begins, or begins again, later does not make it last longer; a file of the future lasts its time."""
     written(path, {"product": {"override": {"ttl": "5s"}, "for": "10m"}})
     dated = path.stat().st_mtime
-    for wall_now, left_s in [(dated, 600.0), (dated + 500, 100.0), (dated + 700, -100.0), (dated - 50, 600.0)]:
+    for wall_now, left_s in [
+        (dated, 600.0),
+        (dated + 500, 100.0),
+        (dated + 700, -100.0),
+        (dated - 50, 600.0),
+    ]:
         found = ControlFile(path).look(1000.0, wall_now)
         assert found is not None
         assert found.layer is not None

@@ -21,7 +21,9 @@ def test_without_a_word_an_endpoint_is_as_declared() -> None:
 
 
 @pytest.mark.parametrize("said", list(product([None, 10.0], repeat=3)))
-def test_the_file_counts_before_the_fleet_and_the_fleet_before_the_code(said: tuple[float | None, ...]) -> None:
+def test_the_file_counts_before_the_fleet_and_the_fleet_before_the_code(
+    said: tuple[float | None, ...],
+) -> None:
     """Of those who say something of a lever, the first counts, whatever the others say."""
     values = (10.0, 20.0, 30.0)
     made: list[Layer] = [
@@ -38,7 +40,9 @@ def test_levers_are_judged_one_by_one() -> None:
     """Who speaks of one lever says nothing of the others."""
     found = in_force(
         layers(
-            {"product": {"ramp": Word(5.0)}}, {"product": {"kill": Word(True)}}, {EVERY: {"shadow": Word(1.0)}}
+            {"product": {"ramp": Word(5.0)}},
+            {"product": {"kill": Word(True)}},
+            {EVERY: {"shadow": Word(1.0)}},
         ),
         "product",
         NOW,
