@@ -10,7 +10,7 @@
 | CACHEASIDE_DEADLINE | how long a read waits for the shared tier: `50ms` |
 | CACHEASIDE_MAX_UNSYNCED | how long L1 answers by itself after it last heard of changes: `2s` |
 | CACHEASIDE_DISABLED | `yes`: begin with the cache switched off |
-| CACHEASIDE_CONTROL_FILE | what operators change while the service runs, on this machine: a path, which need not be there |
+| CACHEASIDE_CONTROL_FILE | where operators change things while it runs, on this machine: a path, of no file perhaps |
 
 No message quotes a value: which variable a secret was put into by mistake cannot be told.
 """

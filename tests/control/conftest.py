@@ -5,6 +5,7 @@ Nothing here sleeps to have something happen: a test waits for the condition, wi
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -52,3 +53,11 @@ def until(condition: Callable[[], object], within_s: float = 20.0) -> float:
         assert time.monotonic() - began < within_s, "what was waited for did not happen"
         time.sleep(0.002)
     return time.monotonic() - began
+
+
+async def happens(condition: Callable[[], object], within_s: float = 10.0) -> None:
+    """Return when `condition` holds, and let the loop run until then."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < within_s, "what was waited for did not happen"
+        await asyncio.sleep(0.001)

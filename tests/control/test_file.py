@@ -116,7 +116,8 @@ def test_a_malformed_file_is_ignored_counted_and_said_once(
 
 
 def test_a_time_in_the_file_counts_from_when_it_was_written(path: Path) -> None:
-    """A process that begins, or begins again, later does not make it last longer; a file of the future lasts its time."""
+    """A process that begins, or begins again, later does not make it last longer; a file of the future lasts its
+    time."""
     written(path, {"product": {"override": {"ttl": "5s"}, "for": "10m"}})
     dated = path.stat().st_mtime
     for wall_now, left_s in [

@@ -16,7 +16,7 @@ from cacheaside import Cache, Contract
 from cacheaside.endpoint.fields import different_fields
 from cacheaside.endpoint.shadow import AT_ONCE_MAX, ShadowReport
 from cacheaside.testing.servers import Server
-from tests.control.conftest import SECRETS
+from tests.control.conftest import SECRETS, happens
 from tests.endpoint.world import World
 
 
@@ -86,7 +86,8 @@ async def test_a_change_that_nobody_told_is_within_the_window(shop: Shop, world:
 
 
 async def test_a_value_that_changes_meanwhile_is_not_called_stale(shop: Shop, world: World) -> None:
-    """The value was served, then a write is told, then the load sees the new row: both were right when they were read."""
+    """The value was served, then a write is told, then the load sees the new row: both were right when they were
+    read."""
 
     def write() -> None:
         shop.inside = None
@@ -177,10 +178,12 @@ async def test_a_reader_may_change_what_it_was_given() -> None:
     await rows(1)
     cache.control.shadow("rows", 100)
     (await rows(1)).append(2)
-    async with asyncio.timeout(10):
-        while not (report := cache.control.state().endpoints["rows"].shadow_report) or not report.compared:
-            await asyncio.sleep(0.001)
-    assert report.same == 1
+
+    def same() -> int:
+        report = cache.control.state().endpoints["rows"].shadow_report
+        return 0 if report is None else report.same
+
+    await happens(lambda: same() == 1)
     await cache.aclose()
 
 
@@ -209,9 +212,7 @@ async def test_comparisons_are_bounded() -> None:
     assert report is not None
     assert report.left_out == 50 - AT_ONCE_MAX
     go.set()
-    async with asyncio.timeout(10):
-        while running:
-            await asyncio.sleep(0.001)
+    await happens(lambda: not running)
     assert most == AT_ONCE_MAX
     await cache.aclose()
 

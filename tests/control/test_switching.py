@@ -10,6 +10,7 @@ import pytest
 
 from cacheaside import Cache, Contract, Forward, Served
 from cacheaside.errors import DeclarationError, UsageError
+from tests.control.conftest import happens
 from tests.endpoint.world import World
 
 MINUTE = Contract("60s", jitter=0)
@@ -216,9 +217,7 @@ async def test_an_override_ends_by_itself(world: World) -> None:
     await world.do(product, 1)
     assert len(rows.loads) == 2
     world.t += 4
-    async with asyncio.timeout(10):
-        while product.endpoint.terms.ttl_s != 60.0:  # the thread looks at it, by the clock of the cache
-            await asyncio.sleep(0.01)
+    await happens(lambda: product.endpoint.terms.ttl_s == 60.0)  # the thread looks, by the clock of the cache
     world.t += 20
     await world.do(product, 1)
     assert len(rows.loads) == 2

@@ -51,7 +51,8 @@ def test_levers_are_judged_one_by_one() -> None:
 
 
 def test_one_speaker_means_the_endpoint_before_all() -> None:
-    """Everything killed but one endpoint: what is said of it by name counts. A nearer speaker's "all" counts before it."""
+    """Everything killed but one endpoint: what is said of it by name counts. A nearer speaker's "all" counts before
+    it."""
     fleet: Layer = {EVERY: {"kill": Word(True)}, "product": {"kill": Word(False)}}
     assert not in_force(layers({}, fleet, {}), "product", NOW).kill
     assert in_force(layers({}, fleet, {}), "stock", NOW).kill

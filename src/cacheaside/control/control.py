@@ -146,6 +146,14 @@ class Control(Desk):
             else FileState(str(self._file.path), self._file_malformed, self._file_problem),
         )
 
+    def look(self) -> ControlState:
+        """Look at the file and the fleet now, and say what is changed then. Blocks, as the methods of `fleet` do."""
+        if self.fleet.is_there:
+            self.fleet.ask()
+        self._look_at_file()
+        self._apply()
+        return self.state()
+
     def _state_of(self, endpoint: Endpoint, found: InForce, now: float) -> EndpointControl:
         shadow = endpoint.shadow
         return EndpointControl(

@@ -93,6 +93,26 @@ class Fleet(Desk):
             return False
         return self._follow(found, data, now_s)
 
+    def ask(self) -> None:
+        """Read what the fleet is told now, and follow it: for a program that cannot wait until it is told. Blocks,
+        up to five seconds; `Unacknowledged` when the shared tier does not answer."""
+        shared = self._shared()
+        until, why = time.monotonic() + PATIENCE_S, "its servers are not listened to yet"
+        while True:
+            try:
+                run_blocking(shared.kept.get())
+                if shared.server_now_s() is not None:
+                    self.look()
+                    return
+            except TierAway as away:
+                why = str(away)
+            if time.monotonic() >= until:
+                raise Unacknowledged(
+                    f"cache {self._host.namespace}: what the fleet is told could not be read ({why}).",
+                    why=why,
+                )
+            time.sleep(RETRY_S)
+
     def _follow(self, message: Message, data: bytes, server_now_s: float) -> bool:
         """Follow `message`; False when one as new is followed already: (1) the thread has read the old one (2) this
         process's own operator has written a newer, and follows it (3) the thread must not go back."""
