@@ -193,6 +193,17 @@ async def test_many_keys_under_a_ramp_are_one_batch(world: World) -> None:
     assert {number for number in keys if (await world.do(product.lookup, number)).hit} == inside
 
 
+async def test_many_keys_of_a_killed_endpoint_come_from_the_source(world: World) -> None:
+    """What is held is not served by `many` either, and reads are counted by their reason."""
+    rows = Rows()
+    product = product_of(world, rows)
+    await world.do(product.many, [1, 2, 3])
+    rows.version = 1
+    world.cache.control.kill("product")
+    assert await world.do(product.many, [1, 2, 3, 2]) == [1, 1, 1, 1]
+    assert world.cache.stats().endpoints["product"].misses["bypass"] == 3
+
+
 async def test_an_override_judges_what_is_held_at_once(world: World) -> None:
     """A shorter ttl counts for entries that are there already, and for their hits on the fast path."""
     rows = Rows()
