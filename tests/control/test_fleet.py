@@ -15,7 +15,8 @@ from cacheaside import Cache, Contract, Forward
 from cacheaside.control.message import Keys, Message, signed
 from cacheaside.errors import DeclarationError, Unacknowledged, UsageError
 from cacheaside.flow.blocking import run_blocking
-from cacheaside.testing.servers import Server
+from cacheaside.stores.redis.access import access_list
+from cacheaside.testing.servers import Cluster, Server
 from tests.control.conftest import SECRETS, until
 from tests.live.child import Child
 
@@ -269,6 +270,28 @@ def test_what_the_fleet_is_told_ends(start: Start) -> None:
     until(lambda: "kill" not in other.control.state().endpoints["product"].said_by, 5)
     operator.control.fleet.reset()
     until(lambda: not is_killed(product), 5)
+
+
+def test_the_access_list_of_a_service_is_enough(victim: Server, start: Start) -> None:
+    """A user who may do what the library does in its namespace, and nothing else, follows and tells."""
+    victim.ask(*access_list("listed", "web", password_placeholder=">pw").splitlines()[0].split())
+    url = victim.url.replace("redis://", "redis://web:pw@")
+    (operator, _), (_, product) = (start(url, namespace="listed") for _ in range(2))
+    product(1)
+    operator.control.fleet.kill("product")
+    assert until(lambda: is_killed(product)) < 1.0
+
+
+def test_a_cluster_tells_its_fleet(start: Start) -> None:
+    """The state lies on one of its primaries; whoever listens to them all hears of it."""
+    with Cluster() as cluster:
+        nodes = ",".join(f"{host}:{port}" for host, port in (node.address for node in cluster.nodes[:3]))
+        (operator, _), (other, product) = (start(f"redis+cluster://{nodes}") for _ in range(2))
+        product(1)
+        operator.control.fleet.kill("product")
+        assert until(lambda: is_killed(product)) < 1.0
+        operator.close()
+        other.close()
 
 
 def test_no_word_of_the_log_is_a_secret(start: Start, caplog: pytest.LogCaptureFixture) -> None:

@@ -235,6 +235,19 @@ async def test_an_override_ends_by_itself(world: World) -> None:
     assert not world.cache.control.state().endpoints["product"].is_changed
 
 
+def test_a_review_of_contracts_shows_what_was_declared() -> None:
+    """An override is no declaration."""
+    cache = Cache(namespace="shop")
+
+    @cache.read("product", MINUTE)
+    def product(number: int) -> int:
+        return number
+
+    cache.control.override("product", ttl="5s", for_="10m")
+    assert cache.contracts()[0].ttl_s == 60.0
+    cache.close()
+
+
 async def test_a_call_with_options_of_its_own_is_overridden_too(world: World) -> None:
     """An override counts over `using`; where the two contradict each other the call is as it was written."""
     rows = Rows()

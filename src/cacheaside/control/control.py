@@ -20,7 +20,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, Final
 
@@ -93,6 +93,7 @@ class Control(Desk):
         self._has_begun = False
         host.on_register = self._registered
         host.on_fork = self._after_fork
+        host.levers = self._as_now
         if host.shared is not None:
             host.shared.keeper.on_control = self._wake
         self._look_at_file()
@@ -257,6 +258,10 @@ class Control(Desk):
                 ):  # threads are wanting, or the interpreter ends; the next change tries again
                     log.warning("cache %s: no thread to look for control changes with", self._host.namespace)
             self._apply()
+
+    def _as_now(self) -> Callable[[], None]:
+        layer = self._code_layer
+        return lambda: self._say(lambda _layer, _now: layer)
 
     def _wake(self) -> None:
         watch = self._watch

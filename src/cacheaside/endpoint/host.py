@@ -98,6 +98,8 @@ class Host:
         self._worlds: dict[str, dict[str, Any]] = {}
         self.on_register: Callable[[Endpoint], None] = lambda endpoint: None
         self.on_fork: Callable[[], None] = lambda: None
+        self.levers: Callable[[], Callable[[], None]] = lambda: lambda: None
+        """Gives what puts back what the program's own code has changed by now. For tests."""
         # Reentrant: a flow that is collected as garbage leaves its flights in whatever code the collector interrupts.
         self._async_flights = Flights(threading.RLock())
         self._blocking_flights = Flights(threading.RLock())
