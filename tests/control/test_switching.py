@@ -117,6 +117,30 @@ async def test_many_callers_of_a_killed_key_share_one_load() -> None:
     await cache.aclose()
 
 
+async def test_a_read_after_kill_waits_for_no_load_from_before() -> None:
+    """A load that began before may end with what another process has stored: who comes after the switch has its own."""
+    cache = Cache(namespace="shop")
+    loads, entered, go = 0, asyncio.Event(), asyncio.Event()
+
+    @cache.read("product", MINUTE)
+    async def product(number: int) -> int:
+        nonlocal loads
+        loads += 1
+        mine = loads
+        if mine == 1:
+            entered.set()
+            await go.wait()
+        return mine
+
+    before = asyncio.create_task(product(1))
+    await entered.wait()
+    cache.control.kill("product")
+    assert await product(1) == 2
+    go.set()
+    assert await before == 1
+    await cache.aclose()
+
+
 async def test_a_killed_endpoint_keeps_to_the_limit_of_its_source(world: World) -> None:
     """Loads after `kill` pass the source's limit as all others do."""
     running, most, lock = 0, 0, threading.Lock()
