@@ -465,11 +465,6 @@ class RedisTier:
             if self._servers.fleet is None:
                 self._servers.of(self._everything)
 
-    async def say(self, exchange: Exchange[R], *, writes: bool = False) -> R:
-        """As `_say`, for what is no entry and no generation."""
-        await self._be_ready()
-        return await self._say(exchange, writes=writes)
-
     async def _say(self, exchange: Exchange[R], *, writes: bool = False) -> R:
         """What the servers answer. writes: they are asked even while they are not listened to: a write needs no clock
         and no identity, and who is told of it is not this process."""
