@@ -363,6 +363,53 @@ def test_the_state_says_what_is_changed_and_until_when() -> None:
     cache.close()
 
 
+def test_each_change_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """What was changed, by whom, and when it was taken back; once each, and nothing where nothing is changed."""
+    cache = Cache(namespace="shop")
+
+    @cache.read("product", MINUTE)
+    def product(number: int) -> int:
+        return number
+
+    with caplog.at_level("INFO", logger="cacheaside"):
+        product(1)
+        cache.control.kill("product")
+        cache.control.kill("product")
+        cache.control.reset()
+    assert [one.getMessage() for one in caplog.records] == [
+        "cache shop: control: product: KILLED (by the code)",
+        "cache shop: control: product: as declared",
+    ]
+    cache.close()
+
+
+def test_endpoints_made_on_the_spot_meet_changes_without_waiting_for_each_other() -> None:
+    """`get_or_load` registers what it makes under the lock of the cache, and changes are laid on all there is: neither
+    waits for the other while the other waits for it."""
+    cache = Cache(namespace="shop")
+    stop = threading.Event()
+
+    def change() -> None:
+        while not stop.is_set():
+            cache.control.kill()
+            cache.control.state()
+            cache.control.reset()
+
+    def load() -> None:
+        for number in range(100):
+            cache.blocking.get_or_load(number, lambda: 1, Contract(60 + number), type=int)
+        stop.set()
+
+    threads = [threading.Thread(target=target, daemon=True) for target in (change, load)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads), "each waits for the other"
+    assert len(cache.control.state().endpoints) == 100
+    cache.close()
+
+
 def test_changing_while_threads_read_is_safe(seed: int) -> None:
     """However changes and reads meet, each read sees one state whole: after `kill` has returned no read that begins
     later is served from the cache, and after `reset` none is kept from it."""

@@ -38,7 +38,7 @@ from cacheaside.endpoint.shadow import Shadow
 from cacheaside.errors import DeclarationError, UsageError
 from cacheaside.flow.call import Call
 from cacheaside.flow.ports import TierAway
-from cacheaside.policy.levers import InForce, Layer, in_force, next_end
+from cacheaside.policy.levers import NOTHING, InForce, Layer, in_force, next_end
 from cacheaside.stores.redis.connect.chance import chance
 from cacheaside.types import Generation, TagId
 
@@ -175,8 +175,9 @@ class Control(Desk):
         return ("file", self._file_layer), ("fleet", self.fleet.layer), ("code", self._code_layer)
 
     def _endpoints(self) -> list[Endpoint]:
-        with self._host.lock:
-            return list(self._host.endpoints.values())
+        # Not under the lock of the cache: (1) `get_or_load` registers an endpoint under that, and waits for this one's
+        # (2) a change is laid on all endpoints under this one's, and waits for that.
+        return list(self._host.endpoints.values())
 
     def _watches(self) -> bool:
         """Whether there is anything to look at again: what others say, or what ends by itself."""
@@ -196,7 +197,8 @@ class Control(Desk):
     def _apply_to(self, endpoint: Endpoint, *, first: bool = False) -> None:
         found = in_force(self._layers(), endpoint.name, self._host.clock.now())
         waits = not self._has_begun and self._watches()
-        if not first and self._applied.get(endpoint.name) == found and waits == self._waits(endpoint):
+        before = self._applied.get(endpoint.name, NOTHING)
+        if not first and before == found and waits == self._waits(endpoint):
             return
         self._applied[endpoint.name] = found
         self._use_contract(endpoint, dict(found.override))
@@ -207,6 +209,9 @@ class Control(Desk):
             endpoint.changed = _changed_by(found)
         closed = endpoint.changed is not None or endpoint.shadow is not None
         self._host.close_path(endpoint.name, closed=closed)
+        if found != before:
+            now = self._host.clock.now()
+            log.info("cache %s: control: %s", self._host.namespace, self._state_of(endpoint, found, now))
 
     def _waits(self, endpoint: Endpoint) -> bool:
         return endpoint.changed is self._beginning
@@ -311,15 +316,13 @@ class Control(Desk):
             self._file_problem = None
             if found.layer != self._file_layer:
                 self._file_layer = found.layer
-                log.info("cache %s: the control file says something new", self._host.namespace)
                 self._apply()
 
     def _look_at_fleet(self) -> None:
         if not self.fleet.is_there:
             return
         try:
-            if self.fleet.look():
-                log.info("cache %s: the fleet is told something new", self._host.namespace)
+            self.fleet.look()
             self._why_away = None
         except TierAway as away:
             self._why_away = away.brief

@@ -52,6 +52,7 @@ def begin(looking: Looking) -> Watch:
 
 
 def _run(reference: weakref.ref[Looking], watch: Watch) -> None:
+    said = ""
     while True:
         looking = reference()
         if looking is None:
@@ -59,7 +60,8 @@ def _run(reference: weakref.ref[Looking], watch: Watch) -> None:
         try:
             wait_s = looking.turn(watch)
         except Exception as error:  # noqa: BLE001 - else nobody would hear of a kill switch any more
-            log.warning("control: a look for changes failed: %s", type(error).__name__)
+            if said != (said := type(error).__name__):
+                log.warning("control: a look for changes failed, and is made again and again: %s", said)
             wait_s = AFTER_ERROR_S
         del looking
         if wait_s is None:
