@@ -276,3 +276,27 @@ def test_between_processes_a_write_elsewhere_is_no_violation(
     assert not caplog.records
     for cache in caches:
         cache.close()
+
+
+async def test_comparing_goes_last_at_the_source(world: World) -> None:
+    """What nobody waits for takes a turn of the lowest priority, whatever the endpoint's own is."""
+
+    class Resource:
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, *exc: object) -> None:
+            pass
+
+    db = world.cache.source("db", open=Resource, limit=2)
+
+    def product(_resource: None, number: int) -> int:
+        return number
+
+    contract = Contract("60s", priority="high", jitter=0)
+    read = world.cache.read("product", contract, source=db)(world.coloured(product))
+    await world.do(read, 1)
+    world.cache.control.shadow("product", 100)
+    await world.do(read, 1)
+    await happens(lambda: world.cache.control.state().endpoints["product"].shadow_report.same == 1)  # type: ignore[union-attr]
+    assert list(db.limit.given) == [1, 0, 1]

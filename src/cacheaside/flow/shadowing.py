@@ -1,7 +1,8 @@
 """Shadow: load what was just served from the cache, behind its reader, and have the two compared.
 
-The load is one like any other, through the source's limit; but nobody joins it, and it is not stored: what readers get
-does not depend on it. The order is what tells a stale value from one that changed:
+The load is one like any other, through the source's limit, and of the lowest priority there; but nobody joins it,
+and it is not stored: what readers get does not depend on it. The order is what tells a stale value from one that
+changed:
 
 1. the position in the log is taken, *then* the value is served (by whoever calls this)
 2. the generations are read, *then* the source is asked, then they are read again (`flow.fill`)
@@ -16,16 +17,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from cacheaside.contract import PRIORITIES
 from cacheaside.flow.call import Call
 from cacheaside.flow.lead import alone
 from cacheaside.flow.ports import Ports, Position, TierAway
 from cacheaside.types import Generation, TagId
 
 __all__ = ["Compared", "load_to_compare"]
+
+_LAST: Final = len(PRIORITIES) - 1
+"""Nobody waits for it: whatever somebody waits for goes first."""
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -51,7 +56,7 @@ async def load_to_compare(call: Call, since: Position, ports: Ports) -> Compared
         call.key,
         call.tags,
         call.values,
-        replace(call.terms, strong=True, store=False),
+        replace(call.terms, strong=True, store=False, priority=_LAST),
         bypass=True,
         unshared=True,
     )
