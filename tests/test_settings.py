@@ -32,6 +32,7 @@ FIELDS: dict[str, tuple[str, str, Any]] = {
     "CACHEASIDE_DEADLINE": ("deadline_s", "50ms", 0.05),
     "CACHEASIDE_MAX_UNSYNCED": ("max_unsynced_s", "2s", 2.0),
     "CACHEASIDE_DISABLED": ("disabled", "yes", True),
+    "CACHEASIDE_CONTROL_FILE": ("control_file", "control.json", "control.json"),
 }
 
 

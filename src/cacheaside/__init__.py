@@ -2,6 +2,8 @@
 
 from cacheaside.cache import Cache
 from cacheaside.contract import Contract
+from cacheaside.control.state import ControlState
+from cacheaside.endpoint.shadow import ShadowReport
 from cacheaside.errors import (
     CacheasideError,
     DeclarationError,
@@ -28,6 +30,7 @@ __all__ = [
     "CacheStats",
     "CacheasideError",
     "Contract",
+    "ControlState",
     "DeclarationError",
     "EndpointStats",
     "Explanation",
@@ -39,6 +42,7 @@ __all__ = [
     "NotStored",
     "Overloaded",
     "Served",
+    "ShadowReport",
     "SharedStats",
     "Source",
     "SourceError",

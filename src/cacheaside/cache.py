@@ -12,6 +12,7 @@ from typing import Any, Final, Self, TypeVar, cast, overload
 
 from cacheaside.bounds import COMMIT_TIMEOUT
 from cacheaside.contract import Contract
+from cacheaside.control.control import Control
 from cacheaside.durations import Duration, Size, byte_count
 from cacheaside.endpoint.changing import Changing
 from cacheaside.endpoint.colours import check_opener
@@ -70,6 +71,8 @@ class Cache(Seeing):
     entries when a server comes back with another history: "distrust" (past their ttl), "forget", or "trust".
     wait_replicas: so many replicas must have an invalidation before it is acknowledged. secrets: sign entries with
     the first, accept all. compress_from: compress values from this size on.
+
+    control_file: what operators change on this machine (`cacheaside.control.file`); read at once, and again and again.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Cache(Seeing):
         wait_replicas: int = 0,
         secrets: Sequence[bytes] = (),
         compress_from: Size | None = None,
+        control_file: str | os.PathLike[str] | None = None,
     ) -> None:
         if when_away not in ("raise", "retry"):
             raise DeclarationError(f'when_away={when_away!r} must be "raise" or "retry".')
@@ -119,6 +123,7 @@ class Cache(Seeing):
         )
         self._inline = Inline(self._host)
         self.blocking = Blocking(self._host, self._inline)
+        self.control = Control(self._host, secrets=secrets, file=control_file)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, /, **options: Any) -> Self:
@@ -380,12 +385,14 @@ class Cache(Seeing):
         shared tier. Never waits for a server. Reads still work, and connect again."""
         await self._host.async_crew.aclose()
         await self._host.blocking_crew.aclose()
+        await self.control.aclose()
         if self._host.shared is not None:
             await self._host.shared.aclose()
 
     def close(self) -> None:
         """End the threads that refresh behind callers, and connections that no event loop has. Reads still work."""
         self._host.blocking_crew.close()
+        self.control.close()
         if self._host.shared is not None:
             self._host.shared.close()
 

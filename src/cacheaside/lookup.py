@@ -45,7 +45,7 @@ class Forward(StrEnum):
     STRONG = "strong"
     """The contract or the call asked for the source itself."""
     BYPASS = "bypass"
-    """The cache is disabled."""
+    """The cache is disabled, the endpoint is killed, or the key is outside its ramp."""
     AWAY = "away"
     """The shared tier did not answer, and nothing that this process holds could be shown to be valid without it."""
     NESTED = "nested"

@@ -10,6 +10,7 @@
 | CACHEASIDE_DEADLINE | how long a read waits for the shared tier: `50ms` |
 | CACHEASIDE_MAX_UNSYNCED | how long L1 answers by itself after it last heard of changes: `2s` |
 | CACHEASIDE_DISABLED | `yes`: begin with the cache switched off |
+| CACHEASIDE_CONTROL_FILE | where operators change things while it runs, on this machine: a path, of no file perhaps |
 
 No message quotes a value: which variable a secret was put into by mistake cannot be told.
 """
@@ -45,6 +46,7 @@ _NAMES: Final = tuple(
         "DEADLINE",
         "MAX_UNSYNCED",
         "DISABLED",
+        "CONTROL_FILE",
     )
 )
 _OPTIONS: Final = (
@@ -82,6 +84,7 @@ class Settings:
     deadline_s: float | None = None
     max_unsynced_s: float | None = None
     disabled: bool = False
+    control_file: str | None = None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -101,6 +104,7 @@ class Settings:
             deadline_s=_duration(given, "CACHEASIDE_DEADLINE", DEADLINE),
             max_unsynced_s=_duration(given, "CACHEASIDE_MAX_UNSYNCED", MAX_UNSYNCED),
             disabled=_switch(given, "CACHEASIDE_DISABLED"),
+            control_file=given.get("CACHEASIDE_CONTROL_FILE"),
         )
 
 

@@ -101,6 +101,17 @@ def test_closing_one_flight_leaves_its_successor(flights: Flights) -> None:
     assert flights.board(KEY, ()) == (new, False)
 
 
+def test_who_wants_the_source_joins_no_flight_that_may_land_with_what_is_stored(flights: Flights) -> None:
+    """Such a read opens one of its own, which whoever comes after may join; the other lands for those on it."""
+    usual, _ = flights.board(KEY, ())
+    own, leads = flights.board(KEY, (), from_source=True)
+    assert (leads, own is usual, usual.is_open) == (True, False, False)
+    assert flights.board(KEY, (), from_source=True) == (own, False)
+    assert flights.board(KEY, ()) == (own, False)
+    flights.land(usual, landing())
+    assert flights.is_open(KEY)
+
+
 def test_nobody_joins_a_flight_for_one(flights: Flights) -> None:
     """A strong or nested load is nobody else's."""
     alone = flights.alone(KEY, ())

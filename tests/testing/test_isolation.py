@@ -56,7 +56,9 @@ def test_a_block_gives_back_clock_and_switches() -> None:
         cache.disable()
         cache._use_clock(Clock().now)
         cache._be_strict(False)
+        cache.control.kill("value")
     assert cache.enabled
+    assert not cache.control.state().endpoints["value"].is_changed
     assert cache._host.clock.read is system
     assert not cache._host.strict
     value(1)

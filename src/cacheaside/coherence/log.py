@@ -60,6 +60,10 @@ class ChangeLog:
         """The number of the last change of `tag`; when it is not known, of the last change that it could be."""
         return self._last.get(tag, self._floor)
 
+    def reaches(self, since: int) -> bool:
+        """Whether every change after position `since` is remembered."""
+        return since >= self._floor
+
     def unchanged(self, tags: Sequence[TagId], since: int) -> bool:
         """True when it is shown that none of `tags` changed after position `since`."""
         if since < self._floor:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
 from cacheaside.contract import Contract, Terms
 from cacheaside.endpoint.batch import BATCH_KEYS_MAX, batch_results
+from cacheaside.endpoint.changed import Changed
 from cacheaside.endpoint.parameters import Parameters
 from cacheaside.endpoint.reports import Reports
 from cacheaside.endpoint.scalars import check_scalars
+from cacheaside.endpoint.shadow import Shadow
 from cacheaside.errors import DeclarationError
 from cacheaside.flow.call import Call, Packed
 from cacheaside.keys import arguments_prefix, key_under, keys_of_one
@@ -86,7 +88,13 @@ class Endpoint:
         self.declared = declared
         self.name = declared.name
         self.contract = declared.contract
+        """The contract in force: as declared, unless it is overridden for a while."""
         self.terms = declared.contract.terms
+        self.override: Mapping[str, Any] = {}
+        """What of the declared contract is overridden."""
+        self.changed: Changed | None = None
+        """What was changed at run time, and each call is to be asked about; None: nothing."""
+        self.shadow: Shadow | None = None
         self.tags_max = declared.tags_max
         self.parameters = parameters
         self.codec = codec
@@ -109,13 +117,31 @@ class Endpoint:
         self.table = Table(self.name, self.terms, self.tally, absent=absent, absent_is_slow=copied)
         self._absent_encoded = encoded and codec.allows_none
 
-        slow = codec.sharing is not Sharing.SHARED or declared.value_tags is not None
-        self.quick_for_s = 0.0 if slow else surely_fresh_s(self.terms)
+        self._is_slow = codec.sharing is not Sharing.SHARED or declared.value_tags is not None
+        self.quick_for_s = 0.0 if self._is_slow else surely_fresh_s(self.terms)
         """How long after the beginning of its load a value of a shared tier may be handed on as it is."""
 
     @property
     def timeout_s(self) -> float:
         return self.source.timeout_s
+
+    def use(self, contract: Contract, override: Mapping[str, Any]) -> None:
+        """From now on `contract` counts: the declared one with `override`. L1 is told by the caller."""
+        self.override = override
+        self.contract, self.terms = contract, contract.terms
+        self.quick_for_s = 0.0 if self._is_slow else surely_fresh_s(self.terms)
+
+    def contract_for(self, changes: Mapping[str, Any]) -> Contract:
+        """The contract of a call that asks for `changes`. An override counts over them, since it was made with the
+        incident at hand; where the two contradict each other, as a strong read and a longer grace, the call is as it
+        was written."""
+        own = self.declared.contract.using(**changes)
+        if not self.override:
+            return own
+        try:
+            return own.using(**self.override)
+        except DeclarationError:
+            return own
 
     def call(self, values: tuple[Any, ...], terms: Terms | None = None) -> Call:
         """The read of these values, in the order of `parameters.all_names`."""

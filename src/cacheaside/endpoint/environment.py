@@ -47,6 +47,7 @@ def _given(said: Settings) -> dict[str, Any]:
         "l1_bytes": said.l1_bytes,
         "deadline": said.deadline_s,
         "max_unsynced": said.max_unsynced_s,
+        "control_file": said.control_file,
     }
 
 

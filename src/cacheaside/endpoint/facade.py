@@ -67,6 +67,8 @@ class _Facade:
             call.terms = replace(call.terms, strong=True, store=False)
             call.bypass = True
             call.unshared = not self._host.shares_loads
+        elif (changed := self.endpoint.changed) is not None:
+            changed.applied_to(call)
         return call
 
     def _called(self, values: tuple[Any, ...]) -> Call:
@@ -95,7 +97,7 @@ class _Facade:
 
     def terms(self, changes: Mapping[str, Any]) -> Terms:
         """The endpoint's contract with some options changed."""
-        return self.endpoint.contract.using(**changes).terms
+        return self.endpoint.contract_for(changes).terms
 
     def key(self, *args: Any, **kwargs: Any) -> str:
         """The canonical key of this call: printable, unique to these arguments."""
@@ -132,7 +134,13 @@ class AsyncFacade(_Facade):
     async def read(self, call: Call, seen: Else = ELSE) -> Lookup[Any]:
         """Answer one call. seen: what the shortest way found instead of a value."""
         with self.endpoint.reports:
-            return await reading.read(call, self._host.ports, in_vain=seen.in_vain, glance=seen.glance)
+            if (shadow := self.endpoint.shadow) is None:
+                return await reading.read(call, self._host.ports, in_vain=seen.in_vain, glance=seen.glance)
+            ports = self._host.ports
+            since = ports.heard.position()
+            answer = await reading.read(call, ports, in_vain=seen.in_vain, glance=seen.glance)
+            shadow.seen(call, answer, since, ports)
+            return answer
 
     async def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
@@ -197,7 +205,12 @@ class BlockingFacade(_Facade):
         """Answer one call. seen: what the shortest way found instead of a value."""
         with self.endpoint.reports:
             ports = self._host.blocking_ports
-            return run_blocking(reading.read(call, ports, in_vain=seen.in_vain, glance=seen.glance))
+            if (shadow := self.endpoint.shadow) is None:
+                return run_blocking(reading.read(call, ports, in_vain=seen.in_vain, glance=seen.glance))
+            since = ports.heard.position()
+            answer = run_blocking(reading.read(call, ports, in_vain=seen.in_vain, glance=seen.glance))
+            shadow.seen(call, answer, since, ports)
+            return answer
 
     def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""

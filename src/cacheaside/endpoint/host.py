@@ -12,7 +12,7 @@ import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from cacheaside.durations import Duration
 from cacheaside.endpoint.endpoint import Endpoint
@@ -39,6 +39,18 @@ __all__ = ["Host", "WhenAway"]
 WhenAway = Literal["raise", "retry"]
 
 _hosts: weakref.WeakSet[Host] = weakref.WeakSet()
+
+CLOSED: Final = Gate(0.0)
+"""A gate that nobody opens."""
+
+
+class _Off:
+    """What the generated code of an endpoint asks instead of its host, while each of its calls is to be looked at."""
+
+    enabled = False
+
+
+OFF: Final = _Off()
 
 
 class Host:
@@ -83,7 +95,11 @@ class Host:
             gate=self.gate,
             shared=shared is not None,
         )
-        self._worlds: list[dict[str, Any]] = []
+        self._worlds: dict[str, dict[str, Any]] = {}
+        self.on_register: Callable[[Endpoint], None] = lambda endpoint: None
+        self.on_fork: Callable[[], None] = lambda: None
+        self.levers: Callable[[], Callable[[], None]] = lambda: lambda: None
+        """Gives what puts back what the program's own code has changed by now. For tests."""
         # Reentrant: a flow that is collected as garbage leaves its flights in whatever code the collector interrupts.
         self._async_flights = Flights(threading.RLock())
         self._blocking_flights = Flights(threading.RLock())
@@ -162,8 +178,20 @@ class Host:
                     "first part of its keys, so two would share entries. Give this one another name."
                 )
             self.endpoints[endpoint.name] = endpoint
-            self._worlds.append(world)
+            self._worlds[endpoint.name] = world
             self.l1.add_table(endpoint.table)
+        self.on_register(endpoint)
+
+    def close_path(self, name: str, *, closed: bool) -> None:
+        """Have every read of endpoint `name` come the slow way, or answer hits at once again.
+
+        What its generated code reads are globals of its own: another gate, which never opens, and, where nothing is
+        held here, another word on whether the cache is on. So an endpoint that nothing was changed of pays nothing.
+        """
+        world = self._worlds.get(name)
+        if world:  # what `get_or_load` makes has no generated code
+            world["_gate"] = CLOSED if closed else self.gate
+            world["_host"] = OFF if closed else self
 
     def add_source(self, source: Source[Any]) -> None:
         """Take in a source, whose limit other processes may share."""
@@ -185,7 +213,7 @@ class Host:
     def use_clock(self, now: Callable[[], float]) -> None:
         """Tell the time by `now`, in what was declared already too."""
         self.clock.read = now
-        for world in self._worlds:
+        for world in self._worlds.values():
             world["_now"] = now
         if self.shared is not None:
             self.shared.servers.move_clock(now is not time.monotonic, now())
@@ -238,6 +266,9 @@ class Host:
             source.pace.forget()
         for endpoint in list(self.endpoints.values()):
             endpoint.reports.forget()
+            if endpoint.shadow is not None:
+                endpoint.shadow.forget()
+        self.on_fork()
 
 
 def _after_fork_in_child() -> None:

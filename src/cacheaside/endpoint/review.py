@@ -70,10 +70,11 @@ _SHOWN: Final = frozenset((
 
 def reviewed(endpoint: Endpoint) -> EndpointReview:
     """What `endpoint` has declared."""
-    declared, terms, parameters = endpoint.declared, endpoint.terms, endpoint.parameters
+    declared, parameters = endpoint.declared, endpoint.parameters
+    terms = declared.contract.terms  # not those in force: an override is no declaration
     signature = parameters.signature
     named = signature.parameters
-    priority = getattr(endpoint.contract, "priority", None)
+    priority = getattr(declared.contract, "priority", None)
     return EndpointReview(
         name=endpoint.name,
         ttl_s=terms.ttl_s,
@@ -87,7 +88,7 @@ def reviewed(endpoint: Endpoint) -> EndpointReview:
         early_refresh=terms.early_refresh,
         max_bytes=terms.max_bytes,
         store="never" if not terms.store else "always" if terms.accepts is None else _name_of(terms.accepts),
-        further=_further(endpoint.contract),
+        further=_further(declared.contract),
         tags=families_named(declared.written_tags),
         value_tags=families_named(declared.written_value_tags),
         max_tags=declared.tags_max,

@@ -56,6 +56,7 @@ class Flight:
     """One load in progress, and those who wait for it. All fields are guarded by the lock of `Flights`."""
 
     __slots__ = (
+        "from_source",
         "is_open",
         "key",
         "landed",
@@ -81,6 +82,8 @@ class Flight:
         self.pinned = False
         self.private = False
         """Nobody can join it."""
+        self.from_source = False
+        """It may land with nothing that was stored, by whomever."""
         self.withdrawn = False
         """Ended before it began, because what it was to load had landed meanwhile: look in L1 again."""
         self.waiters: list[Callable[[], None]] = []
@@ -137,8 +140,15 @@ class Flights:
             flight = self._open.get(key)
             return None if flight is None else (flight.tags, flight.waiting)
 
-    def board(self, key: TagId, tags: Sequence[TagId], *, pinned: bool = False) -> tuple[Flight, bool]:
-        """Join the open flight of `key`, or lead a new one (True). A pinned flight needs no waiter to go on."""
+    def board(
+        self, key: TagId, tags: Sequence[TagId], *, pinned: bool = False, from_source: bool = False
+    ) -> tuple[Flight, bool]:
+        """Join the open flight of `key`, or lead a new one (True). A pinned flight needs no waiter to go on.
+
+        from_source: nothing stored may answer. So such a read does not join a flight that might: (1) it waits for what
+        another process stores (2) the cache is switched off, or the endpoint killed (3) a read comes, which is to be
+        answered by the source (4) the flight lands with what was stored long ago.
+        """
         with self._lock:
             flight = self._open.get(key)
             if flight is not None and not set(tags) <= set(flight.tags):
@@ -146,9 +156,13 @@ class Flights:
                 # before this read came, would have closed it, had it been known to concern it.
                 self._close(flight)
                 flight = None
+            if flight is not None and from_source and not flight.from_source:
+                self._close(flight)
+                flight = None
             leads = flight is None
             if flight is None:
                 flight = self._open[key] = Flight(key, tags, self.moment())
+                flight.from_source = from_source
             flight.waiting += leads or not pinned
             flight.pinned |= pinned
             return flight, leads

@@ -26,18 +26,22 @@ async def read_many(
 
     batched: misses go to the source together, at most `keys_max` keys in one load. Otherwise each is loaded by itself,
     at most `at_once` of them concurrently, so that one caller does not fill the queue of its source. Inside another
-    endpoint's load, and under strong terms, each key is read by itself.
+    endpoint's load, and under strong terms, each key is read by itself. Keys that are not to be looked for in the cache
+    (`Call.bypass`) are loaded together with what others miss.
     """
     unique = list({call.key: call for call in calls}.values())
     if not unique:
         return []
-    if unique[0].terms.strong or ports.loads.nest() is not None:
-        answers_ = await _each([read(call, ports) for call in unique], at_once, ports)
-        answered = dict(zip(unique, answers_, strict=True))
-    else:
+    nested = ports.loads.nest() is not None
+    own = [call for call in unique if nested or call.unshared or (call.terms.strong and not call.bypass)]
+    answered: dict[Call, Answer] = {}
+    if own:
+        answers_ = await _each([read(call, ports) for call in own], at_once, ports)
+        answered.update(zip(own, answers_, strict=True))
+    if len(own) < len(unique):
         arrived = ports.flights.moment()
-        answered, missed = _served(unique, ports)
-        if ports.shared and missed:
+        missed = _serve(answered, [call for call in unique if call not in answered], ports)
+        if ports.shared and any(not call.bypass for call in missed):
             await _fetch(answered, missed, ports)
         if batched:
             await _batched(answered, missed, arrived, ports, keys_max)
@@ -55,7 +59,7 @@ async def _each(flows: Sequence[Flow], at_once: int, ports: Ports) -> list[Answe
 
 async def _fetch(answered: dict[Call, Answer], missed: dict[Call, Forward], ports: Ports) -> None:
     """Move what the tier can answer from `missed` to `answered`."""
-    calls = list(missed)
+    calls = [call for call in missed if not call.bypass]
     since = ports.heard.position()
     try:
         records = await ports.tier.fetch_many(calls)
@@ -102,10 +106,13 @@ async def _batched(
         ports.crew.leave(list(unwaited))
 
 
-def _served(calls: Sequence[Call], ports: Ports) -> tuple[dict[Call, Answer], dict[Call, Forward]]:
-    answered: dict[Call, Answer] = {}
+def _serve(answered: dict[Call, Answer], calls: Sequence[Call], ports: Ports) -> dict[Call, Forward]:
+    """Answer, into `answered`, what L1 has of `calls`; the others, and why."""
     missed: dict[Call, Forward] = {}
     for call in calls:
+        if call.bypass:
+            missed[call] = Forward.BYPASS
+            continue
         try:
             answer, forward = serve(call, ports)
         except Exception as error:  # noqa: BLE001 - one key's failure is its own
@@ -115,7 +122,7 @@ def _served(calls: Sequence[Call], ports: Ports) -> tuple[dict[Call, Answer], di
             missed[call] = forward
         else:
             answered[call] = answer
-    return answered, missed
+    return missed
 
 
 async def _await_one(

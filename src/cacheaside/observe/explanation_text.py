@@ -42,7 +42,7 @@ _FORWARD: Final = {
     Forward.EXPIRED: "what is held is older than the contract allows",
     Forward.INVALIDATED: "what was held is known to be out of date",
     Forward.STRONG: "the contract asks for the source itself",
-    Forward.BYPASS: "the cache is switched off",
+    Forward.BYPASS: "the cache or this endpoint is switched off, or the key is outside its ramp",
     Forward.AWAY: "the shared tier does not answer, and nothing in this process can be shown to be valid without it",
     Forward.NESTED: "it is read inside another load",
 }

@@ -46,11 +46,13 @@ class Switches:
     enabled: bool
     strict: bool
     now: Callable[[], float]
+    levers: Callable[[], None]
+    """Puts back what `cache.control` was told."""
 
     @classmethod
     def of(cls, host: Host) -> Switches:
         """As they are now."""
-        return cls(host.enabled, host.strict, host.clock.read)
+        return cls(host.enabled, host.strict, host.clock.read, host.levers())
 
     def restore(self, host: Host) -> None:
         """Set them as they were."""
@@ -59,6 +61,7 @@ class Switches:
         host.strict = self.strict
         if host.clock.read is not self.now:
             host.use_clock(self.now)
+        self.levers()
 
 
 def forget(host: Host) -> None:

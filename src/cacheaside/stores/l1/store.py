@@ -11,6 +11,7 @@ from threading import RLock
 from typing import Final
 
 from cacheaside.coherence.log import ChangeLog
+from cacheaside.contract import Terms
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.ports import Clock, Found, Position
 from cacheaside.lookup import Forward, NotStored
@@ -113,6 +114,9 @@ class L1:
             with self.lock:
                 table.passing.pop(call.slot, None)
         if not self._entries_max:
+            if table.stamps is not None:
+                with self.lock:
+                    table.note_stamp(call.slot, record)
             return None
         with self.lock:
             if not self.log.unchanged(record.tags, since.number):
@@ -133,6 +137,7 @@ class L1:
             if not record.is_error:
                 table.took(record.load_s)
             self._place(table, call, old, entry, record)
+            table.note_stamp(call.slot, record)
             if not self.log.unchanged(record.tags, at):
                 # A signal handler, or a finaliser that the garbage collector ran, invalidated on this very thread,
                 # in the middle of this: it may have missed what was about to be placed.
@@ -185,6 +190,17 @@ class L1:
         if early_at <= now:
             return 0.0
         return min(entry.loaded_at + fresh_for_s(held, table.terms), early_at, self._moments.sample_at(now))
+
+    def judge_by(self, table: Table, terms: Terms) -> None:
+        """From now on `terms` count for what `table` holds: each entry's next hit leaves the fast path, to be judged.
+
+        In this order: (1) a hit is counted by the old terms, under the lock (2) the terms are others (3) what it was
+        given as its time on the fast path is taken back.
+        """
+        table.terms = terms
+        with self.lock:
+            for entry in table.entries.values():
+                entry.until = min(entry.until, 0.0)
 
     def drop(self, call: Call) -> None:
         """Remove what is held for `call`, value and all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cacheaside.contract import Terms
 from cacheaside.flow.call import Record
@@ -12,14 +12,16 @@ from cacheaside.lookup import Forward
 from cacheaside.policy.freshness import Held
 from cacheaside.stores.l1.entry import Entry
 from cacheaside.tally import Tally
-from cacheaside.types import TagId
+from cacheaside.types import Generation, TagId
 
-__all__ = ["Remembered", "Table"]
+__all__ = ["Noted", "Remembered", "Table"]
 
 RETRIES_MAX: Final = 10_000
 GONE_MAX: Final = 4096
 PASSING_MAX: Final = 4096
 _LOADS_WEIGHED: Final = 8.0
+STAMPS_MAX: Final = 10_000
+"""Entries whose stamp is noted, the latest first; only while somebody asks for it (shadow mode)."""
 RETRY_AFTER_S: Final = 1.0
 """After a failed refresh, how long the reads of a key go on with what is held before another is started."""
 
@@ -30,6 +32,14 @@ class Remembered:
 
     error: BaseException
     ttl_s: float
+
+
+class Noted(NamedTuple):
+    """What an entry was stored under."""
+
+    loaded_at: float
+    tags: tuple[TagId, ...]
+    generations: tuple[Generation, ...]
 
 
 class Table:
@@ -51,6 +61,7 @@ class Table:
         "name",
         "passing",
         "retries",
+        "stamps",
         "tally",
         "terms",
     )
@@ -75,6 +86,8 @@ class Table:
         """How long the loads of what was kept here took, whichever process made them: the last weigh most."""
         self.passing: dict[Hashable, float] = {}
         """The keys whose last load left nothing to store, and until when they are loaded without a lease."""
+        self.stamps: dict[Hashable, Noted] | None = None
+        """What the last entries were stored under; None while nobody asks. An entry itself has no room for it."""
 
     def held(self, entry: Entry, terms: Terms) -> Held:
         """The entry as the policy judges it under `terms`."""
@@ -145,3 +158,18 @@ class Table:
         if len(self.retries) >= RETRIES_MAX:
             self.retries.clear()
         self.retries[slot] = (until, failure)
+
+    def note_stamp(self, slot: Hashable, record: Record) -> None:
+        """Note what the entry of `slot` is stored under, if that is asked for."""
+        stamps = self.stamps
+        if stamps is None:
+            return
+        stamps.pop(slot, None)
+        stamps[slot] = Noted(record.loaded_at, record.tags, record.generations)
+        if len(stamps) > STAMPS_MAX:
+            del stamps[next(iter(stamps))]
+
+    def stamp_of(self, slot: Hashable) -> Noted | None:
+        """What was noted of the last entry of `slot`."""
+        stamps = self.stamps
+        return None if stamps is None else stamps.get(slot)

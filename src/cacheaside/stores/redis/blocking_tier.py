@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.ports import TierAway
 from cacheaside.stores.redis.plain import AWAY, ELSE, PlainHits, Quick
 from cacheaside.stores.redis.tier import RedisTier
+from cacheaside.stores.redis.wire.commands import Exchange
 from cacheaside.stores.redis.wire.names import generation_prefix
 from cacheaside.stores.redis.wire.stamp import TAGS_MAX
 from cacheaside.types import TagId
 
 __all__ = ["BlockingTier"]
+
+R = TypeVar("R")
 
 
 class BlockingTier(RedisTier):
@@ -49,3 +52,8 @@ class BlockingTier(RedisTier):
             self._counts.away += 1
             return AWAY
         return answer
+
+    async def say(self, exchange: Exchange[R], *, writes: bool = False) -> R:
+        """What the servers answer, once there was an attempt to reach them; for what is no entry and no generation."""
+        await self._be_ready()
+        return await self._say(exchange, writes=writes)

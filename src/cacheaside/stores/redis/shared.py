@@ -29,6 +29,7 @@ from cacheaside.stores.redis.connect.routing_aio import AioFleet
 from cacheaside.stores.redis.connect.server import Limits, Login
 from cacheaside.stores.redis.connect.transport_blocking import BlockingTransport
 from cacheaside.stores.redis.counts import Counts
+from cacheaside.stores.redis.kept import Kept
 from cacheaside.stores.redis.listen.ear import Start
 from cacheaside.stores.redis.listen.heard import AioHeard, BlockingHeard, waker
 from cacheaside.stores.redis.listen.keeper import Keeper
@@ -178,6 +179,7 @@ class Shared:
             wait_replicas=options.wait_replicas,
             mark_lifetime_s=mark_lifetime_s,
         )
+        self.kept = Kept(namespace, self.blocking_tier)
         # A plain entry is an unsigned one: where entries are signed, each is looked at as a whole.
         self.quick = None if options.wire.ring is not None else (self.tier.value, self.blocking_tier.value)
         self._looking = partial(
@@ -297,6 +299,13 @@ class Shared:
         self._pay_failures = 0
         self.hearing.hear(tags)
         log.info("cache %s: %d invalidations got through after all", self.namespace, len(tags))
+
+    def server_now_s(self) -> float | None:
+        """The earliest that the clock of the server of `kept` can say now; None when it is not known."""
+        if not self.servers.all_up:
+            return None
+        base = self.servers.of(self.kept.name).base
+        return None if base is None else base.earliest_s(self._clock.now())
 
     # -- seeing ------------------------------------------------------------------------------------------------
 

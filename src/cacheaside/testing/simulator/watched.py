@@ -92,8 +92,10 @@ class WatchedFlights(Flights):
         self._began: dict[Flight, int] = {}
         self._heard: dict[TagId, int] = {}
 
-    def board(self, key: TagId, tags: Sequence[TagId], *, pinned: bool = False) -> tuple[Flight, bool]:
-        flight, leads = super().board(key, tags, pinned=pinned)
+    def board(
+        self, key: TagId, tags: Sequence[TagId], *, pinned: bool = False, from_source: bool = False
+    ) -> tuple[Flight, bool]:
+        flight, leads = super().board(key, tags, pinned=pinned, from_source=from_source)
         boards = self._scheduler.current.boards
         boards[key] = boards.get(key, 0) + 1
         self._scheduler.current.aboard[key] = flight

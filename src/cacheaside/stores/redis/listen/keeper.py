@@ -31,7 +31,7 @@ from cacheaside.stores.redis.listen.servers import Servers, ServerState
 from cacheaside.stores.redis.listen.turns import begin
 from cacheaside.stores.redis.listen.waker import Waker
 from cacheaside.stores.redis.listen.watch import LoopWatch
-from cacheaside.stores.redis.wire.names import changed_tag, changes_prefix, waiting_key
+from cacheaside.stores.redis.wire.names import changed_tag, changes_prefix, control_name, waiting_key
 
 __all__ = ["Keeper"]
 
@@ -76,6 +76,7 @@ class Keeper:
         self._saying = Saying(namespace, limits, pace, chance)
         self._prefix = changes_prefix(namespace)
         self._prefix_bytes = self._prefix.encode()
+        self._control = control_name(namespace).encode()
         self._touched = touched
         self._now = now
         self._pace = pace
@@ -88,6 +89,8 @@ class Keeper:
         self.on_set_back: Callable[[str], None] = lambda why: None
         self.on_new_identity: Callable[[str], None] = lambda name: None
         self.on_start: Callable[[Start], None] = lambda start: None
+        self.on_control: Callable[[], None] = lambda: None
+        """Told that the control state of the fleet may have changed; from any thread, under the lock."""
         self.on_turn: Callable[[], float | None] = lambda: None
         """Run by the thread at each turn, when all are up; says after how many seconds it wants another."""
         hearing.beat_soon = self.beat_soon
@@ -448,6 +451,8 @@ class Keeper:
                 tags.append(tag)
             elif (key := waiting_key(name, self._prefix_bytes)) is not None:
                 self.hearing.done(key)
+            elif name == self._control:
+                self.on_control()
         if tags:
             self.hearing.heard(tags)
 

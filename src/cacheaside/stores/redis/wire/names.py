@@ -6,6 +6,8 @@
     shop:!{shop:product:1~k3f9:i42}?        somebody waits for the one that loads the key: its end is announced
     shop:?{shop:product:1~k3f9:i42}         the lease of the key: who loads it
     shop:+{shop:shop-db}7                   a seat at a source: one process of those that share its limit
+    shop:!control                           what operators changed of the whole fleet
+    shop:?control                           somebody changes that
 
 No key holds a brace or a `!` (`cacheaside.keys`), so none of these meet, and the braces hold the whole id: an entry,
 its own generation and its writers share a slot, hence a connection, where what is sent first takes effect first.
@@ -26,6 +28,8 @@ __all__ = [
     "SLOTS",
     "changed_tag",
     "changes_prefix",
+    "control_lease_name",
+    "control_name",
     "everything_pattern",
     "generation_name",
     "generation_prefix",
@@ -51,6 +55,16 @@ def changes_prefix(namespace: str) -> str:
 def everything_pattern(namespace: str) -> str:
     """What matches every key of a namespace, for an access list or a scan."""
     return f"{escaped(namespace)}:*"
+
+
+def control_name(namespace: str) -> str:
+    """Where the control state of a namespace is kept; no tag's, since those have a brace there."""
+    return f"{changes_prefix(namespace)}control"
+
+
+def control_lease_name(namespace: str) -> str:
+    """What stands while somebody changes it."""
+    return f"{escaped(namespace)}:?control"
 
 
 def generation_prefix(namespace: str) -> str:

@@ -1,0 +1,125 @@
+"""`cacheaside control`, as an operator types it, and a process of the service that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cacheaside import Cache, Contract, Forward
+from cacheaside.testing.servers import Server
+from tests.cli.runs import Ran, cacheaside
+from tests.control.conftest import until
+
+SECRET = "0123456789abcdef0123456789abcdef"
+APP = """
+from cacheaside import Cache, Contract
+cache = Cache.from_env()
+
+@cache.read("product", Contract("60s", grace="5m"))
+def product(number: int) -> int:
+    return number
+
+@cache.read("stock", Contract("60s"))
+def stock(number: int) -> int:
+    return number
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as started:
+        yield started
+
+
+@pytest.fixture
+def control(server: Server, tmp_path: Path) -> Callable[..., Ran]:
+    (tmp_path / "shop.py").write_text(APP)
+
+    def run(*arguments: str, **environ: str) -> Ran:
+        said = {"CACHEASIDE_URL": server.url, "CACHEASIDE_NAMESPACE": "shop", "CACHEASIDE_SECRETS": SECRET}
+        return cacheaside("control", *arguments, "--app", "shop:cache", cwd=tmp_path, **{**said, **environ})
+
+    return run
+
+
+@pytest.fixture
+def product(server: Server) -> Iterator[Any]:
+    """An endpoint in a process that runs."""
+    cache = Cache(server.url, namespace="shop", secrets=[SECRET.encode()], deadline="5s")
+
+    @cache.read("product", Contract("60s", grace="5m"))
+    def product(number: int) -> int:
+        return number
+
+    product(1)
+    yield product
+    cache.close()
+
+
+def test_an_operator_changes_the_fleet(control: Callable[..., Ran], product: Any) -> None:
+    """Kill, ramp, override, shadow and reset reach a running process; `show` says what is in force."""
+    assert "told nothing" in control("show").out
+    ran = control("kill", "product")
+    assert (ran.code, "KILLED" in ran.out) == (0, True), ran
+    until(lambda: product.lookup(1).forward is Forward.BYPASS)
+    assert control("ramp", "product", "25%").code == 0
+    assert control("override", "product", "ttl=5s", "grace=0", "--for", "10m").code == 0
+    assert control("shadow", "product", "1").code == 0
+    until(lambda: product.endpoint.shadow is not None)
+    assert (product.endpoint.terms.ttl_s, product.endpoint.terms.grace_s) == (5.0, 0.0)
+    found = control("show", "product", "--json").data
+    one = found["endpoints"]["product"]
+    assert list(found["endpoints"]) == ["product"]
+    assert (one["killed"], one["ramp"], one["shadow"], one["override"]) == (
+        True,
+        25.0,
+        1.0,
+        {"ttl": "5s", "grace": 0},
+    )
+    assert set(one["said_by"].values()) == {"fleet"}
+    assert control("reset", "product", "kill").code == 0
+    assert control("ramp", "--all", "50").code == 0
+    assert control("show", "--json").data["endpoints"]["stock"]["ramp"] == 50.0
+    assert control("show", "--json").data["endpoints"]["product"]["ramp"] == 25.0
+    assert control("reset", "--all").code == 0
+    until(lambda: product.endpoint.changed is None and product.endpoint.terms.ttl_s == 60.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["kill"], "--all"),
+        (["kill", "produkt"], "there are product, stock"),
+        (["kill", "product", "now"], "nothing else"),
+        (["ramp", "product"], "one percentage"),
+        (["ramp", "product", "lots"], "one percentage"),
+        (["ramp", "product", "200"], "0 to 100"),
+        (["override", "product", "ttl=5s"], 'for_="10m"'),
+        (["override", "product", "ttl", "--for", "10m"], "ttl=5s"),
+        (["override", "product", "stale_after_invalidation=1h", "--for", "10m"], "longer than ttl + grace"),
+        (["reset", "product", "speed"], "no lever"),
+        (["show", "produkt"], "known are product, stock"),
+    ],
+)
+def test_what_was_asked_wrongly_says_what_to_write(
+    control: Callable[..., Ran], arguments: list[str], words: str
+) -> None:
+    """One line, exit code 2, and nothing is changed."""
+    ran = control(*arguments)
+    assert ran.code == 2, ran
+    assert words in " ".join(ran.err.split())
+    assert "Traceback" not in ran.err
+
+
+def test_a_fleet_that_cannot_be_told_is_a_failure(control: Callable[..., Ran], server: Server) -> None:
+    """Without the server it ends with 1, and says what else there is; without secrets with 2."""
+    server.kill()
+    ran = control("kill", "product")
+    assert ran.code == 1
+    assert "control file" in " ".join(ran.err.split())
+    server.start()
+    ran = control("kill", "product", CACHEASIDE_SECRETS=SECRET)
+    assert ran.code == 0
