@@ -39,6 +39,7 @@ class _Table:
 
     def __init__(self) -> None:
         self.hits = 0
+        self.leavers = None
 
 
 def ours(requests: Sequence[int], capacity: int) -> float:
@@ -47,6 +48,7 @@ def ours(requests: Sequence[int], capacity: int) -> float:
     eviction = Eviction(capacity, capacity * BLOCK_BYTES * 8)
     held: dict[int, Entry] = {}
     hits = 0
+    leavers = None
     for key in requests:
         entry = held.get(key)
         if entry is not None:

@@ -23,6 +23,7 @@ class Endpoint:
     def __init__(self, name: int = 1) -> None:
         self.name = name
         self.hits = 0
+        self.leavers = None
         self.held: dict[object, Entry] = {}
 
 
@@ -234,6 +235,7 @@ def test_bounds_and_counts_hold_over_any_history(
     """
     cache = Cache(entries, blocks)
     hits = 0
+    leavers = None
     for operation, key, size in work:
         if operation == "r":
             hits += cache.read(key)

@@ -8,6 +8,7 @@ that is dropped without being cleared: an entry and its table refer to each othe
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable
 from typing import Protocol
 
@@ -20,6 +21,9 @@ class Table(Protocol):
 
     hits: int
     """Hits that the policy took off entries. An endpoint's hits are this plus the `hits` of its entries."""
+
+    leavers: deque[tuple[object, int]] | None
+    """Keys whose entries went, with the hits that heat had not counted; None when nobody counts heat."""
 
     @property
     def name(self) -> Hashable:
@@ -43,13 +47,28 @@ class Entry:
     once may lose counts, and nothing else. All else is written under the lock of the store.
     """
 
-    __slots__ = ("after", "before", "charge", "hits", "key", "loaded_at", "table", "tags", "until", "value")
+    __slots__ = (
+        "after",
+        "before",
+        "charge",
+        "harvested",
+        "hits",
+        "key",
+        "loaded_at",
+        "table",
+        "tags",
+        "until",
+        "value",
+    )
 
     value: object
     until: float
     """The earliest moment when a hit must leave the fast path (monotonic clock). Negative: invalidated."""
     hits: int
     """Hits not yet moved to `table.hits`. The policy reads them as frequency, and moves them to age it."""
+    harvested: int
+    """Of those, hits that heat has counted. What is taken off `hits` is taken off here too: the rest is not counted
+    yet, and below zero when more was moved than heat has seen."""
     key: object
     """The raw key under which `table` holds this entry."""
     table: Table
@@ -75,6 +94,7 @@ class Entry:
         self.value = value
         self.until = until
         self.hits = 0
+        self.harvested = 0
         self.key = key
         self.table = table
         self.loaded_at = loaded_at

@@ -116,7 +116,8 @@ class Eviction:
             self.remove(old)
             return [new]
         new.hits += old.hits
-        old.hits = 0
+        new.harvested += old.harvested
+        old.hits = old.harvested = 0
         grown = new.blocks - old.blocks
         self._blocks += grown
         if old.charge & MAIN:
@@ -137,6 +138,8 @@ class Eviction:
             self._blocks_probation -= entry.blocks
         entry.charge &= ~MAIN
         _keep_hits(entry, 0)
+        if entry.table.leavers is not None and entry.harvested < 0:
+            entry.table.leavers.append((entry.key, -entry.harvested))
 
     def clear(self) -> None:
         """Forget every entry, and what was learned. Work for every entry held: not for the hot path."""
@@ -230,5 +233,7 @@ class Eviction:
 
 
 def _keep_hits(entry: Entry, kept: int) -> None:
-    entry.table.hits += entry.hits - kept
+    taken = entry.hits - kept
+    entry.table.hits += taken
+    entry.harvested -= taken
     entry.hits = kept

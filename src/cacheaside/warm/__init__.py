@@ -1,0 +1,1 @@
+"""Warm-up: which keys mattered, kept in a file, and read again before there is traffic. Start at `warming.py`."""
