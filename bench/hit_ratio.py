@@ -48,7 +48,6 @@ def ours(requests: Sequence[int], capacity: int) -> float:
     eviction = Eviction(capacity, capacity * BLOCK_BYTES * 8)
     held: dict[int, Entry] = {}
     hits = 0
-    leavers = None
     for key in requests:
         entry = held.get(key)
         if entry is not None:

@@ -14,7 +14,7 @@ import atexit
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +27,6 @@ from cacheaside.endpoint.inline import NAME as INLINE
 from cacheaside.errors import UsageError
 from cacheaside.flow.call import Call
 from cacheaside.lookup import Lookup, Served, Tier
-from cacheaside.stores.l1.harvest import harvest, start_harvest
 from cacheaside.warm.arguments import Arguments
 from cacheaside.warm.heatfile import FILE_MAX_BYTES, Heat, Hot, heat_of, text_of
 from cacheaside.warm.saving import read_whole, save
@@ -44,7 +43,7 @@ WRITTEN_MAX_BYTES: Final = 16 * 1024 * 1024
 CLOSE_S: Final = 2.0
 """How long `close` waits for the thread."""
 
-Slot = tuple[str, Hashable]
+Slot = tuple[str, object]
 
 _all: weakref.WeakSet[Heating] = weakref.WeakSet()
 
@@ -129,8 +128,6 @@ class Heating:
         name = endpoint.name
         if name not in self._kept:
             self._kept[name] = _kept(endpoint)
-            if self._kept[name] is not None:
-                start_harvest(endpoint.table)
         return self._kept[name]
 
     # What the thread does.
@@ -193,7 +190,7 @@ class Heating:
             self._forget(self.sketch.trim())
 
     def _harvest(self, endpoint: Endpoint) -> None:
-        for slot, hits in harvest(endpoint.table):
+        for slot, hits in self._host.l1.harvest(endpoint.table):
             if _is_encoded(slot):
                 continue  # its reads are counted one by one
             self._counted += hits
@@ -293,7 +290,7 @@ def _run(heating: weakref.ref[Heating], bell: Bell, every_s: float) -> None:
         del one
 
 
-def _is_encoded(slot: Hashable) -> bool:
+def _is_encoded(slot: object) -> bool:
     return type(slot) is tuple and len(slot) == 2 and slot[0] is ENCODED
 
 

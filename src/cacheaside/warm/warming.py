@@ -144,8 +144,8 @@ class Warming(_Warming):
         source's limit holds. at_once: reads under way; never more than half of a source's limit. per_second: reads
         begun; None: as many as it takes. Where the source says `Overloaded` it waits as long as it is told to, and ends
         after `REFUSALS_MAX` (8) times in a row. It ends when `within` is over, whatever is left, and when `progress`
-        (called with a `Progress`, at most ten times a second) returns False. Cancelled, it leaves what was begun to others who
-        wait for it; called again, it goes on. dry_run: only see which keys fit.
+        (called with a `Progress`, at most ten times a second) returns False. Cancelled, it leaves what was begun to
+        others who wait for it; called again, it goes on. dry_run: only see which keys fit.
 
         The kept file may be missing or broken: that is said in `Warmed.problem` and in the log, so that no service
         fails to start because of it. A list that is named and cannot be read is a `UsageError`. Keys that do not fit

@@ -235,7 +235,6 @@ def test_bounds_and_counts_hold_over_any_history(
     """
     cache = Cache(entries, blocks)
     hits = 0
-    leavers = None
     for operation, key, size in work:
         if operation == "r":
             hits += cache.read(key)

@@ -23,7 +23,7 @@ class Table(Protocol):
     """Hits that the policy took off entries. An endpoint's hits are this plus the `hits` of its entries."""
 
     leavers: deque[tuple[object, int]] | None
-    """Keys whose entries went, with the hits that heat had not counted; None when nobody counts heat."""
+    """Keys with hits that the policy took off, for whoever harvests them; None when nobody does. Bounded."""
 
     @property
     def name(self) -> Hashable:
@@ -47,28 +47,13 @@ class Entry:
     once may lose counts, and nothing else. All else is written under the lock of the store.
     """
 
-    __slots__ = (
-        "after",
-        "before",
-        "charge",
-        "harvested",
-        "hits",
-        "key",
-        "loaded_at",
-        "table",
-        "tags",
-        "until",
-        "value",
-    )
+    __slots__ = ("after", "before", "charge", "hits", "key", "loaded_at", "table", "tags", "until", "value")
 
     value: object
     until: float
     """The earliest moment when a hit must leave the fast path (monotonic clock). Negative: invalidated."""
     hits: int
     """Hits not yet moved to `table.hits`. The policy reads them as frequency, and moves them to age it."""
-    harvested: int
-    """Of those, hits that heat has counted. What is taken off `hits` is taken off here too: the rest is not counted
-    yet, and below zero when more was moved than heat has seen."""
     key: object
     """The raw key under which `table` holds this entry."""
     table: Table
@@ -94,7 +79,6 @@ class Entry:
         self.value = value
         self.until = until
         self.hits = 0
-        self.harvested = 0
         self.key = key
         self.table = table
         self.loaded_at = loaded_at

@@ -43,6 +43,8 @@ LARGEST_PART: Final = 8
 """An entry larger than the byte budget divided by this is refused."""
 SECOND_CHANCES: Final = 2
 """Hits that an entry keeps, at most, when it goes round the main queue again."""
+HITS_OF_USE: Final = SECOND_CHANCES + 1
+"""More hits than that make no difference to what is evicted, so whoever counts them may take the rest off."""
 GHOSTS_PER_ENTRY: Final = 0.9
 PATIENCE: Final = 64
 """After so many evictions from probation with main at rest, main's oldest has to show that it was hit."""
@@ -116,8 +118,7 @@ class Eviction:
             self.remove(old)
             return [new]
         new.hits += old.hits
-        new.harvested += old.harvested
-        old.hits = old.harvested = 0
+        old.hits = 0
         grown = new.blocks - old.blocks
         self._blocks += grown
         if old.charge & MAIN:
@@ -138,8 +139,6 @@ class Eviction:
             self._blocks_probation -= entry.blocks
         entry.charge &= ~MAIN
         _keep_hits(entry, 0)
-        if entry.table.leavers is not None and entry.harvested < 0:
-            entry.table.leavers.append((entry.key, -entry.harvested))
 
     def clear(self) -> None:
         """Forget every entry, and what was learned. Work for every entry held: not for the hot path."""
@@ -233,7 +232,8 @@ class Eviction:
 
 
 def _keep_hits(entry: Entry, kept: int) -> None:
-    taken = entry.hits - kept
-    entry.table.hits += taken
-    entry.harvested -= taken
+    table = entry.table
+    if table.leavers is not None and entry.hits > HITS_OF_USE:
+        table.leavers.append((entry.key, entry.hits - HITS_OF_USE))
+    table.hits += entry.hits - kept
     entry.hits = kept

@@ -64,6 +64,7 @@ class Table:
         self.entries: dict[Hashable, Entry] = {}
         self.hits = 0
         self.leavers: deque[tuple[object, int]] | None = None
+        """Hits that the policy took off entries, for the next harvest; None as long as nobody harvests."""
         self.retries: dict[Hashable, tuple[float, str]] = {}
         self.gone: dict[Hashable, Forward | TagId] = {}
         """Why keys are no longer held, for those that went last: so that a miss can say what made it one. A tag: out of
