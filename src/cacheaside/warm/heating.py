@@ -127,7 +127,11 @@ class Heating:
         """How its arguments are written; None when they are not to be, or its calls cannot be made again."""
         name = endpoint.name
         if name not in self._kept:
-            self._kept[name] = _kept(endpoint)
+            arguments = Arguments(endpoint)
+            why_not = _why_not(endpoint, arguments)
+            self._kept[name] = arguments if why_not is None else None
+            if why_not is not None and name.partition("/")[0] != INLINE:
+                log.info("cache %s: no heat is kept of %s: %s", self._namespace, name, why_not)
         return self._kept[name]
 
     # What the thread does.
@@ -162,8 +166,8 @@ class Heating:
         passed_s = max(0.0, self._today() - heat.written_at)
         faded = 0.5 ** min(1000.0, passed_s / self._half_life_s)
         for key, hot in self._slots(heat):
-            self._arguments.setdefault(key, bytes(hot.args))
-            self.sketch.add(key, hot.heat * faded)
+            if self.sketch.add(key, hot.heat * faded) and _is_encoded(key[1]):
+                self._arguments.setdefault(key, bytes(hot.args))
 
     def _slots(self, heat: Heat) -> Iterator[tuple[Slot, Hot]]:
         endpoints = self._host.endpoints
@@ -294,13 +298,17 @@ def _is_encoded(slot: object) -> bool:
     return type(slot) is tuple and len(slot) == 2 and slot[0] is ENCODED
 
 
-def _kept(endpoint: Endpoint) -> Arguments | None:
-    if endpoint.name.partition("/")[0] == INLINE or endpoint.declared.heat is False:
-        return None
-    arguments = Arguments(endpoint)
+def _why_not(endpoint: Endpoint, arguments: Arguments) -> str | None:
+    """Why nothing of it is written; None when it is."""
+    if endpoint.name.partition("/")[0] == INLINE:
+        return "its loader is given with each call"
+    if endpoint.declared.heat is False:
+        return "heat=False"
     if arguments.problem is not None:
-        return None
-    return arguments if endpoint.declared.heat or arguments.are_identifiers() else None
+        return arguments.problem
+    if endpoint.declared.heat is None and not arguments.are_identifiers():
+        return "its arguments are not all numbers, dates, enums or UUIDs: personal data, perhaps; heat=True keeps it"
+    return None
 
 
 def _at_exit() -> None:

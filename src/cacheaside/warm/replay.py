@@ -2,7 +2,7 @@
 
 Rule 1: it makes way. Where the source refuses, nothing is asked before `retry_after_s` is over, and then by half as
 many at once; each answer allows one more. `REFUSALS_MAX` such pauses in a row, and it ends.
-Rule 2: it ends. At `until`, whatever is left.
+Rule 2: it ends. At `until`, whatever is left; and where the source answers nothing but errors.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ W = TypeVar("W")
 
 REFUSALS_MAX: Final = 8
 """Pauses in a row, because the source refuses, before it ends."""
+FAILURES_MAX: Final = 32
+"""Keys in a row that fail, before it ends: a source that is down is not to be asked for everything first."""
 POLL_S: Final = 0.05
 """How soon to ask again for a turn that others have."""
 PAUSE_MAX_S: Final = 0.5
@@ -74,6 +76,7 @@ class Replay(Generic[I, W]):
         self._resume_at = now
         self._pace_at = now
         self._pauses = 0
+        self._failures = 0
         self._said_at = now
         self._peak = 0
         self._loaded = self._held = self._shared = self._refused = 0
@@ -130,12 +133,16 @@ class Replay(Generic[I, W]):
         if went.retry_after_s is not None:
             self._make_way(what, began, now + went.retry_after_s)
             return
-        self._pauses = 0
-        self._width = min(self._at_once, self._width + 1)
         answer = went.answer
         if answer is None:
             _count(self._failed, went.error or "unknown")
-        elif answer.tier is Tier.L1:
+            self._failures += 1
+            if self._failures >= FAILURES_MAX:
+                self.stop("failing")
+            return
+        self._pauses = self._failures = 0
+        self._width = min(self._at_once, self._width + 1)
+        if answer.tier is Tier.L1:
             self._held += 1
         elif answer.tier is Tier.L2:
             self._shared += 1

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 __all__ = ["Progress", "Stopped", "Warmed"]
 
-Stopped = Literal["time", "refused", "asked"]
-"""Why it ended before its list did: its time was over; the source refused too often in a row; progress= said so."""
+Stopped = Literal["time", "refused", "failing", "asked"]
+"""Why it ended before its list did: its time was over; the source refused, or failed, too often in a row; `progress`
+said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +82,9 @@ class Warmed:
         return "\n".join(lines)
 
 
-_WHY = {"time": "its time was over", "refused": "the source refuses", "asked": "as it was told"}
+_WHY = {
+    "time": "its time was over",
+    "refused": "the source refuses",
+    "failing": "the source fails",
+    "asked": "as it was told",
+}
