@@ -51,7 +51,8 @@ _all: weakref.WeakSet[Heating] = weakref.WeakSet()
 class Heating:
     """Implements `endpoint.host.HeatSink`: counts, and keeps the file at `path`.
 
-    Thread-safe. Its thread starts with the first read that is not a hit of L1, and again after a fork or `close`.
+    Thread-safe. Its thread starts with the first read that is not a hit of L1, and again after a fork or `close`. A
+    cache that is dropped without `close` writes nothing more.
     """
 
     def __init__(
@@ -147,6 +148,7 @@ class Heating:
                 daemon=True,
             )
             self._thread = thread
+            weakref.finalize(self, self._bell.ring).atexit = False
         try:
             start(thread)
         except RuntimeError:  # no thread can be started: heat is written at `close` alone
