@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import os
@@ -386,7 +385,7 @@ class Cache(Warming, Seeing):
     async def aclose(self) -> None:
         """End what this cache does behind its callers on this event loop, its threads, and its connections to the
         shared tier. Never waits for a server. Reads still work, and connect again."""
-        await asyncio.to_thread(self._host.close_heat)
+        await self._host.aclose_heat()
         await self._host.async_crew.aclose()
         await self._host.blocking_crew.aclose()
         if self._host.shared is not None:

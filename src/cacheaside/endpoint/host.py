@@ -5,6 +5,7 @@ Assembled here once; `Cache` is what users see of it.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -241,6 +242,11 @@ class Host:
         """Write down which keys were asked for, where that is kept. It may wait for the disk."""
         if self.heat is not None:
             self.heat.close()
+
+    async def aclose_heat(self) -> None:
+        """As `close_heat`, without holding up the event loop."""
+        if self.heat is not None:
+            await asyncio.to_thread(self.heat.close)
 
     def after_fork(self) -> None:
         """Whoever held a lock or ran a load may have stayed in the parent. The marks of its writers are kept: what

@@ -147,8 +147,10 @@ def drive_blocking(
         for bell in bells:
             if not bell.wait(until - time.monotonic()):
                 replay.stop("time")
-    finally:
+    except BaseException:  # a signal's: its threads begin nothing more
         replay.stop("asked")
+        raise
+    finally:
         threads.close(0.0)
     if errors:
         raise errors[0]
