@@ -1,12 +1,12 @@
 """Which keys are asked for most, in bounded memory: no clock, no lock, no chance.
 
 Misra-Gries counters [1] with weights, and trimmed many at a time as in [2]: when there are too many, the median is
-taken off all of them and those that are used up go. That is one addition for whoever counts, and work for every counter
-only after half of them are new; and what two processes counted may simply be added up [3]. Counts fade with a
+taken off all of them, and those that are used up go. That is one addition for whoever counts, and work for every
+counter only after half of them are new; and what two processes counted may simply be added up [3]. Counts fade with a
 half-life: all of them are multiplied, which keeps their order and the bound.
 
-What is counted is too small by at most `offset`, which is at most 2 W / counters_max of the weight W counted and not
-faded yet: a key with more than that is surely among them.
+What is counted is too small by at most `offset`, which is about 2 W / counters_max at most, of the weight W that was
+counted and has not faded yet: a key with more than that is surely among them.
 
 [1] J. Misra, D. Gries, Finding Repeated Elements, Science of Computer Programming 2 (1982).
 [2] D. Anderson et al., A High-Performance Algorithm for Identifying Frequent Items in Data Streams, IMC 2017.
@@ -15,6 +15,7 @@ faded yet: a key with more than that is surely among them.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Hashable
 from heapq import nlargest
 from typing import Final, Generic, TypeVar
@@ -25,6 +26,12 @@ K = TypeVar("K", bound=Hashable)
 
 FORGOTTEN: Final = 1e-3
 """A count that faded below this is nobody's any more."""
+LEFT: Final = 2 * FORGOTTEN
+"""What a key keeps that is used up and stays all the same."""
+EQUALS: Final = 4
+"""Of the counters, one in so many keeps its key in a trim, used up or not: where all keys are equally hot, some of
+them are worth more than none. No more of them: the room that used-up keys leave makes trims rare, and counts exact.
+"""
 
 
 class Sketch(Generic[K]):
@@ -76,10 +83,20 @@ class Sketch(Generic[K]):
         """Bring it back below `counters_max`; returns the keys that went."""
         if not self.is_full:
             return []
-        counted = sorted(self._counts.values())
-        cut = counted[len(counted) // 2]
+        # In place, over a copy that is made in one step: others go on counting meanwhile.
+        counts = self._counts
+        counted = list(counts.items())
+        counted.sort(key=lambda item: item[1])
+        cut = counted[len(counted) // 2][1]
+        used_up = bisect_right(counted, cut, key=lambda item: item[1])
+        first = min(used_up, len(counted) - self.counters_max // EQUALS)
         self.offset += cut
-        return self._reduce(1.0, cut)
+        gone = [key for key, _ in counted[:first]]
+        for key in gone:
+            counts.pop(key, None)
+        for key, count in counted[first:]:
+            counts[key] = max(count - cut, min(count, LEFT))
+        return gone
 
     def age(self, now: float) -> list[K]:
         """Let the counts fade by the time since the last call; returns the keys that went."""
@@ -89,16 +106,11 @@ class Sketch(Generic[K]):
             return []
         kept = 0.5 ** (passed_s / self.half_life_s)
         self.offset *= kept
-        return self._reduce(kept, 0.0)
-
-    def _reduce(self, factor: float, cut: float) -> list[K]:
-        # In place, over a copy that is made in one step: others go on counting meanwhile.
         counts = self._counts
         gone = []
         for key, count in list(counts.items()):
-            left = count * factor - cut
-            if left > FORGOTTEN:
-                counts[key] = left
+            if count * kept > FORGOTTEN:
+                counts[key] = count * kept
             else:
                 counts.pop(key, None)
                 gone.append(key)
