@@ -118,13 +118,13 @@ def _bar() -> Iterator[Callable[[Progress], bool]]:
         bar.update(task, total=now.asked, completed=now.done, description=f"{eta}{refused}{failed}")
         return not stopped
 
-    with suppress(NotImplementedError):  # a loop without signals, as on Windows
+    with suppress(RuntimeError):  # a loop without signals, as on Windows
         loop.add_signal_handler(signal.SIGINT, stop)
     try:
         with bar:
             yield told
     finally:
-        with suppress(NotImplementedError):
+        with suppress(RuntimeError):
             loop.remove_signal_handler(signal.SIGINT)
 
 
