@@ -15,6 +15,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -138,7 +139,11 @@ class Heating:
     # What the thread does.
 
     def _start(self) -> None:
-        with self._lock:
+        # Not waited for: (1) `close` has taken the thread, and writes, with the lock (2) a reader on an event loop is
+        # here: a later one starts another thread.
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
             if self._thread is not None:
                 return
             thread = threading.Thread(
@@ -149,6 +154,8 @@ class Heating:
             )
             self._thread = thread
             weakref.finalize(self, self._bell.ring).atexit = False
+        finally:
+            self._lock.release()
         try:
             start(thread)
         except RuntimeError:  # no thread can be started: heat is written at `close` alone
@@ -263,11 +270,9 @@ class Heating:
             bell.ring()
             if thread is not threading.current_thread() and thread.ident is not None:
                 thread.join(CLOSE_S)
-        try:
+        with suppress(ReferenceError):  # the cache is gone, and its entries with it
             self.look()
-        except ReferenceError:  # the cache is gone, and its entries with it
-            return
-        self.write()
+            self.write()
 
     def after_fork(self) -> None:
         """The thread stayed in the parent, perhaps with the lock. What the parent counted it writes itself; the child
