@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -18,12 +20,12 @@ LEFT_OVER_S: Final = 600.0
 def save(path: Path, content: bytes) -> None:
     """Put `content` in the place of `path`, readable by its owner alone. Raises `OSError`.
 
-    (1) a process writes beside it (2) it dies: the old file stands. (1) two processes write (2) each renames its own:
-    the last one's stands, whole. The content is synced before the rename, so that a crash of the machine leaves the old
-    file or the new one.
+    (1) a process writes beside it (2) it dies: the old file stands. (1) two processes write, perhaps of one number in
+    two containers (2) each renames its own, since no two have a name: the last one's stands, whole. The content is
+    synced before the rename, so that a crash of the machine leaves the old file or the new one.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
+    beside = Path(name)
     try:
         with os.fdopen(handle, "wb") as opened:
             opened.write(content)
@@ -37,7 +39,7 @@ def save(path: Path, content: bytes) -> None:
 
 
 def _remove_left_over(path: Path) -> None:
-    for other in path.parent.glob(f".{path.name}.*.new"):
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*.new"):
         try:
             if time.time() - other.stat().st_mtime > LEFT_OVER_S:
                 other.unlink(missing_ok=True)
