@@ -314,6 +314,7 @@ async def warming() -> None:
     assert_type(report.unfit, Mapping[str, int])
     assert_type(await cache.warm([("product", (42,))], dry_run=True), Warmed)
     assert_type(cache.blocking.warm("launch.csv"), Warmed)
+    assert_type(cache.start_slowly("30s", after=report), bool)
 
 
 # Seeing and switching.

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,38 @@ async def test_a_reader_and_the_warm_up_share_one_load(tmp_path: Path) -> None:
     assert values == [0, 100, 200, 300]
     assert (await warming).loaded == 4
     assert shop.loads == 4
+
+
+async def test_traffic_goes_first() -> None:
+    """(1) every turn is taken (2) the warm-up waits for one (3) a reader comes after it, and waits too (4) a turn is
+    free: the reader has it, as a warm-up has the lowest priority, whatever its endpoint's is."""
+    cache = Cache(namespace="shop")
+    db = cache.source("db", open=nullcontext, limit=2)
+    begun: list[int] = []
+    free = asyncio.Event()
+
+    @cache.read("product", Contract(ttl="60s", priority="high"), source=db)
+    async def product(_: None, product_id: int) -> int:
+        begun.append(product_id)
+        await free.wait()
+        return product_id
+
+    async def waiting(loads: int) -> None:
+        for _ in range(100_000):
+            if len(db.limit) >= loads:
+                return
+            await asyncio.sleep(0)
+        raise AssertionError("nobody waits for a turn")
+
+    traffic = [asyncio.ensure_future(product(n)) for n in (1, 2)]
+    warming = asyncio.ensure_future(cache.warm(products([3])))
+    await waiting(1)
+    traffic.append(asyncio.ensure_future(product.using(priority="normal")(4)))
+    await waiting(2)
+    free.set()
+    await asyncio.gather(*traffic)
+    assert (await warming).loaded == 1
+    assert begun == [1, 2, 4, 3]
 
 
 async def test_where_the_source_refuses_it_waits_and_goes_on(tmp_path: Path) -> None:

@@ -60,6 +60,11 @@ class Warmed:
         done = self.loaded + self.held + self.shared + sum(sum(one.values()) for one in counted)
         return self.asked - done
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether at least half of the list is in the cache now."""
+        return self.asked > 0 and 2 * (self.loaded + self.held + self.shared) >= self.asked
+
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON."""
         return asdict(self) | {"left": self.left}

@@ -7,10 +7,12 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from cacheaside.bounds import Bounds
+from cacheaside.contract import PRIORITIES
 from cacheaside.durations import Duration
 from cacheaside.endpoint.endpoint import Endpoint
 from cacheaside.endpoint.host import Host
@@ -23,6 +25,7 @@ from cacheaside.warm.heating import Heating
 from cacheaside.warm.lists import Wish, wishes_given, wishes_in
 from cacheaside.warm.replay import Replay, Unfit
 from cacheaside.warm.report import Warmed
+from cacheaside.warm.slow import start_slowly
 
 __all__ = ["BlockingWarming", "Warming"]
 
@@ -47,6 +50,13 @@ WITHIN: Final = Bounds(
     "leaves no time to read anything: 1 ms is the least.",
     "is longer than a service can wait to begin: 1 d is the most.",
 )
+SLOW: Final = Bounds(
+    0.1,
+    3600.0,
+    "is over before a source has shown anything: 100 ms is the least.",
+    "is longer than any start: 1 h is the most. A limit that always holds is limit= of the source.",
+)
+LOWEST: Final = len(PRIORITIES) - 1
 AT_ONCE_MAX: Final = 256
 SOURCE_SHARE: Final = 2
 """A warm-up has at most the source's limit, divided by this, under way."""
@@ -141,11 +151,11 @@ class Warming(_Warming):
         JSON; or pairs of an endpoint and its arguments. Read in their order, hottest first; `top` of them at most.
 
         Each is an ordinary read: what is held is not loaded again, others who ask for the key share its load, and the
-        source's limit holds. at_once: reads under way; never more than half of a source's limit. per_second: reads
-        begun; None: as many as it takes. Where the source says `Overloaded` it waits as long as it is told to, and ends
-        after `REFUSALS_MAX` (8) times in a row. It ends when `within` is over, whatever is left, and when `progress`
-        (called with a `Progress`, at most ten times a second) returns False. Cancelled, it leaves what was begun to
-        others who wait for it; called again, it goes on. dry_run: only see which keys fit.
+        source's limit holds, at the lowest priority. at_once: reads under way; at most half of a source's limit.
+        per_second: reads begun; None: as many as it takes. Where the source says `Overloaded` it waits as long as it is
+        told to, and ends after `REFUSALS_MAX` (8) times in a row. It ends when `within` is over, whatever is left, and
+        when `progress` (called with a `Progress`, at most ten times a second) returns False. Cancelled, it leaves what
+        was begun to others who wait for it; called again, it goes on. dry_run: only see which keys fit.
 
         The kept file may be missing or broken: that is said in `Warmed.problem` and in the log, so that no service
         fails to start because of it. A list that is named and cannot be read is a `UsageError`. Keys that do not fit
@@ -160,6 +170,23 @@ class Warming(_Warming):
         else:
             await drive(replay, self._host, at_once=at_once, within_s=within_s, told=progress)
         return replay.report(time.monotonic())
+
+    def start_slowly(self, over: Duration = "30s", *, after: Warmed | None = None) -> bool:
+        """Where this process starts cold, let its sources be loaded from by an eighth of their limit at first, and by
+        all of it only `over` after their first load: for a service that starts in many processes at once, or in front
+        of a database that is cold, too.
+
+        To be called when the service starts, with the sources declared. What finds no turn waits and is refused as at
+        any limit. It ends at once where the shared tier answers half of the reads. after: what `warm` did; False, and
+        nothing is held down, where it left at least half of its list in the cache.
+        """
+        over_s = SLOW.seconds(over, name="over")
+        if after is not None and after.is_warm:
+            return False
+        with self._host.lock:
+            for source in self._host.sources.values():
+                start_slowly(self._host, source.limit, over_s, time.monotonic)
+        return True
 
 
 class BlockingWarming(_Warming):
@@ -225,7 +252,8 @@ def _resolver(host: Host, *, is_async: bool) -> Callable[[Wish], Wanted]:
         arguments = known.get(endpoint.name)
         if arguments is None:
             arguments = known[endpoint.name] = Arguments(endpoint)
-        return Wanted(endpoint, endpoint.call(_values(endpoint, arguments, wish)))
+        terms = replace(endpoint.terms, priority=LOWEST)
+        return Wanted(endpoint, endpoint.call(_values(endpoint, arguments, wish), terms))
 
     return resolve
 
