@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cacheaside import Lookup, NotStored, Served, Tier
-from cacheaside.warm.replay import FAILURES_MAX, POLL_S, REFUSALS_MAX, Replay, Unfit, Went
+from cacheaside.warm.replay import AWAY_RETRY_S, FAILURES_MAX, POLL_S, REFUSALS_MAX, Replay, Unfit, Went
 
 
 def replay(
@@ -82,6 +82,25 @@ def test_a_source_that_goes_on_refusing_ends_it() -> None:
     assert one.take(now) is None
     report = one.report(now)
     assert (report.stopped, report.refused, report.left) == ("refused", REFUSALS_MAX, 10)
+
+
+def test_what_the_tier_does_not_take_is_loaded_again_a_few_times() -> None:
+    """A load whose value the shared tier did not take was in vain: the key comes again after a pause, and where that
+    goes on it ends."""
+    one = replay(1, at_once=1)
+    now = 0.0
+    for _ in range(REFUSALS_MAX - 1):
+        one.went(take(one, now), answer(not_stored=NotStored.AWAY), began=now, now=now)
+        assert isinstance(one.take(now), float)
+        now += AWAY_RETRY_S
+    one.went(take(one, now), answer(), began=now, now=now)
+    assert (one.report(now).loaded, one.report(now).stopped) == (1, None)
+
+    one = replay(1, at_once=1)
+    for at in range(REFUSALS_MAX):
+        one.went(take(one, at), answer(not_stored=NotStored.AWAY), began=at, now=at)
+    report = one.report(now)
+    assert (report.stopped, report.refused, report.left) == ("away", 0, 1)
 
 
 def test_a_source_that_goes_on_failing_ends_it() -> None:

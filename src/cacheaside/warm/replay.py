@@ -1,7 +1,8 @@
 """Which key to read next, and when: the whole course of a warm-up, told the time. No clock, no IO, no lock.
 
-Rule 1: it makes way. Where the source refuses, nothing is asked before `retry_after_s` is over, and then by half as
-many at once; each answer allows one more. `REFUSALS_MAX` such pauses in a row, and it ends.
+Rule 1: it makes way. Where the source refuses, or the shared tier does not take what was loaded, nothing is asked
+before `retry_after_s` is over, and then by half as many at once; each answer allows one more. `REFUSALS_MAX` such
+pauses in a row, and it ends.
 Rule 2: it ends. At `until`, whatever is left; and where the source answers nothing but errors.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from cacheaside.lookup import Lookup, Served, Tier
+from cacheaside.lookup import Lookup, NotStored, Served, Tier
 from cacheaside.warm.report import Progress, Stopped, Warmed
 
 __all__ = ["POLL_S", "REFUSALS_MAX", "Replay", "Unfit", "Went"]
@@ -22,6 +23,8 @@ W = TypeVar("W")
 
 REFUSALS_MAX: Final = 8
 """Pauses in a row, because the source refuses, before it ends."""
+AWAY_RETRY_S: Final = 0.5
+"""The pause after a load that was in vain, because the shared tier did not take its value."""
 FAILURES_MAX: Final = 32
 """Keys in a row that fail, before it ends: a source that is down is not to be asked for everything first."""
 POLL_S: Final = 0.05
@@ -131,9 +134,13 @@ class Replay(Generic[I, W]):
         """`what`, which was taken at `began`, has been answered."""
         self._under_way -= 1
         if went.retry_after_s is not None:
-            self._make_way(what, began, now + went.retry_after_s)
+            self._refused += 1
+            self._make_way(what, began, now + went.retry_after_s, "refused")
             return
         answer = went.answer
+        if answer is not None and answer.not_stored is NotStored.AWAY:
+            self._make_way(what, began, now + AWAY_RETRY_S, "away")
+            return
         if answer is None:
             _count(self._failed, went.error or "unknown")
             self._failures += 1
@@ -151,15 +158,14 @@ class Replay(Generic[I, W]):
         else:
             self._loaded += 1
 
-    def _make_way(self, what: W, began: float, resume_at: float) -> None:
-        self._refused += 1
+    def _make_way(self, what: W, began: float, resume_at: float, why: Stopped) -> None:
         self._again.append(what)
         # Those that were under way together are refused together: that is one refusal.
         if began >= self._resume_at:
             self._pauses += 1
             self._width = max(1, self._width // 2)
             if self._pauses >= REFUSALS_MAX:
-                self.stop("refused")
+                self.stop(why)
         self._resume_at = max(self._resume_at, resume_at)
 
     def dry(self) -> None:

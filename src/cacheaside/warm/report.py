@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 __all__ = ["Progress", "Stopped", "Warmed"]
 
-Stopped = Literal["time", "refused", "failing", "asked"]
-"""Why it ended before its list did: its time was over; the source refused, or failed, too often in a row; `progress`
-said so."""
+Stopped = Literal["time", "refused", "failing", "away", "asked"]
+"""Why it ended before its list did: its time was over; the source refused, or failed, or the shared tier did not take
+what was loaded, too often in a row; `progress` said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +91,6 @@ _WHY = {
     "time": "its time was over",
     "refused": "the source refuses",
     "failing": "the source fails",
+    "away": "the shared tier does not answer",
     "asked": "as it was told",
 }

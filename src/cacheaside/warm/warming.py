@@ -56,6 +56,8 @@ SLOW: Final = Bounds(
     "is over before a source has shown anything: 100 ms is the least.",
     "is longer than any start: 1 h is the most. A limit that always holds is limit= of the source.",
 )
+TIER_S: Final = 2.0
+"""How long to wait for the shared tier: until it is there nothing that is loaded is kept."""
 LOWEST: Final = len(PRIORITIES) - 1
 AT_ONCE_MAX: Final = 256
 SOURCE_SHARE: Final = 2
@@ -78,6 +80,7 @@ class _Warming:
         within: Duration,
         *,
         is_async: bool,
+        dry_run: bool,
     ) -> tuple[Replay[Wish, Wanted], int, float] | Warmed:
         _check_whole("top", top, KEYS_MAX)
         _check_whole("at_once", at_once, AT_ONCE_MAX)
@@ -89,6 +92,8 @@ class _Warming:
         found = _wishes(what, host)
         if isinstance(found, Warmed):
             return found
+        if host.shared is not None and not dry_run and not host.shared.reached(min(TIER_S, within_s)):
+            return Warmed(problem="the shared tier is away, so nothing would be kept")
         wishes = found[:top]
         now = time.monotonic()
         at_once = _width(wishes, host, at_once)
@@ -159,9 +164,12 @@ class Warming(_Warming):
 
         The kept file may be missing or broken: that is said in `Warmed.problem` and in the log, so that no service
         fails to start because of it. A list that is named and cannot be read is a `UsageError`. Keys that do not fit
-        the endpoints as they are now are counted in `unfit`.
+        the endpoints as they are now are counted in `unfit`. A shared tier that is away for `TIER_S` (2 s) is a
+        `problem`, too: nothing would be kept.
         """
-        begun = await asyncio.to_thread(self._begun, what, top, at_once, per_second, within, is_async=True)
+        begun = await asyncio.to_thread(
+            self._begun, what, top, at_once, per_second, within, is_async=True, dry_run=dry_run
+        )
         if isinstance(begun, Warmed):
             return begun
         replay, at_once, within_s = begun
@@ -205,7 +213,7 @@ class BlockingWarming(_Warming):
     ) -> Warmed:
         """As `Cache.warm`, on threads, for endpoints that are a `def`; others are counted as unfit. When `within` is
         over, loads under way end by themselves. progress: called on those threads, one at a time."""
-        begun = self._begun(what, top, at_once, per_second, within, is_async=False)
+        begun = self._begun(what, top, at_once, per_second, within, is_async=False, dry_run=dry_run)
         if isinstance(begun, Warmed):
             return begun
         replay, at_once, within_s = begun
