@@ -39,6 +39,7 @@ class _Table:
 
     def __init__(self) -> None:
         self.hits = 0
+        self.leavers = None
 
 
 def ours(requests: Sequence[int], capacity: int) -> float:

@@ -33,6 +33,7 @@ from cacheaside.source import Admission, Source
 from cacheaside.stores.redis.options import options_of
 from cacheaside.stores.redis.shared import OnFailover
 from cacheaside.tags import EVERYTHING, Home, Tag, TagFamily
+from cacheaside.warm.warming import BlockingWarming, Warming
 
 __all__ = ["Blocking", "Cache"]
 
@@ -47,7 +48,7 @@ log = logging.getLogger("cacheaside")
 DEFAULT_TAGS_MAX: Final = 64
 
 
-class Cache(Seeing):
+class Cache(Warming, Seeing):
     """A cache in front of a source of truth. `Cache()` alone keeps everything in this process; with a URL, processes
     share what they loaded over Redis or Valkey, and hear of each other's writes.
 
@@ -211,6 +212,7 @@ class Cache(Seeing):
         ignore: Iterable[str] = (),
         version: int | str = 1,
         max_tags: int = DEFAULT_TAGS_MAX,
+        heat: bool | None = None,
     ) -> WithSource[R]: ...
     @overload
     def read(
@@ -224,6 +226,7 @@ class Cache(Seeing):
         ignore: Iterable[str] = (),
         version: int | str = 1,
         max_tags: int = DEFAULT_TAGS_MAX,
+        heat: bool | None = None,
     ) -> WithoutSource: ...
     def read(
         self,
@@ -237,6 +240,7 @@ class Cache(Seeing):
         ignore: Iterable[str] = (),
         version: int | str = 1,
         max_tags: int = DEFAULT_TAGS_MAX,
+        heat: bool | None = None,
         **unknown: Any,
     ) -> Any:
         """Cache a function or method, `async def` or `def`, under `contract`.
@@ -247,11 +251,14 @@ class Cache(Seeing):
         tags: what the value is computed from, as far as the arguments tell: a function that asks for parameters by
         name, or a list. value_tags: as far as the value tells. vary: context variables and functions of the
         parameters, for what the value depends on besides. version: raise it when the loader computes something else.
-        max_tags: an entry with more is not stored.
+        max_tags: an entry with more is not stored. heat: whether `keep_heat` may write arguments to its file; None: if
+        they are numbers, dates, enums and UUIDs.
         """
         if unknown:
             raise unknown_options(name, unknown)
-        declaration = Declaration(name, contract, source, tags, value_tags, vary, ignore, version, max_tags)
+        declaration = Declaration(
+            name, contract, source, tags, value_tags, vary, ignore, version, max_tags, heat
+        )
         if contract is None and callable(name):
             return declare(name, declaration, self._host, {})  # @cache.read without arguments: this says so
         names = _names_at(inspect.currentframe())
@@ -383,6 +390,7 @@ class Cache(Seeing):
     async def aclose(self) -> None:
         """End what this cache does behind its callers on this event loop, its threads, and its connections to the
         shared tier. Never waits for a server. Reads still work, and connect again."""
+        await self._host.aclose_heat()
         await self._host.async_crew.aclose()
         await self._host.blocking_crew.aclose()
         await self.control.aclose()
@@ -391,6 +399,7 @@ class Cache(Seeing):
 
     def close(self) -> None:
         """End the threads that refresh behind callers, and connections that no event loop has. Reads still work."""
+        self._host.close_heat()
         self._host.blocking_crew.close()
         self.control.close()
         if self._host.shared is not None:
@@ -430,7 +439,7 @@ class Cache(Seeing):
         self._host.strict = strict
 
 
-class Blocking(SeeingBlocking):
+class Blocking(BlockingWarming, SeeingBlocking):
     """The same for sync code: `cache.blocking.invalidate(products(42))`."""
 
     def __init__(self, host: Host, inline: Inline) -> None:

@@ -404,7 +404,7 @@ MISTAKES: list[tuple[str, Declare, str]] = [
         ttl_as_option,
         r"no ttl=, grace=: .*@cache.read\('product', Contract\(ttl=",
     ),
-    ("an option of another name", unknown_option, r"no sources=; .* it takes source=, tags=, .*max_tags=\."),
+    ("an option of another name", unknown_option, r"no sources=; .* it takes source=, tags=, .*heat=\."),
     ("no name", without_name, r"needs a name"),
     ("the name of inline reads", inline_name, r"call the endpoint something else"),
     ("version as a float", decorated(product, version=1.5), r"version= must be a whole number or a string"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from contextvars import ContextVar
 from enum import Enum
@@ -26,6 +26,7 @@ from cacheaside.endpoint.api import (
     BlockingUsing,
 )
 from cacheaside.endpoint.changing import BlockingChange, Change
+from cacheaside.warm import Progress, Warmed
 
 
 class Locale(Enum):
@@ -297,6 +298,23 @@ async def inline(day: int) -> None:
     assert_type(await cache.get_or_load("report", lambda: load_report(), ten), dict[str, int])
     assert_type(await cache.get_or_load("one", lambda: 1, ten), int)
     assert_type(cache.blocking.get_or_load("report", load_report_blocking, ten), dict[str, int])
+
+
+# Warming up.
+
+
+def told(now: Progress) -> bool:
+    return now.done < 1000
+
+
+async def warming() -> None:
+    assert_type(cache.keep_heat("shop.heat", keys=1000, every="30s", half_life="1h"), None)
+    report = await cache.warm(top=100, at_once=4, per_second=50, within="30s", progress=told)
+    assert_type(report, Warmed)
+    assert_type(report.unfit, Mapping[str, int])
+    assert_type(await cache.warm([("product", (42,))], dry_run=True), Warmed)
+    assert_type(cache.blocking.warm("launch.csv"), Warmed)
+    assert_type(cache.start_slowly("30s", after=report), bool)
 
 
 # Seeing and switching.

@@ -65,6 +65,7 @@ def declare(function: Any, d: Declaration, host: Host, names: Mapping[str, Any])
         d.tags if callable(d.tags) else () if tags is None else tags(()),
         d.value_tags,
         vary,
+        heat=d.heat,
     )
     loader = caller(parameters, function, function.__name__)
     endpoint = Endpoint(
@@ -78,6 +79,7 @@ def declare(function: Any, d: Declaration, host: Host, names: Mapping[str, Any])
         everything=host.everything,
         strict=host.is_strict,
         now=host.clock.now,
+        is_async=is_async,
     )
     return _assemble(function, endpoint, host, len(vary))
 

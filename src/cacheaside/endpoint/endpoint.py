@@ -65,6 +65,8 @@ class Declared:
     written_value_tags: Any = None
     written_vary: tuple[Any, ...] = ()
     """As the decorator was given them, for whoever reviews what is declared."""
+    heat: bool | None = None
+    """Whether its arguments may be written to a file of heat; None: as their annotations tell."""
 
 
 class Endpoint:
@@ -84,9 +86,11 @@ class Endpoint:
         strict: Callable[[], bool],
         now: Callable[[], float],
         key_name: str | None = None,
+        is_async: bool = False,
     ) -> None:
         self.declared = declared
         self.name = declared.name
+        self.is_async = is_async
         self.contract = declared.contract
         """The contract in force: as declared, unless it is overridden for a while."""
         self.terms = declared.contract.terms
@@ -145,7 +149,7 @@ class Endpoint:
 
     def call(self, values: tuple[Any, ...], terms: Terms | None = None) -> Call:
         """The read of these values, in the order of `parameters.all_names`."""
-        parts = tuple([values[place] for place in self._key_places])
+        parts = self.parts(values)
         varied = () if self.declared.vary is None else self.declared.vary(values)
         key = TagId(key_under(self._prefix, parts + varied))
         declared = self.declared.tags
@@ -155,6 +159,10 @@ class Endpoint:
         return Call(
             self, self._slot(parts, varied, key), key, tags, values, self.terms if terms is None else terms
         )
+
+    def parts(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Those of a call's values that are part of its key."""
+        return tuple([values[place] for place in self._key_places])
 
     def keying(self) -> Callable[[tuple[Any, ...]], tuple[TagId, Sequence[TagId]]]:
         """A function that gives the key of some values, and the declared tags of their call."""

@@ -95,6 +95,20 @@ class _Facade:
             f"not a {type(item).__name__}."
         )
 
+    def saw(self, call: Call, answer: Lookup[Any]) -> Lookup[Any]:
+        """`answer`, counted as heat where that is kept."""
+        heat = self._host.heat
+        if heat is not None:
+            heat.saw(call, answer)
+        return answer
+
+    def saw_many(self, calls: Sequence[Call], answers: Sequence[Lookup[Any] | Failure]) -> None:
+        """The same, for the answers of many."""
+        if self._host.heat is not None:
+            for call, answer in zip(calls, answers, strict=True):
+                if not isinstance(answer, Failure):
+                    self._host.heat.saw(call, answer)
+
     def terms(self, changes: Mapping[str, Any]) -> Terms:
         """The endpoint's contract with some options changed."""
         return self.endpoint.contract_for(changes).terms
@@ -135,12 +149,13 @@ class AsyncFacade(_Facade):
         """Answer one call. seen: what the shortest way found instead of a value."""
         with self.endpoint.reports:
             if (shadow := self.endpoint.shadow) is None:
-                return await reading.read(call, self._host.ports, in_vain=seen.in_vain, glance=seen.glance)
+                answer = await reading.read(call, self._host.ports, in_vain=seen.in_vain, glance=seen.glance)
+                return self.saw(call, answer)
             ports = self._host.ports
             since = ports.heard.position()
             answer = await reading.read(call, ports, in_vain=seen.in_vain, glance=seen.glance)
             shadow.seen(call, answer, since, ports)
-            return answer
+            return self.saw(call, answer)
 
     async def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
@@ -191,6 +206,7 @@ class AsyncFacade(_Facade):
             keys_max=endpoint.batch_keys_max,
             at_once=max(1, endpoint.source.limit.allowed),
         )
+        self.saw_many(calls, answers)
         return _values(answers, return_exceptions, endpoint)
 
 
@@ -206,11 +222,12 @@ class BlockingFacade(_Facade):
         with self.endpoint.reports:
             ports = self._host.blocking_ports
             if (shadow := self.endpoint.shadow) is None:
-                return run_blocking(reading.read(call, ports, in_vain=seen.in_vain, glance=seen.glance))
+                answer = run_blocking(reading.read(call, ports, in_vain=seen.in_vain, glance=seen.glance))
+                return self.saw(call, answer)
             since = ports.heard.position()
             answer = run_blocking(reading.read(call, ports, in_vain=seen.in_vain, glance=seen.glance))
             shadow.seen(call, answer, since, ports)
-            return answer
+            return self.saw(call, answer)
 
     def slow(self, values: tuple[Any, ...]) -> Any:
         """What the generated hit path calls when it cannot answer."""
@@ -249,19 +266,17 @@ class BlockingFacade(_Facade):
     ) -> list[Any]:
         calls = self.calls(items, leading)
         batched = self.endpoint.batch_loader is not None
-        return _values(
-            run_blocking(
-                read_many(
-                    calls,
-                    self._host.blocking_ports,
-                    batched=batched,
-                    keys_max=self.endpoint.batch_keys_max,
-                    at_once=1,
-                )
-            ),
-            return_exceptions,
-            self.endpoint,
+        answers = run_blocking(
+            read_many(
+                calls,
+                self._host.blocking_ports,
+                batched=batched,
+                keys_max=self.endpoint.batch_keys_max,
+                at_once=1,
+            )
         )
+        self.saw_many(calls, answers)
+        return _values(answers, return_exceptions, self.endpoint)
 
 
 class AsyncUsing:

@@ -5,6 +5,7 @@ Assembled here once; `Cache` is what users see of it.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -12,14 +13,16 @@ import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from cacheaside.durations import Duration
 from cacheaside.endpoint.endpoint import Endpoint
 from cacheaside.endpoint.reports import Retried
 from cacheaside.errors import DeclarationError, Unacknowledged
+from cacheaside.flow.call import Call
 from cacheaside.flow.flights import Flights
 from cacheaside.flow.ports import Crew, Heard, Loads, Ports, Tier
+from cacheaside.lookup import Lookup
 from cacheaside.observe.sources import SourceStats
 from cacheaside.runtime.aio import AsyncCrew
 from cacheaside.runtime.blocking import BlockingCrew
@@ -34,7 +37,7 @@ from cacheaside.stores.redis.shared import Options, Shared
 from cacheaside.tags import EVERYTHING, Home, Tag, TagFamily, family_of, tag_ids
 from cacheaside.types import TagId
 
-__all__ = ["Host", "WhenAway"]
+__all__ = ["HeatSink", "Host", "WhenAway"]
 
 WhenAway = Literal["raise", "retry"]
 
@@ -51,6 +54,19 @@ class _Off:
 
 
 OFF: Final = _Off()
+
+
+class HeatSink(Protocol):
+    """Who counts what is asked for, where somebody does."""
+
+    def saw(self, call: Call, answer: Lookup[Any]) -> None:
+        """A read off the fast path was answered."""
+
+    def close(self) -> None:
+        """Write down what was counted. It may wait for the disk."""
+
+    def after_fork(self) -> None:
+        """Threads and locks stayed in the parent."""
 
 
 class Host:
@@ -83,6 +99,7 @@ class Host:
         self.enabled = True
         self.shares_loads = True
         self.strict = False
+        self.heat: HeatSink | None = None
         self.lock = threading.RLock()
         self.clock = SystemClock()
         self._retried = Retried(namespace, time.monotonic)
@@ -249,6 +266,16 @@ class Host:
         if self.shared is not None:
             self.shared.owed.clear()
 
+    def close_heat(self) -> None:
+        """Write down which keys were asked for, where that is kept. It may wait for the disk."""
+        if self.heat is not None:
+            self.heat.close()
+
+    async def aclose_heat(self) -> None:
+        """As `close_heat`, without holding up the event loop."""
+        if self.heat is not None:
+            await asyncio.to_thread(self.heat.close)
+
     def after_fork(self) -> None:
         """Whoever held a lock or ran a load may have stayed in the parent. The marks of its writers are kept: what
         they commit the child will not hear."""
@@ -269,6 +296,8 @@ class Host:
             if endpoint.shadow is not None:
                 endpoint.shadow.forget()
         self.on_fork()
+        if self.heat is not None:
+            self.heat.after_fork()
 
 
 def _after_fork_in_child() -> None:

@@ -58,6 +58,7 @@ class Declaration:
     ignore: Iterable[str]
     version: int | str
     max_tags: int
+    heat: bool | None = None
 
 
 def check_name(d: Declaration) -> None:
@@ -112,6 +113,8 @@ def check_options(d: Declaration, where: str, *, shared: bool) -> None:
         raise DeclarationError(
             f"{where}: version= must be a whole number or a string, not a {type(version).__name__}."
         )
+    if d.heat not in (None, True, False):
+        raise DeclarationError(f"{where}: heat= must be True, False or None, not a {type(d.heat).__name__}.")
     if isinstance(max_tags, bool) or not isinstance(max_tags, int) or max_tags < 2:
         raise DeclarationError(f"{where}: max_tags= must be a whole number, at least 2.")
     if shared and max_tags > TAGS_MAX:

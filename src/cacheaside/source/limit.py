@@ -112,6 +112,8 @@ class Limit:
         self.most = most
         self.share = most
         """Of `most`, what this process may use: less than all where processes share it."""
+        self.slow: Callable[[], int] | None = None
+        """While a process starts slowly: the most that it may use now."""
         self.queue_max = queue_max
         self.adaptive = adaptive
         self.budget = RetryBudget()
@@ -163,9 +165,8 @@ class Limit:
     def allowed(self) -> int:
         """The weight that may have a turn now."""
         adaptive = self.adaptive
-        if adaptive is None or adaptive.allowed > self.share:
-            return self.share
-        return adaptive.allowed
+        allowed = self.share if adaptive is None or adaptive.allowed > self.share else adaptive.allowed
+        return allowed if self.slow is None else min(allowed, self.slow())
 
     def ask(
         self,

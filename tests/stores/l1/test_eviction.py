@@ -23,6 +23,7 @@ class Endpoint:
     def __init__(self, name: int = 1) -> None:
         self.name = name
         self.hits = 0
+        self.leavers = None
         self.held: dict[object, Entry] = {}
 
 

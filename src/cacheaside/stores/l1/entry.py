@@ -8,6 +8,7 @@ that is dropped without being cleared: an entry and its table refer to each othe
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable
 from typing import Protocol
 
@@ -20,6 +21,9 @@ class Table(Protocol):
 
     hits: int
     """Hits that the policy took off entries. An endpoint's hits are this plus the `hits` of its entries."""
+
+    leavers: deque[tuple[object, int]] | None
+    """Keys with hits that the policy took off, for whoever harvests them; None when nobody does. Bounded."""
 
     @property
     def name(self) -> Hashable:

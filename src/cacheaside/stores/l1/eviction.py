@@ -43,6 +43,8 @@ LARGEST_PART: Final = 8
 """An entry larger than the byte budget divided by this is refused."""
 SECOND_CHANCES: Final = 2
 """Hits that an entry keeps, at most, when it goes round the main queue again."""
+HITS_OF_USE: Final = SECOND_CHANCES + 1
+"""More hits than that make no difference to what is evicted, so whoever counts them may take the rest off."""
 GHOSTS_PER_ENTRY: Final = 0.9
 PATIENCE: Final = 64
 """After so many evictions from probation with main at rest, main's oldest has to show that it was hit."""
@@ -230,5 +232,8 @@ class Eviction:
 
 
 def _keep_hits(entry: Entry, kept: int) -> None:
-    entry.table.hits += entry.hits - kept
+    table = entry.table
+    if table.leavers is not None and entry.hits > HITS_OF_USE:
+        table.leavers.append((entry.key, entry.hits - HITS_OF_USE))
+    table.hits += entry.hits - kept
     entry.hits = kept

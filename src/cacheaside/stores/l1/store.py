@@ -6,7 +6,8 @@ under one lock, which is never held while anything waits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from threading import RLock
 from typing import Final
 
@@ -17,7 +18,7 @@ from cacheaside.flow.ports import Clock, Found, Position
 from cacheaside.lookup import Forward, NotStored
 from cacheaside.policy.freshness import early_refresh_at, fresh_for_s
 from cacheaside.stores.l1.entry import Entry, blocks_of, key_hash_of
-from cacheaside.stores.l1.eviction import Eviction
+from cacheaside.stores.l1.eviction import HITS_OF_USE, Eviction
 from cacheaside.stores.l1.gate import Gate
 from cacheaside.stores.l1.index import TagIndex
 from cacheaside.stores.l1.moments import Moments
@@ -28,6 +29,10 @@ from cacheaside.types import TagId
 __all__ = ["L1"]
 
 INVALIDATED: Final = -1.0
+LEAVERS_MAX: Final = 4096
+"""Keys a table whose hits the policy took off since the last harvest; of more than that, the last are kept."""
+HARVESTED_AT_ONCE: Final = 256
+"""Entries looked at in one hold of the lock."""
 
 
 class L1:
@@ -292,6 +297,28 @@ class L1:
         with self.lock:
             self.log.forget_all()
             self._drop_everything()
+
+    def harvest(self, table: Table) -> Iterator[tuple[object, int]]:
+        """Take off the entries of `table` the hits that the policy has no use for, and give them with their keys. They
+        stay counted. The first `HITS_OF_USE` of an entry are left to it. The lock is held for a few entries at a
+        time."""
+        if table.leavers is None:
+            table.leavers = deque(maxlen=LEAVERS_MAX)
+        with self.lock:
+            gone = list(table.leavers)
+            table.leavers.clear()
+            entries = list(table.entries.values())
+        yield from gone
+        for some in range(0, len(entries), HARVESTED_AT_ONCE):
+            taken: list[tuple[object, int]] = []
+            with self.lock:
+                for entry in entries[some : some + HARVESTED_AT_ONCE]:
+                    hits = entry.hits - HITS_OF_USE
+                    if hits > 0:
+                        entry.hits = HITS_OF_USE
+                        table.hits += hits
+                        taken.append((entry.key, hits))
+            yield from taken
 
     def _invalidate(self, entry: Entry, by: TagId) -> None:
         table = entry.table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -56,6 +57,7 @@ class Table:
         "entries",
         "gone",
         "hits",
+        "leavers",
         "likely",
         "load_s",
         "name",
@@ -76,6 +78,8 @@ class Table:
         self.absent_is_slow = absent_is_slow
         self.entries: dict[Hashable, Entry] = {}
         self.hits = 0
+        self.leavers: deque[tuple[object, int]] | None = None
+        """Hits that the policy took off entries, for the next harvest; None as long as nobody harvests."""
         self.retries: dict[Hashable, tuple[float, str]] = {}
         self.gone: dict[Hashable, Forward | TagId] = {}
         """Why keys are no longer held, for those that went last: so that a miss can say what made it one. A tag: out of

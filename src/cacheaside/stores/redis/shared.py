@@ -49,6 +49,7 @@ __all__ = ["OnFailover", "Options", "Shared"]
 log = logging.getLogger("cacheaside")
 
 OnFailover = Literal["distrust", "forget", "trust"]
+REACHED_EVERY_S: Final = 0.02
 _PAY_EVERY_S: Final = 0.25
 _PAY_MAX_S: Final = 5.0
 OWN_GENERATION_MIN_S: Final = 3600.0
@@ -215,6 +216,15 @@ class Shared:
         tried = Bell()
         if self.keeper.when_tried(tried.ring) and not tried.wait(self.options.limits.deadline_s):
             self.keeper.waited_in_vain()
+
+    def reached(self, within_s: float) -> bool:
+        """Whether its servers are up, or come to be within that time. Blocks."""
+        until, tried = time.monotonic() + within_s, Bell()
+        if self.keeper.when_tried(tried.ring):
+            tried.wait(within_s)
+        while not self.servers.all_up and (left_s := until - time.monotonic()) > 0:
+            tried.wait(min(left_s, REACHED_EVERY_S))
+        return self.servers.all_up
 
     def look(self, call: Call, within_s: float) -> FarSeen:
         """What lies there for `call`; nothing is changed by it. Blocks, for `within_s` at most when the servers were
