@@ -1,0 +1,158 @@
+"""A drill from its first look to its report; whatever happens on the way, what was broken is put right."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+from cacheaside.drill.aborting import reason_to_abort
+from cacheaside.drill.drills import Drill
+from cacheaside.drill.faults.kind import Fault
+from cacheaside.drill.journal import Journal
+from cacheaside.drill.judging import WINDOW_S, Told, figures, judged, recovered_at
+from cacheaside.drill.report import Report
+from cacheaside.drill.series import Record, points
+from cacheaside.drill.settings import Settings
+
+__all__ = ["Ground", "NotRestored", "run_drill"]
+
+_LOOK_S: Final = 0.1
+_RESTORED_S: Final = 30.0
+"""How long it may take to put things right."""
+_TOLD_S: Final = 0.3
+"""By when all answers were told."""
+_AFTERWARDS_S: Final = 2.0
+"""How much longer a run is watched once it has recovered."""
+
+Say = Callable[[str], None]
+
+
+class NotRestored(Exception):
+    """What was broken could not be put right: says what to do."""
+
+
+class Ground(Protocol):
+    """What is drilled, while it is under load."""
+
+    record: Record
+
+    @property
+    def target(self) -> str: ...
+
+    @property
+    def namespace(self) -> str: ...
+
+    def fill(self) -> Awaitable[None]:
+        """Warm the cache, before anything is watched."""
+
+    def begin(self) -> None: ...
+
+    def rest(self) -> None: ...
+
+    def check(self) -> None:
+        """Raise what broke down by itself."""
+
+    def told(self) -> dict[str, Any]:
+        """What it adds to `judging.Told`."""
+
+
+class _CalledOff(Exception):
+    pass
+
+
+async def run_drill(
+    drill: Drill, settings: Settings, ground: Ground, fault: Fault, journal: Journal, say: Say
+) -> Report:
+    """The report. When this is cancelled, or anything raises, what was broken is put right before it ends."""
+    say("filling the cache")
+    await ground.fill()
+    began = time.monotonic()
+    ground.begin()
+    say(f"watching for {settings.before_s:g} s while nothing is wrong")
+    aborted = None
+    fault_began = fault_ended = began
+    evidence = []
+    try:
+        await _watch(settings, ground, settings.before_s)
+        with journal.owing(await asyncio.to_thread(fault.undo)):
+            fault_began = time.monotonic()
+            say(f"breaking: {drill.title}")
+            try:
+                await asyncio.to_thread(fault.begin)
+                if drill.lasts:
+                    await _watch(settings, ground, settings.radius.seconds)
+            finally:
+                # Interrupted at any point, even in `begin`: (1) a thread is told to break it (2) Ctrl-C cancels this
+                # (3) the thread breaks it. So the thread's end is waited for, and then it is put right.
+                await _surely(fault.end)
+                fault_ended = time.monotonic()
+        say("restored" if drill.undo else "broken at once, and nothing to restore")
+        await _recover(settings, ground, began, fault_ended)
+    except _CalledOff as why:
+        aborted = str(why)
+        fault_ended = fault_ended if fault_ended > fault_began else time.monotonic()
+        say(f"called off, and restored: {aborted}")
+    finally:
+        ground.rest()
+    ended = time.monotonic()
+    await asyncio.sleep(_TOLD_S)
+    evidence = fault.evidence()
+    return judged(
+        drill,
+        settings,
+        Told(
+            record=ground.record,
+            began=began,
+            fault_began=fault_began,
+            fault_ended=fault_ended if drill.lasts else fault_began,
+            ended=ended,
+            target=ground.target,
+            namespace=ground.namespace,
+            happened=bool(evidence) and all(one.happened for one in evidence),
+            evidence=[one.said for one in evidence],
+            aborted=aborted,
+            **ground.told(),
+        ),
+    )
+
+
+async def _watch(settings: Settings, ground: Ground, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while (now := time.monotonic()) < until:
+        ground.check()
+        if why := reason_to_abort(settings.abort, ground.record, now):
+            raise _CalledOff(why)
+        await asyncio.sleep(min(_LOOK_S, until - now))
+
+
+async def _recover(settings: Settings, ground: Ground, began: float, fault_ended: float) -> None:
+    """Until it has recovered, and a little longer; or for as long as it is worth waiting."""
+    until = fault_ended + settings.after_s
+    hits = None
+    while (now := time.monotonic()) < until:
+        await _watch(settings, ground, 2 * WINDOW_S)
+        hits = hits if hits is not None else figures(ground.record, began, fault_ended, ()).hits
+        windows = points(ground.record, began, now - 2 * WINDOW_S, WINDOW_S)
+        if recovered_at(windows, fault_ended - began, None if ground.told().get("blind") else hits) is not None:
+            until = min(until, now + _AFTERWARDS_S)
+            await _watch(settings, ground, max(0.0, until - time.monotonic()))
+
+
+async def _surely(end: Callable[[], None]) -> None:
+    """Run `end` on a thread to its end, however often this is cancelled meanwhile."""
+    ending = asyncio.ensure_future(asyncio.to_thread(end))
+    deadline = time.monotonic() + _RESTORED_S
+    cancelled = None
+    while not ending.done():
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise NotRestored(f"not restored within {_RESTORED_S:g} s: run `drill restore`")
+        try:
+            await asyncio.wait({ending}, timeout=left_s)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    ending.result()
+    if cancelled is not None:
+        raise cancelled
