@@ -13,15 +13,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from typing import Final
 
 __all__ = ["Capacity", "Sharing"]
+
+_GOLDEN: Final = 0.6180339887498949
+"""Its multiples, of which only the fraction counts, are spread evenly: work that varies, and no chance in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """What a source is stated to bear.
 
-    slots: queries at once that do not hinder each other. service_s: how long one takes then.
+    slots: queries at once that do not hinder each other. service_s: how long one takes then, at the mean: queries are
+    not alike, and take from half as long to half as long again.
     contention: the share of its throughput that each further set of `slots` queries costs.
     running_max: it refuses more than that, as a database that is out of connections.
     """
@@ -75,7 +80,7 @@ class Sharing:
             return None
         self._advance(now)
         self._serial += 1
-        heappush(self._ends, (self._served + 1.0, self._serial))
+        heappush(self._ends, (self._served + 0.5 + self._serial * _GOLDEN % 1.0, self._serial))
         return self._serial
 
     def due(self) -> float | None:

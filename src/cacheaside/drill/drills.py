@@ -137,7 +137,7 @@ def steps_of(drill: Drill, settings: Settings, *, target: str, namespace: str) -
         f"target: {target}, namespace {namespace}",
         f"watch for {settings.before_s:g} s while nothing is wrong",
         f"break: {drill.what.format(**places)}",
-        f"call off if {settings.abort}",
+        f"call off, and restore: {settings.abort}",
         *([f"restore: {drill.undo}"] if drill.undo else ["restore: nothing is left to undo"]),
         f"watch until it has recovered, {settings.after_s:g} s at most; then report",
     ]

@@ -8,7 +8,7 @@ from typing import Final
 
 from cacheaside.drill.drills import Drill, budget_of, steps_of
 from cacheaside.drill.report import Comparison, Figures, Finding, Report, Verdict
-from cacheaside.drill.series import HITS, Point, Record, points, quantile
+from cacheaside.drill.series import HITS, Point, Record, points, quantile, waits_ms
 from cacheaside.drill.settings import Settings
 
 __all__ = ["AS_BEFORE", "HOLD_S", "Told", "WINDOW_S", "compared", "judged", "recovered_at"]
@@ -18,6 +18,8 @@ AS_BEFORE: Final = 0.9
 """What share of the hits before the fault counts as recovered."""
 ANSWERED: Final = 0.99
 """What share of requests has to be answered for that."""
+CAME: Final = 0.8
+"""How many must have been answered of those who came in the same time: the rest may be on its way."""
 HOLD_S: Final = 1.0
 """How long it has to stay so."""
 GOODPUT: Final = 0.9
@@ -57,14 +59,14 @@ def figures(record: Record, began: float, ended: float, of: Sequence[Point]) -> 
     """One phase. of: the windows in it."""
     answers = record.between(began, ended)
     seconds = max(ended - began, 1e-9)
-    times = sorted((one.ended_at - one.started_at) * 1e3 for one in answers if one.answered)
+    times = waits_ms(answers)
     number = max(1, len(answers))
     queries = [point.queries for point in of if point.queries is not None]
     running = [point.running for point in of if point.running is not None]
     return Figures(
         seconds=ended - began,
         asked=len(answers) / seconds,
-        answered=len(times) / seconds,
+        answered=sum(one.answered for one in answers) / seconds,
         hits=sum(one.how in HITS for one in answers) / number if answers else None,
         refused=sum(one.how == "refused" for one in answers) / number,
         errors=sum(one.how in ("failed", "late") for one in answers) / number,
@@ -76,24 +78,25 @@ def figures(record: Record, began: float, ended: float, of: Sequence[Point]) -> 
 
 
 def recovered_at(windows: Sequence[Point], since: float, hits_before: float | None) -> float | None:
-    """The end of the first window from which on, for `HOLD_S`, nearly all requests were answered, and as many as before
-    were hits; None when that was not seen. A moment in the time of the windows."""
+    """The beginning of the first `HOLD_S` after `since` in which nearly all who asked were answered, and as many as
+    before were hits; None when that was not seen. Moments in the time of the windows."""
     hold = round(HOLD_S / WINDOW_S)
-    held = 0
-    for point in windows:
-        if point.at < since - WINDOW_S:
-            continue
-        held = held + 1 if _as_before(point, hits_before) else 0
-        if held == hold:
-            return max(since, point.at + WINDOW_S - HOLD_S)
+    for place in range(len(windows) - hold + 1):
+        held = windows[place : place + hold]
+        if held[0].at > since - WINDOW_S and _as_before(held, hits_before):
+            return max(since, held[0].at)
     return None
 
 
-def _as_before(point: Point, hits_before: float | None) -> bool:
-    ended = point.answered + point.refused + point.late + point.failed
-    if not ended or point.answered < ANSWERED * ended:
+def _as_before(held: Sequence[Point], hits_before: float | None) -> bool:
+    """Whether all is well in these windows. Those who asked and still wait have not ended: right after a fault only
+    the lucky have, so that requests are compared with those that came, too."""
+    ended = [point.answered + point.refused + point.late + point.failed for point in held]
+    answered = sum(point.answered for point in held)
+    if not answered or answered < ANSWERED * sum(ended) or answered < CAME * sum(point.asked for point in held):
         return False
-    return hits_before is None or (point.hits or 0.0) >= AS_BEFORE * hits_before
+    hits = sum((point.hits or 0.0) * number for point, number in zip(held, ended, strict=True))
+    return hits_before is None or hits >= AS_BEFORE * hits_before * sum(ended)
 
 
 def judged(drill: Drill, settings: Settings, told: Told) -> Report:

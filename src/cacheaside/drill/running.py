@@ -89,7 +89,7 @@ async def run_drill(
                 await _surely(fault.end)
                 fault_ended = time.monotonic()
         say("restored" if drill.undo else "broken at once, and nothing to restore")
-        await _recover(settings, ground, began, fault_ended)
+        await _recover(settings, ground, began, fault_began, fault_ended if drill.lasts else fault_began)
     except _CalledOff as why:
         aborted = str(why)
         fault_ended = fault_ended if fault_ended > fault_began else time.monotonic()
@@ -127,15 +127,16 @@ async def _watch(settings: Settings, ground: Ground, seconds: float) -> None:
         await asyncio.sleep(min(_LOOK_S, until - now))
 
 
-async def _recover(settings: Settings, ground: Ground, began: float, fault_ended: float) -> None:
+async def _recover(
+    settings: Settings, ground: Ground, began: float, fault_began: float, fault_ended: float
+) -> None:
     """Until it has recovered, and a little longer; or for as long as it is worth waiting."""
     until = fault_ended + settings.after_s
-    hits = None
+    hits = figures(ground.record, began, fault_began, ()).hits
     while (now := time.monotonic()) < until:
         await _watch(settings, ground, 2 * WINDOW_S)
-        hits = hits if hits is not None else figures(ground.record, began, fault_ended, ()).hits
         windows = points(ground.record, began, now - 2 * WINDOW_S, WINDOW_S)
-        if recovered_at(windows, fault_ended - began, None if ground.told().get("blind") else hits) is not None:
+        if recovered_at(windows, fault_ended - began, hits) is not None:
             until = min(until, now + _AFTERWARDS_S)
             await _watch(settings, ground, max(0.0, until - time.monotonic()))
 

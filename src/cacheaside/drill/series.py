@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
-__all__ = ["ANSWERS_MAX", "Answer", "How", "Point", "Reading", "Record", "Span", "points", "quantile"]
+__all__ = ["ANSWERS_MAX", "Answer", "How", "Point", "Reading", "Record", "Span", "points", "quantile", "waits_ms"]
 
 ANSWERS_MAX: Final = 2_000_000
 """How many answers a record keeps; more are counted as `dropped`."""
@@ -113,7 +113,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One window of a run, `at` seconds after its beginning. Rates are per second; None: nothing to tell it by."""
+    """One window of a run, `at` seconds after its beginning. Rates are per second; None: nothing to tell it by.
+
+    p50_ms, p99_ms: of `waits_ms`.
+    """
 
     at: float
     asked: float
@@ -154,7 +157,7 @@ def _point(
     queries: float | None,
     window_s: float,
 ) -> Point:
-    times = sorted((one.ended_at - one.started_at) * 1e3 for one in answers if one.answered)
+    times = waits_ms(answers)
     hits = sum(one.how in HITS for one in answers)
 
     def rate(how: How) -> float:
@@ -163,7 +166,7 @@ def _point(
     return Point(
         at=at,
         asked=asked / window_s,
-        answered=len(times) / window_s,
+        answered=sum(one.answered for one in answers) / window_s,
         refused=rate("refused"),
         late=rate("late"),
         failed=rate("failed"),
@@ -193,6 +196,12 @@ def _source(
             known[place] = True
             running[place] = max(running[place] or 0, after.running)
     return [count / window_s if is_known else None for count, is_known in zip(done, known, strict=True)], running
+
+
+def waits_ms(answers: Iterable[Answer]) -> list[float]:
+    """How long callers waited until they were answered or gave up, in order. Those who were refused did not wait; to
+    leave out those who gave up would have the times look best when nobody is answered."""
+    return sorted((one.ended_at - one.started_at) * 1e3 for one in answers if one.how != "refused")
 
 
 def quantile(ordered: Sequence[float], share: float) -> float | None:

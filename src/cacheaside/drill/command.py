@@ -1,0 +1,129 @@
+"""What the command does, whoever parses its options: runs a drill, prints and writes its report.
+
+Exit codes: 0 every promise held (or it was a dry run, a list, a restoration); 1 one was broken, or nothing was shown;
+2 it was asked wrongly, and nothing was touched; 3 called off and restored; 130 and 143 stopped by Ctrl-C or SIGTERM,
+and restored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from cacheaside.drill.drills import DRILLS, steps_of
+from cacheaside.drill.faults.kind import CannotDrill
+from cacheaside.drill.journal import default_folder
+from cacheaside.drill.report import Comparison, Report, as_json
+from cacheaside.drill.settings import Settings
+
+__all__ = ["CALLED_OFF", "METASTABLE", "Options", "Stopped", "drill", "exit_code", "listed", "planned", "write"]
+
+METASTABLE: Final = "metastable"
+CALLED_OFF: Final = 3
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """A signal stopped the drill; what was broken has been restored."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; what was broken has been restored")
+        self.code = 128 + number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was asked for. simulated: in virtual time, `metastable` alone. folder: for what is to be restored."""
+
+    name: str
+    settings: Settings
+    simulated: bool = False
+    folder: Path = field(default_factory=default_folder)
+
+
+def drill(options: Options, say: Callable[[str], None]) -> Report | Comparison:
+    """Run it; the report. `CannotDrill` when it cannot be run, and nothing was touched; `Stopped` by a signal."""
+    return asyncio.run(_until_signalled(_drill(options, say)))
+
+
+async def _drill(options: Options, say: Callable[[str], None]) -> Report | Comparison:
+    from cacheaside.drill.own import drill_own, metastable_own  # aiohttp and all: only where it is used
+
+    if options.name == METASTABLE:
+        return await metastable_own(options.settings, options.folder, say)
+    return await drill_own(DRILLS[options.name], options.settings, options.folder, say)
+
+
+async def _until_signalled(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which the first SIGINT or SIGTERM cancels: it restores what it broke. Further ones change
+    nothing: who has no patience has SIGKILL, and `drill restore`."""
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+    received: list[int] = []
+
+    def stop(number: int) -> None:
+        if not received:
+            received.append(number)
+            task.cancel()
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        with suppress(NotImplementedError, ValueError, RuntimeError):  # not on this platform, or not on this thread
+            loop.add_signal_handler(number, stop, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if received:
+            raise Stopped(received[0]) from None
+        raise
+    finally:
+        for number in numbers:
+            with suppress(NotImplementedError, ValueError, RuntimeError):
+                loop.remove_signal_handler(number)
+
+
+def planned(options: Options) -> list[str]:
+    """What a drill would do, step by step; nothing is done."""
+    if options.name == METASTABLE:
+        flush = planned(Options(name="flush", settings=options.settings))
+        return [*flush, "once more, on servers of the same kind, with no limit of loads", "show both side by side"]
+    _known(options.name)
+    target = f"servers of the drill's own, {options.settings.processes} processes"
+    return steps_of(DRILLS[options.name], options.settings, target=target, namespace="drill")
+
+
+def _known(name: str) -> None:
+    if name not in DRILLS:
+        raise CannotDrill(f"there is no drill {name!r}; there are {', '.join([*DRILLS, METASTABLE])}.")
+
+
+def listed() -> list[tuple[str, str]]:
+    """Every drill, and what it breaks."""
+    settings = Settings()
+    said = [(drill.name, steps_of(drill, settings, target="", namespace="NAMESPACE")[2]) for drill in DRILLS.values()]
+    both = "flush twice, with admission and without: the one recovers, the other does not"
+    return [*((name, what.removeprefix("break: ")) for name, what in said), (METASTABLE, both)]
+
+
+def write(report: Report | Comparison, name: str, folder: Path) -> list[Path]:
+    """The report as JSON, Markdown and HTML in `folder`; the files."""
+    from cacheaside.drill.reporting.html import html_of
+    from cacheaside.drill.reporting.markdown import markdown_of
+
+    folder.mkdir(parents=True, exist_ok=True)
+    made = {".json": as_json(report), ".md": markdown_of(report), ".html": html_of(report)}
+    files = [folder / f"{name}{suffix}" for suffix in made]
+    for file, text in zip(files, made.values(), strict=True):
+        file.write_text(text, encoding="utf-8")
+    return files
+
+
+def exit_code(report: Report | Comparison) -> int:
+    """How the command ends."""
+    if isinstance(report, Comparison):
+        return 0 if report.shown else 1
+    return {"held": 0, "aborted": CALLED_OFF}.get(report.verdict, 1)
