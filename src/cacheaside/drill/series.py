@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import ceil
 from typing import Final, Literal
 
@@ -73,6 +74,8 @@ class Record:
 
     answers: list[Answer] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
+    came: list[tuple[float, int]] = field(default_factory=list)
+    """How many requests had come by when, answered or not: who still waits is in no answer."""
     dropped: int = 0
 
     def add(self, answers: Iterable[Answer]) -> None:
@@ -136,15 +139,14 @@ def points(record: Record, began: float, ended: float, window_s: float) -> list[
     """The run in windows, by the moments when requests ended; the last one is whole."""
     number = max(0, int((ended - began) / window_s))
     answers: list[list[Answer]] = [[] for _ in range(number)]
-    asked = [0] * number
     for one in record.answers:
         if 0 <= (place := int((one.ended_at - began) // window_s)) < number:
             answers[place].append(one)
-        if 0 <= (place := int((one.started_at - began) // window_s)) < number:
-            asked[place] += 1
-    queries, running = _source(record.readings, began, window_s, number)
+    asked = _rates(record.came, began, window_s, number)
+    queries = _rates([(one.at, one.done) for one in record.readings], began, window_s, number)
+    running = _running(record.readings, began, window_s, number)
     return [
-        _point(place * window_s, answers[place], asked[place], running[place], queries[place], window_s)
+        _point(place * window_s, answers[place], asked[place] or 0.0, running[place], queries[place], window_s)
         for place in range(number)
     ]
 
@@ -152,7 +154,7 @@ def points(record: Record, began: float, ended: float, window_s: float) -> list[
 def _point(
     at: float,
     answers: Sequence[Answer],
-    asked: int,
+    asked: float,
     running: int | None,
     queries: float | None,
     window_s: float,
@@ -165,7 +167,7 @@ def _point(
 
     return Point(
         at=at,
-        asked=asked / window_s,
+        asked=asked,
         answered=sum(one.answered for one in answers) / window_s,
         refused=rate("refused"),
         late=rate("late"),
@@ -179,23 +181,29 @@ def _point(
     )
 
 
-def _source(
-    readings: Sequence[Reading], began: float, window_s: float, number: int
-) -> tuple[list[float | None], list[int | None]]:
-    """Queries a second, and the most at once, in each window; what was done between two readings counts as even."""
-    done = [0.0] * number
-    known = [False] * number
+def _rates(
+    counted: Sequence[tuple[float, int]], began: float, window_s: float, number: int
+) -> list[float | None]:
+    """What a counter grew by a second, in each window; between two readings it counts as having grown evenly. None
+    where it was not read."""
+    grown: list[float | None] = [None] * number
+    for (at, count), (then, more) in pairwise(counted):
+        rate = (more - count) / max(then - at, 1e-9)
+        for place in range(max(0, int((at - began) // window_s)), min(number, int((then - began) // window_s) + 1)):
+            opens = began + place * window_s
+            overlap_s = max(0.0, min(then, opens + window_s) - max(at, opens))
+            grown[place] = (grown[place] or 0.0) + rate * overlap_s / window_s
+    return grown
+
+
+def _running(readings: Sequence[Reading], began: float, window_s: float, number: int) -> list[int | None]:
+    """The most at once in each window. A reading tells of the time since the one before."""
     running: list[int | None] = [None] * number
-    for before, after in zip(readings, readings[1:], strict=False):
-        rate = (after.done - before.done) / max(after.at - before.at, 1e-9)
+    for before, after in pairwise(readings):
         first, last = int((before.at - began) // window_s), int((after.at - began) // window_s)
         for place in range(max(0, first), min(number, last + 1)):
-            opens = began + place * window_s
-            overlap = min(after.at, opens + window_s) - max(before.at, opens)
-            done[place] += rate * max(0.0, overlap)
-            known[place] = True
             running[place] = max(running[place] or 0, after.running)
-    return [count / window_s if is_known else None for count, is_known in zip(done, known, strict=True)], running
+    return running
 
 
 def waits_ms(answers: Iterable[Answer]) -> list[float]:

@@ -293,6 +293,7 @@ class Own:
             self._filled.set()
             return
         self.record.add(pulse.answers)
+        self.record.came.append((pulse.at, pulse.came))
         self.changes, self.unacknowledged = pulse.changes, pulse.unacknowledged
 
 

@@ -50,7 +50,7 @@ class _Load:
         self._turn = 0
         self._answers: list[Answer] = []
         self._changes: dict[int, Changes] = {}
-        self._changed = self._unacknowledged = 0
+        self._came = self._changed = self._unacknowledged = 0
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def connect(self, ports: Sequence[int]) -> None:
@@ -79,6 +79,7 @@ class _Load:
         while True:
             due += self._random.expovariate(rate)
             await _until(due)
+            self._came += 1
             self._spawn(self._asked(self._popular.draw()))
 
     async def write(self, rate: float) -> None:
@@ -91,10 +92,11 @@ class _Load:
 
     async def tell(self) -> None:
         """Report."""
+        self._parent.tell(LoadPulse(time.monotonic(), 0, [], 0, 0))
         while True:
             await asyncio.sleep(_PULSE_S)
             answers, self._answers = self._answers, []
-            self._parent.tell(LoadPulse(time.monotonic(), answers, self._changed, self._unacknowledged))
+            self._parent.tell(LoadPulse(time.monotonic(), self._came, answers, self._changed, self._unacknowledged))
 
     def _spawn(self, work: object) -> None:
         task = asyncio.ensure_future(cast("asyncio.Future[None]", work))

@@ -97,9 +97,11 @@ class Filled(Struct, frozen=True, tag="filled"):
 
 
 class LoadPulse(Struct, frozen=True, tag="load"):
-    """From the load, ten times a second. changes: rows changed so far; unacknowledged: of them."""
+    """From the load, ten times a second. came: requests so far, answered or not. changes: rows changed so far;
+    unacknowledged: of them."""
 
     at: float
+    came: int
     answers: list[Answer]
     changes: int
     unacknowledged: int
