@@ -24,7 +24,7 @@ from yarl import URL
 from cacheaside.demo.build import REPLAY_START
 from cacheaside.demo.database import connect
 from cacheaside.demo.demand import Demand
-from cacheaside.demo.messages import CHANGES, FROM, HOLDS, Begin, Connect, Listening, TurnEnded, ToChild
+from cacheaside.demo.messages import CHANGES, FROM, HOLDS, Begin, Connect, Listening, ToChild, TurnEnded
 from cacheaside.demo.outcomes import Outcomes
 from cacheaside.demo.pipes import Parent, leave_signals_to_the_parent
 from cacheaside.demo.replay import AT_ONCE_MAX, Replay, ReplayClock, Update, planned

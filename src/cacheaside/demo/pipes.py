@@ -21,7 +21,7 @@ from cacheaside.demo.messages import line
 
 __all__ = ["Parent", "leave_signals_to_the_parent"]
 
-O = TypeVar("O")
+Order = TypeVar("Order")
 
 _STDIN: Final = 0
 _STDOUT: Final = 1
@@ -33,7 +33,7 @@ def leave_signals_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-class Parent(Generic[O]):
+class Parent(Generic[Order]):
     """The process that started this one. Made inside the event loop. orders: the type of what it says.
 
     Threads wait for the pipes: not every platform's event loop can, and a pipe that is full would block it. They use
@@ -41,14 +41,14 @@ class Parent(Generic[O]):
     """
 
     def __init__(self, orders: Any) -> None:
-        self._decoder: msgspec.json.Decoder[O] = msgspec.json.Decoder(orders)
+        self._decoder: msgspec.json.Decoder[Order] = msgspec.json.Decoder(orders)
         self._loop = asyncio.get_running_loop()
-        self._orders: asyncio.Queue[O | None] = asyncio.Queue()
+        self._orders: asyncio.Queue[Order | None] = asyncio.Queue()
         self._reports: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         for work in (self._listen, self._speak):
             threading.Thread(target=work, daemon=True).start()
 
-    async def orders(self) -> AsyncIterator[O]:
+    async def orders(self) -> AsyncIterator[Order]:
         """What the parent says, until it closes the pipe or is gone."""
         while (order := await self._orders.get()) is not None:
             yield order
@@ -78,6 +78,6 @@ class Parent(Generic[O]):
             except BrokenPipeError:
                 return self._put(None)
 
-    def _put(self, order: O | None) -> None:
+    def _put(self, order: Order | None) -> None:
         with suppress(RuntimeError):  # the loop has ended, and nobody takes orders any more
             self._loop.call_soon_threadsafe(self._orders.put_nowait, order)

@@ -11,7 +11,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -19,9 +19,22 @@ from cacheaside.drill.drills import DRILLS, steps_of
 from cacheaside.drill.faults.kind import CannotDrill
 from cacheaside.drill.journal import default_folder
 from cacheaside.drill.report import Comparison, Report, as_json
+from cacheaside.drill.rig.messages import NAMESPACE
 from cacheaside.drill.settings import Settings
+from cacheaside.drill.user.consent import consented, words_for
+from cacheaside.drill.user.ground import Brought
 
-__all__ = ["CALLED_OFF", "METASTABLE", "Options", "Stopped", "drill", "exit_code", "listed", "planned", "write"]
+__all__ = [
+    "CALLED_OFF",
+    "METASTABLE",
+    "Options",
+    "Stopped",
+    "drill",
+    "exit_code",
+    "listed",
+    "planned",
+    "write",
+]
 
 METASTABLE: Final = "metastable"
 CALLED_OFF: Final = 3
@@ -38,25 +51,73 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What was asked for. simulated: in virtual time, `metastable` alone. folder: for what is to be restored."""
+    """What was asked for. simulated: in virtual time, `metastable` alone. folder: for what is to be restored.
+
+    brought: a service that is not the drill's own; None: it starts its own. yes: its target in the user's words;
+    typed: asks for them at a terminal. proxy, source_proxy: control sockets of `drill proxy`.
+    """
 
     name: str
     settings: Settings
     simulated: bool = False
     folder: Path = field(default_factory=default_folder)
+    brought: Brought | None = None
+    yes: str | None = None
+    typed: Callable[[str], str] | None = None
+    proxy: Path | None = None
+    source_proxy: Path | None = None
 
 
 def drill(options: Options, say: Callable[[str], None]) -> Report | Comparison:
     """Run it; the report. `CannotDrill` when it cannot be run, and nothing was touched; `Stopped` by a signal."""
+    _check(options)
+    if options.simulated:
+        from cacheaside.drill.virtual.model import metastable_simulated
+
+        return metastable_simulated(options.settings)
+    if options.brought is not None:
+        consented(options.brought.url, options.brought.namespace, options.yes, options.typed)
     return asyncio.run(_until_signalled(_drill(options, say)))
 
 
 async def _drill(options: Options, say: Callable[[str], None]) -> Report | Comparison:
-    from cacheaside.drill.own import drill_own, metastable_own  # aiohttp and all: only where it is used
+    if options.brought is not None:
+        from cacheaside.drill.user.run import drill_theirs
+
+        return await drill_theirs(
+            DRILLS[options.name],
+            options.settings,
+            options.brought,
+            options.folder,
+            say,
+            proxy=options.proxy,
+            source_proxy=options.source_proxy,
+        )
+    from cacheaside.drill.own import drill_own, metastable_own
 
     if options.name == METASTABLE:
         return await metastable_own(options.settings, options.folder, say)
     return await drill_own(DRILLS[options.name], options.settings, options.folder, say)
+
+
+def _check(options: Options) -> None:
+    if options.name != METASTABLE and options.name not in DRILLS:
+        raise CannotDrill(
+            f"there is no drill {options.name!r}; there are {', '.join([*DRILLS, METASTABLE])}."
+        )
+    if options.simulated and options.name != METASTABLE:
+        raise CannotDrill(f"{METASTABLE} alone is there in virtual time, not {options.name}.")
+    brought = options.brought
+    if brought is None:
+        return
+    if options.name == METASTABLE:
+        raise CannotDrill(
+            f"{METASTABLE} switches admission off, and is for servers of the drill's own: give no target."
+        )
+    if (brought.ask is None) == (brought.ask_command is None):
+        raise CannotDrill("say how the service is asked: --ask MODULE:FUNCTION, or --ask-command COMMAND.")
+    if brought.source is not None and brought.source_command is not None:
+        raise CannotDrill("--source and --source-command both read the source's numbers: give one.")
 
 
 async def _until_signalled(work: Coroutine[Any, Any, T]) -> T:
@@ -72,7 +133,9 @@ async def _until_signalled(work: Coroutine[Any, Any, T]) -> T:
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     for number in numbers:
-        with suppress(NotImplementedError, ValueError, RuntimeError):  # not on this platform, or not on this thread
+        with suppress(
+            NotImplementedError, ValueError, RuntimeError
+        ):  # not on this platform, or not on this thread
             loop.add_signal_handler(number, stop, number)
     try:
         return await task
@@ -87,24 +150,30 @@ async def _until_signalled(work: Coroutine[Any, Any, T]) -> T:
 
 
 def planned(options: Options) -> list[str]:
-    """What a drill would do, step by step; nothing is done."""
+    """What a drill would do, step by step; nothing is done, and nobody is asked."""
+    _check(options)
+    settings, brought = options.settings, options.brought
     if options.name == METASTABLE:
-        flush = planned(Options(name="flush", settings=options.settings))
-        return [*flush, "once more, on servers of the same kind, with no limit of loads", "show both side by side"]
-    _known(options.name)
-    target = f"servers of the drill's own, {options.settings.processes} processes"
-    return steps_of(DRILLS[options.name], options.settings, target=target, namespace="drill")
-
-
-def _known(name: str) -> None:
-    if name not in DRILLS:
-        raise CannotDrill(f"there is no drill {name!r}; there are {', '.join([*DRILLS, METASTABLE])}.")
+        flush = planned(replace(options, name="flush", simulated=False))
+        return [
+            *flush,
+            "once more, on servers of the same kind, with no limit of loads",
+            "show both side by side",
+        ]
+    if brought is not None:
+        target = words_for(brought.url, brought.namespace)
+        return steps_of(DRILLS[options.name], settings, target=target, namespace=brought.namespace)
+    target = f"servers of the drill's own, {settings.processes} processes"
+    return steps_of(DRILLS[options.name], settings, target=target, namespace=NAMESPACE)
 
 
 def listed() -> list[tuple[str, str]]:
     """Every drill, and what it breaks."""
     settings = Settings()
-    said = [(drill.name, steps_of(drill, settings, target="", namespace="NAMESPACE")[2]) for drill in DRILLS.values()]
+    said = [
+        (drill.name, steps_of(drill, settings, target="", namespace="NAMESPACE")[2])
+        for drill in DRILLS.values()
+    ]
     both = "flush twice, with admission and without: the one recovers, the other does not"
     return [*((name, what.removeprefix("break: ")) for name, what in said), (METASTABLE, both)]
 

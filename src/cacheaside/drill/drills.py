@@ -17,7 +17,8 @@ class Drill:
     what: the fault in a sentence, with {places} of the settings. undo: what ends it; empty: nothing is left to undo.
     lasts: it goes on for the radius's seconds; else it is over at once. cold: it empties the cache, so recovery is
     bounded by loading the hot keys; else by `SETTLE_S`.
-    needs: what must be the drill's own, or be routed through its proxy, in the words of an error.
+    slack_s: what recovery may take besides: the windows it is measured in, and connections that are made again. needs:
+    what must be the drill's own, or be routed through its proxy, in the words of an error.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Drill:
     undo: str
     lasts: bool
     cold: bool
+    slack_s: float = 1.0
     needs: str = ""
 
 
@@ -33,8 +35,6 @@ SETTLE_S: Final = 5.0
 """How long a service may take to be as before, once a fault that leaves the cache warm is over."""
 COLD_FACTOR: Final = 1.5
 """By how much recovery may exceed the time that loading every hot key once takes at full capacity."""
-COLD_SLACK_S: Final = 1.0
-"""What it may take besides: the windows it is measured in, and connections that are made again."""
 
 DRILLS: Final = {
     drill.name: drill
@@ -63,6 +63,7 @@ DRILLS: Final = {
             "start the server again, empty; or let connections through",
             lasts=True,
             cold=True,
+            slack_s=3.5,  # the next attempt to connect may be 2 s away, and loads begun without a server are not stored
             needs="a server that the drill started, or its proxy in front",
         ),
         Drill(
@@ -147,4 +148,4 @@ def budget_of(drill: Drill, hot_keys: int, per_s: float | None) -> float | None:
     """How long recovery may take; None where nothing is known of the source's capacity."""
     if not drill.cold:
         return SETTLE_S
-    return None if not per_s else COLD_FACTOR * hot_keys / per_s + COLD_SLACK_S
+    return None if not per_s else COLD_FACTOR * hot_keys / per_s + drill.slack_s

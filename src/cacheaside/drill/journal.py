@@ -102,4 +102,6 @@ def without_password(url: str) -> tuple[str, bool]:
     """The same server without its credentials, and whether there were any."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", "")), "@" in parts.netloc or "password" in parts.query
+    return urlunsplit(
+        (parts.scheme, host, parts.path, "", "")
+    ), "@" in parts.netloc or "password" in parts.query

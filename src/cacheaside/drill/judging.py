@@ -11,7 +11,7 @@ from cacheaside.drill.report import Comparison, Figures, Finding, Report, Verdic
 from cacheaside.drill.series import HITS, Point, Record, points, quantile, waits_ms
 from cacheaside.drill.settings import Settings
 
-__all__ = ["AS_BEFORE", "HOLD_S", "Told", "WINDOW_S", "compared", "judged", "recovered_at"]
+__all__ = ["AS_BEFORE", "HOLD_S", "WINDOW_S", "Told", "compared", "judged", "recovered_at"]
 
 WINDOW_S: Final = 0.25
 AS_BEFORE: Final = 0.9
@@ -93,7 +93,11 @@ def _as_before(held: Sequence[Point], hits_before: float | None) -> bool:
     the lucky have, so that requests are compared with those that came, too."""
     ended = [point.answered + point.refused + point.late + point.failed for point in held]
     answered = sum(point.answered for point in held)
-    if not answered or answered < ANSWERED * sum(ended) or answered < CAME * sum(point.asked for point in held):
+    if (
+        not answered
+        or answered < ANSWERED * sum(ended)
+        or answered < CAME * sum(point.asked for point in held)
+    ):
         return False
     hits = sum((point.hits or 0.0) * number for point, number in zip(held, ended, strict=True))
     return hits_before is None or hits >= AS_BEFORE * hits_before * sum(ended)
@@ -103,7 +107,9 @@ def judged(drill: Drill, settings: Settings, told: Told) -> Report:
     """The report of one run."""
     windows = points(told.record, told.began, told.ended, WINDOW_S)
     began, ended = told.fault_began - told.began, told.fault_ended - told.began
-    before = figures(told.record, told.began, told.fault_began, [p for p in windows if p.at + WINDOW_S <= began])
+    before = figures(
+        told.record, told.began, told.fault_began, [p for p in windows if p.at + WINDOW_S <= began]
+    )
     known = before.hits if any(one.how in (*HITS, "source") for one in told.record.answers[:1000]) else None
     at = None if told.aborted else recovered_at(windows, ended, known)
     cold_until = told.began + (windows[-1].at + WINDOW_S if at is None and windows else at or ended)
@@ -138,7 +144,10 @@ def judged(drill: Drill, settings: Settings, told: Told) -> Report:
         changes=told.changes,
         before=before,
         during=figures(
-            told.record, told.fault_began, max(cold_until, told.fault_ended), _within(windows, began, cold_until - told.began)
+            told.record,
+            told.fault_began,
+            max(cold_until, told.fault_ended),
+            _within(windows, began, cold_until - told.began),
         ),
         after=figures(told.record, cold_until, told.ended, _within(windows, cold_until - told.began, 1e12)),
         evidence=list(told.evidence),
@@ -146,7 +155,7 @@ def judged(drill: Drill, settings: Settings, told: Told) -> Report:
         findings=[],
         verdict="held",
     )
-    findings = _findings(drill, settings, told, report)
+    findings = _findings(drill, told, report)
     return _with(report, findings, _verdict(told, findings))
 
 
@@ -166,9 +175,11 @@ def _verdict(told: Told, findings: Sequence[Finding]) -> Verdict:
     return "broken" if any(finding.held is False for finding in findings) else "held"
 
 
-def _findings(drill: Drill, settings: Settings, told: Told, report: Report) -> list[Finding]:
+def _findings(drill: Drill, told: Told, report: Report) -> list[Finding]:
     found = [
-        Finding(rule="the fault happened", held=told.happened, why="; ".join(told.evidence) or "nothing shows it"),
+        Finding(
+            rule="the fault happened", held=told.happened, why="; ".join(told.evidence) or "nothing shows it"
+        ),
         _concurrency(report),
         _queue(told),
         _goodput(drill, report),
@@ -186,7 +197,9 @@ def _findings(drill: Drill, settings: Settings, told: Told, report: Report) -> l
 def _concurrency(report: Report) -> Finding:
     bound = report.limit if report.limit is not None else report.capacity_running
     if bound is None or report.peak_running is None:
-        return Finding(rule="the source is asked no more at once than it takes", held=None, why="it is not known")
+        return Finding(
+            rule="the source is asked no more at once than it takes", held=None, why="it is not known"
+        )
     return Finding(
         rule="the source is asked no more at once than it takes",
         held=report.peak_running <= bound,
@@ -214,18 +227,25 @@ def _goodput(drill: Drill, report: Report) -> Finding | None:
     cold = [
         p
         for p in report.points
-        if p.at >= report.fault_began + _TRANSIENT * WINDOW_S and p.at + WINDOW_S <= until and p.queries is not None
+        if p.at >= report.fault_began + _TRANSIENT * WINDOW_S
+        and p.at + WINDOW_S <= until
+        and p.queries is not None
     ]
     # Towards the end few keys are missing, and the source has little to do: only windows in which callers had to be
     # refused, or waited, show what it gives.
-    wanted = [p for p in cold if p.refused or p.late or (p.running or 0) >= (report.limit or report.capacity_running or 1)]
+    wanted = [
+        p
+        for p in cold
+        if p.refused or p.late or (p.running or 0) >= (report.limit or report.capacity_running or 1)
+    ]
     if len(wanted) < 2 * _TRANSIENT:
         return Finding(rule=rule, held=None, why="it was not overloaded for long enough to tell")
     mean = sum(p.queries or 0.0 for p in wanted) / len(wanted)
     return Finding(
         rule=rule,
         held=mean >= GOODPUT * per_s,
-        why=f"{mean:.0f} queries a second of {per_s:g} ({mean / per_s:.0%}), over {len(wanted) * WINDOW_S:g} s of overload",
+        why=f"{mean:.0f} queries a second of {per_s:g} ({mean / per_s:.0%}), "
+        f"in {len(wanted) * WINDOW_S:g} s of overload",
     )
 
 
@@ -235,12 +255,12 @@ def _recovery(report: Report) -> Finding:
         return Finding(rule=rule, held=None, why="the drill was called off")
     budget = "" if report.budget_s is None else f"; it may take {report.budget_s:.1f} s"
     if report.ideal_s is not None:
-        budget += (
-            f" ({report.hot_keys} hot keys at {report.capacity_queries:g} a second are {report.ideal_s:.1f} s)"
-        )
+        budget += f" ({report.hot_keys} hot keys at {report.capacity_queries:g} a second are {report.ideal_s:.1f} s)"
     if report.recovery_s is None:
         watched = (report.points[-1].at if report.points else 0.0) - report.fault_ended
-        return Finding(rule=rule, held=False, why=f"not within the {watched:.0f} s it was watched for{budget}")
+        return Finding(
+            rule=rule, held=False, why=f"not within the {watched:.0f} s it was watched for{budget}"
+        )
     return Finding(
         rule=rule,
         held=report.budget_s is None or report.recovery_s <= report.budget_s,

@@ -1,9 +1,10 @@
 """The metastable case: the same load, the same flush, with admission and without.
 
-A system is metastable when a trigger that is long over leaves it in a state that it keeps itself in: here a flush, after
-which callers who wait too long ask again, for loads that nobody waits for any more, at a source that does less the more
-is asked of it (Bronson, Aghayev, Charapko, Zhu: "Metastable Failures in Distributed Systems", HotOS 2021; Huang et al.:
-"Metastable Failures in the Wild", OSDI 2022). The load before and after is the same; only the cache is not.
+A system is metastable when a trigger that is long over leaves it in a state that it keeps itself in: here a flush,
+after which callers who wait too long ask again, for loads that nobody waits for any more, at a source that does less
+the more is asked of it (Bronson, Aghayev, Charapko, Zhu: "Metastable Failures in Distributed Systems", HotOS 2021;
+Huang et al.: "Metastable Failures in the Wild", OSDI 2022). The load before and after is the same; only the cache is
+not.
 """
 
 from __future__ import annotations

@@ -73,26 +73,30 @@ async def run_drill(
     say(f"watching for {settings.before_s:g} s while nothing is wrong")
     aborted = None
     fault_began = fault_ended = began
-    evidence = []
     try:
         await _watch(settings, ground, settings.before_s)
         with journal.owing(await asyncio.to_thread(fault.undo)):
             fault_began = time.monotonic()
             say(f"breaking: {drill.title}")
+            # Interrupted at any point, in `begin` too: (1) a thread is told to break it (2) Ctrl-C cancels this (3) the
+            # thread breaks it, and nobody knows. So it is told to go no further, its end is waited for, and only then
+            # things are put right.
+            beginning = asyncio.ensure_future(asyncio.to_thread(fault.begin))
             try:
-                await asyncio.to_thread(fault.begin)
+                await _watch_while(settings, ground, beginning)
+                fault_ended = time.monotonic()
                 if drill.lasts:
                     await _watch(settings, ground, settings.radius.seconds)
             finally:
-                # Interrupted at any point, even in `begin`: (1) a thread is told to break it (2) Ctrl-C cancels this
-                # (3) the thread breaks it. So the thread's end is waited for, and then it is put right.
-                await _surely(fault.end)
-                fault_ended = time.monotonic()
+                fault.halt()
+                await _surely(beginning, quietly=True)
+                await _surely(asyncio.ensure_future(asyncio.to_thread(fault.end)))
+                fault_ended = time.monotonic() if drill.lasts else fault_ended
         say("restored" if drill.undo else "broken at once, and nothing to restore")
-        await _recover(settings, ground, began, fault_began, fault_ended if drill.lasts else fault_began)
+        await _recover(settings, ground, began, fault_began, fault_ended)
     except _CalledOff as why:
         aborted = str(why)
-        fault_ended = fault_ended if fault_ended > fault_began else time.monotonic()
+        fault_ended = max(fault_ended, fault_began)
         say(f"called off, and restored: {aborted}")
     finally:
         ground.rest()
@@ -106,7 +110,7 @@ async def run_drill(
             record=ground.record,
             began=began,
             fault_began=fault_began,
-            fault_ended=fault_ended if drill.lasts else fault_began,
+            fault_ended=fault_ended,
             ended=ended,
             target=ground.target,
             namespace=ground.namespace,
@@ -120,11 +124,22 @@ async def run_drill(
 
 async def _watch(settings: Settings, ground: Ground, seconds: float) -> None:
     until = time.monotonic() + seconds
-    while (now := time.monotonic()) < until:
+    while True:
         ground.check()
+        now = time.monotonic()
         if why := reason_to_abort(settings.abort, ground.record, now):
             raise _CalledOff(why)
+        if now >= until:
+            return
         await asyncio.sleep(min(_LOOK_S, until - now))
+
+
+async def _watch_while(settings: Settings, ground: Ground, beginning: asyncio.Future[None]) -> None:
+    """As `_watch`, until `beginning` is done."""
+    while not beginning.done():
+        await _watch(settings, ground, 0.0)
+        await asyncio.wait({beginning}, timeout=_LOOK_S)
+    beginning.result()
 
 
 async def _recover(
@@ -141,19 +156,20 @@ async def _recover(
             await _watch(settings, ground, max(0.0, until - time.monotonic()))
 
 
-async def _surely(end: Callable[[], None]) -> None:
-    """Run `end` on a thread to its end, however often this is cancelled meanwhile."""
-    ending = asyncio.ensure_future(asyncio.to_thread(end))
+async def _surely(ending: asyncio.Future[None], *, quietly: bool = False) -> None:
+    """Wait for the end of what a thread does, however often this is cancelled meanwhile. quietly: its error is
+    another's to raise."""
     deadline = time.monotonic() + _RESTORED_S
     cancelled = None
     while not ending.done():
         left_s = deadline - time.monotonic()
         if left_s <= 0:
-            raise NotRestored(f"not restored within {_RESTORED_S:g} s: run `drill restore`")
+            raise NotRestored(f"not restored within {_RESTORED_S:g} s: run `cacheaside drill restore`")
         try:
             await asyncio.wait({ending}, timeout=left_s)
         except asyncio.CancelledError as error:
             cancelled = error
-    ending.result()
+    if not quietly:
+        ending.result()
     if cancelled is not None:
         raise cancelled

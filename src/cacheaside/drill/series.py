@@ -10,7 +10,18 @@ from typing import Final, Literal
 
 import msgspec
 
-__all__ = ["ANSWERS_MAX", "Answer", "How", "Point", "Reading", "Record", "Span", "points", "quantile", "waits_ms"]
+__all__ = [
+    "ANSWERS_MAX",
+    "Answer",
+    "How",
+    "Point",
+    "Reading",
+    "Record",
+    "Span",
+    "points",
+    "quantile",
+    "waits_ms",
+]
 
 ANSWERS_MAX: Final = 2_000_000
 """How many answers a record keeps; more are counted as `dropped`."""
@@ -146,7 +157,9 @@ def points(record: Record, began: float, ended: float, window_s: float) -> list[
     queries = _rates([(one.at, one.done) for one in record.readings], began, window_s, number)
     running = _running(record.readings, began, window_s, number)
     return [
-        _point(place * window_s, answers[place], asked[place] or 0.0, running[place], queries[place], window_s)
+        _point(
+            place * window_s, answers[place], asked[place] or 0.0, running[place], queries[place], window_s
+        )
         for place in range(number)
     ]
 
@@ -189,7 +202,9 @@ def _rates(
     grown: list[float | None] = [None] * number
     for (at, count), (then, more) in pairwise(counted):
         rate = (more - count) / max(then - at, 1e-9)
-        for place in range(max(0, int((at - began) // window_s)), min(number, int((then - began) // window_s) + 1)):
+        for place in range(
+            max(0, int((at - began) // window_s)), min(number, int((then - began) // window_s) + 1)
+        ):
             opens = began + place * window_s
             overlap_s = max(0.0, min(then, opens + window_s) - max(at, opens))
             grown[place] = (grown[place] or 0.0) + rate * overlap_s / window_s

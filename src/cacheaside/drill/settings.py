@@ -46,7 +46,11 @@ class Abort:
             said.append(f"more than {self.running} queries run at once")
         if self.p99_s is not None:
             said.append(f"p99 is above {self.p99_s:g} s")
-        return (f"when {', or '.join(said)}, over {self.window_s:g} s") if said else "never: whatever happens, it is let run"
+        return (
+            (f"when {', or '.join(said)}, over {self.window_s:g} s")
+            if said
+            else "never: whatever happens, it is let run"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,9 @@ class _OnTheWire:
     def undo(self) -> Undo | None:
         return None
 
+    def halt(self) -> None:
+        return None
+
     def end(self) -> None:
         self._wire.heal()
         took_s = self._ping(1.0)
@@ -94,7 +97,9 @@ class Silent(_OnTheWire):
     def begin(self) -> None:
         self._wire.black_hole()
         silent = self._ping(_SILENCE_S) is None
-        self._said.append(Evidence(silent, f"no answer came through the proxy within {_SILENCE_S * 1e3:.0f} ms"))
+        self._said.append(
+            Evidence(silent, f"no answer came through the proxy within {_SILENCE_S * 1e3:.0f} ms")
+        )
 
 
 class Cut(_OnTheWire):
@@ -119,11 +124,18 @@ class RollingRestart:
     def begin(self) -> None:
         self._restarting.begin()
 
+    def halt(self) -> None:
+        return None
+
     def end(self) -> None:
         self._done = self._restarting.end()
 
     def evidence(self) -> list[Evidence]:
-        return [Evidence(self._done > 0, f"{self._done} processes were replaced by new ones, with nothing in memory")]
+        return [
+            Evidence(
+                self._done > 0, f"{self._done} processes were replaced by new ones, with nothing in memory"
+            )
+        ]
 
 
 class SlowSource:
@@ -144,21 +156,30 @@ class SlowSource:
         self._times = times
         self._first = first
         self._began = 0.0
+        self._usual_ms: float | None = None
         self._said: list[Evidence] = []
 
     def undo(self) -> Undo | None:
         return None  # the source ends with this process
 
     def begin(self) -> None:
+        self._usual_ms = self._took_ms(0.0)
         self._slow(self._times)
         self._began = time.monotonic()
         self._first()
 
+    def halt(self) -> None:
+        return None
+
     def end(self) -> None:
         took_ms = self._took_ms(self._began)
         self._slow(1.0)
-        said = "no query ended meanwhile" if took_ms is None else f"queries took {took_ms:.0f} ms at the median"
-        self._said = [Evidence(took_ms is not None, said)]
+        usual = "" if self._usual_ms is None else f", {self._usual_ms:.0f} ms before"
+        if took_ms is None:
+            self._said = [Evidence(False, "no query ended meanwhile")]
+        else:
+            slower = self._usual_ms is None or took_ms >= self._usual_ms * self._times / 2
+            self._said = [Evidence(slower, f"queries took {took_ms:.0f} ms at the median{usual}")]
 
     def evidence(self) -> list[Evidence]:
         return self._said

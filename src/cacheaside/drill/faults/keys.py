@@ -21,6 +21,9 @@ class _InTheNamespace:
     def undo(self) -> Undo | None:
         return None
 
+    def halt(self) -> None:
+        self._scope.halt()
+
     def end(self) -> None:
         return None
 
@@ -70,14 +73,16 @@ class HotKeys(_InTheNamespace):
 
 
 class MassInvalidation(_InTheNamespace):
-    """Deletes the generations of a share of the declared tags: what was computed from them is valid no more, anywhere."""
+    """Deletes the generations of a share of the declared tags: what was computed from them is valid nowhere."""
 
     def __init__(self, scope: Scope, share: float) -> None:
         super().__init__(scope)
         self._share = share
 
     def begin(self) -> None:
-        self._done = self._scope.delete(name for name in self._scope.declared() if in_share(name, self._share))
+        self._done = self._scope.delete(
+            name for name in self._scope.declared() if in_share(name, self._share)
+        )
 
     def evidence(self) -> list[Evidence]:
         return [Evidence(self._done > 0, f"{self._done:,} tags invalidated")]

@@ -33,6 +33,9 @@ class Fault(Protocol):
 
     def begin(self) -> None: ...
 
+    def halt(self) -> None:
+        """Called while `begin` runs, from another thread: go no further."""
+
     def end(self) -> None:
         """Put everything right. Safe when `begin` failed half way, and a second time."""
 

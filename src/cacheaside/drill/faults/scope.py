@@ -6,6 +6,7 @@ to be changed begins with the namespace; nothing here can flush a server.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from types import TracebackType
@@ -41,8 +42,11 @@ class Scope:
         self._changes = changes_prefix(namespace).encode()
         self._pattern = everything_pattern(namespace)
         self._prefix = self._pattern.removesuffix("*").encode()
+        self._halted = threading.Event()
         if not url.startswith(("redis://", "rediss://", "unix://", "valkey://", "valkeys://")):
-            raise CannotDrill(f"{self.url}: a drill is for one server: name it by redis://, rediss:// or unix://.")
+            raise CannotDrill(
+                f"{self.url}: a drill is for one server: name it by redis://, rediss:// or unix://."
+            )
         url = url.replace("valkeys://", "rediss://", 1).replace("valkey://", "redis://", 1)
         try:
             self._client: Any = redis.Redis.from_url(
@@ -58,6 +62,10 @@ class Scope:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def halt(self) -> None:
+        """Change no further key, whatever is under way; from any thread."""
+        self._halted.set()
 
     def close(self) -> None:
         """End the connection."""
@@ -78,7 +86,7 @@ class Scope:
             raise CannotDrill(f"{self.url} is a replica: name its primary.")
         if next(self._names(), None) is None:
             raise CannotDrill(
-                f"{self.url} holds no key of namespace {self.namespace!r}: a drill of nothing would show nothing. Is it "
+                f"{self.url} holds no key of namespace {self.namespace!r}: a drill of nothing shows nothing. Is it "
                 "the right server and namespace, and is the service under load?"
             )
 
@@ -137,14 +145,19 @@ class Scope:
         found = self._client.scan_iter(match=self._pattern, count=BATCH_MAX)
         for number, name in enumerate(found):
             if number >= KEYS_MAX:
-                raise CannotDrill(f"{self.url} holds more than {KEYS_MAX:,} keys: a drill is not for that many.")
+                raise CannotDrill(
+                    f"{self.url} holds more than {KEYS_MAX:,} keys: a drill is not for that many."
+                )
             if name.startswith(self._prefix):
                 yield name
 
     def _batches(self, names: Iterator[bytes] | Sequence[bytes]) -> Iterator[list[bytes]]:
         rest = iter(names)
-        while batch := list(islice(rest, BATCH_MAX)):
-            assert all(name.startswith(self._prefix) for name in batch), "a key of another namespace"
+        while not self._halted.is_set() and (batch := list(islice(rest, BATCH_MAX))):
+            if not all(name.startswith(self._prefix) for name in batch):
+                raise CannotDrill(
+                    f"a key that does not begin with {self._prefix.decode()} is of another namespace."
+                )
             yield batch
 
     def _elsewhere(self) -> int:

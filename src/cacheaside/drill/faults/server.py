@@ -33,8 +33,8 @@ class EvictionStorm:
         mine, others = self._scope.count()
         if others:
             raise CannotDrill(
-                f"{self._scope.url} also holds {others:,} keys that are not of namespace {self._scope.namespace!r} (which "
-                f"has {mine:,}): it would evict those too. Drill a server that is the namespace's own."
+                f"{self._scope.url} also holds {others:,} keys that are not of namespace {self._scope.namespace!r} "
+                f"(which has {mine:,}): it would evict those too. Drill a server that is the namespace's own."
             )
         return RestoreConfig(self._scope.url, self._scope.secret, MEMORY, self._before)
 
@@ -45,6 +45,9 @@ class EvictionStorm:
         held = min(used, int(memory.get("used_memory_dataset", used)))
         self._lowered = max(_LEAST_BYTES, int(used - self._share * held))
         self._scope.set_directive(MEMORY, str(self._lowered))
+
+    def halt(self) -> None:
+        return None
 
     def end(self) -> None:
         if self._before is None:
@@ -74,11 +77,16 @@ class Killed:
         self._server.kill()
         self._said.append(Evidence(not self._server.is_running, "the server's process was gone"))
 
+    def halt(self) -> None:
+        return None
+
     def end(self) -> None:
         if not self._server.is_running:
             self._server.start()
         held = self._server.ask("DBSIZE")
-        self._said.append(Evidence(self._server.ask("PING") == "PONG", f"it answers again ({held} keys by then)"))
+        self._said.append(
+            Evidence(self._server.ask("PING") == "PONG", f"it answers again ({held} keys by then)")
+        )
 
     def evidence(self) -> list[Evidence]:
         return self._said
@@ -102,6 +110,9 @@ class Frozen:
             self._said.append(Evidence(True, "the server did not answer a PING"))
         else:
             self._said.append(Evidence(False, "the server answered all the same"))
+
+    def halt(self) -> None:
+        return None
 
     def end(self) -> None:
         self._server.thaw()

@@ -16,7 +16,9 @@ def charts_of(report: Report) -> list[Chart]:
     marked = [] if report.recovered_at is None else [(report.recovered_at - report.fault_began, "recovered")]
     marked = [(0.0, report.title.lower()), *marked]
     ended = [point.answered + point.refused + point.late + point.failed for point in points]
-    hits = [min(point.answered, (point.hits or 0.0) * all_) for point, all_ in zip(points, ended, strict=True)]
+    hits = [
+        min(point.answered, (point.hits or 0.0) * all_) for point, all_ in zip(points, ended, strict=True)
+    ]
     known = any(hits)
     bound = report.limit if report.limit is not None else report.capacity_running
     running = [None if point.running is None else float(point.running) for point in points]

@@ -58,7 +58,8 @@ def _comparison(report: Comparison) -> Iterator[str]:
     yield f'<p class="means">{escape(report.means)}</p></header>'
     yield '<section class="pair heads">'
     for name, one in both:
-        yield f'<div><h2>{name}</h2><p class="verdict {_kind(one)}">{escape(VERDICTS[one.verdict])}</p>{_tiles(one)}</div>'
+        yield f'<div><h2>{name}</h2><p class="verdict {_kind(one)}">{escape(VERDICTS[one.verdict])}</p>'
+        yield f"{_tiles(one)}</div>"
     yield "</section>"
     for left, right in zip(charts_of(report.protected), charts_of(report.unprotected), strict=True):
         # One scale for both: what is compared by eye has to be.
@@ -99,8 +100,9 @@ def _findings(report: Report) -> Iterator[str]:
 
 def _figure(chart: Chart, *, top: float | None = None) -> str:
     keys = "".join(
-        f'<span class="key"><i class="{"swatch" if line in chart.stacked else "dash"} {line.kind}"></i>{escape(line.name)}</span>'
-        for line in (*chart.stacked, *chart.lines)
+        f'<span class="key"><i class="{shape} {line.kind}"></i>{escape(line.name)}</span>'
+        for shape, lines in (("swatch", chart.stacked), ("dash", chart.lines))
+        for line in lines
         if any(line.values)
     )
     unit = f"{chart.unit}, logarithmic" if chart.log else chart.unit
@@ -128,6 +130,7 @@ def _rest(report: Report) -> Iterator[str]:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join(
-        f"<tr><th>{escape(row[0])}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in row[1:])}</tr>" for row in rows
+        f"<tr><th>{escape(row[0])}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in row[1:])}</tr>"
+        for row in rows
     )
     return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'

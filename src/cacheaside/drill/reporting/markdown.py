@@ -57,7 +57,11 @@ def _report(report: Report, level: int) -> list[str]:
         "",
         *(f"{place}. {step}" for place, step in enumerate(report.steps, 1)),
         "",
-        *(["With:", "", *(f"- {name}: {value}" for name, value in report.setting.items()), ""] if report.setting else []),
+        *(
+            ["With:", "", *(f"- {name}: {value}" for name, value in report.setting.items()), ""]
+            if report.setting
+            else []
+        ),
     ]
 
 

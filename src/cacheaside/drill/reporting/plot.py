@@ -68,7 +68,7 @@ def svg_of(chart: Chart, top: float | None = None) -> str:
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(chart.title)}">',
         *_span(chart, scale),
-        *_grid(chart, scale),
+        *_grid(scale),
         *_areas(chart, scale),
         *(_path(line, chart, scale) for line in chart.lines),
         *_rules(chart, scale),
@@ -95,7 +95,9 @@ class _Scale:
         first, last = (chart.at[0] - half, chart.at[-1] + half) if chart.at else (0.0, 1.0)
         last = last if chart.until is None else max(last, chart.until)
         if chart.log:
-            return cls(first, last, 0.1 if chart.least < 1 else 1.0, 10 ** math.ceil(math.log10(top * 1.05)), True)
+            return cls(
+                first, last, 0.1 if chart.least < 1 else 1.0, 10 ** math.ceil(math.log10(top * 1.05)), True
+            )
         step = _step(top)
         return cls(first, last, 0.0, step * math.ceil(top * 1.02 / step), False)
 
@@ -129,20 +131,26 @@ def _step(top: float) -> float:
 def _span(chart: Chart, scale: _Scale) -> list[str]:
     began, ended = scale.x(chart.span[0]), scale.x(chart.span[1])
     width = max(2.0, ended - began)
-    return [f'<rect class="fault" x="{began}" y="{_TOP}" width="{width:.1f}" height="{HEIGHT - _TOP - _BOTTOM}"/>']
+    return [
+        f'<rect class="fault" x="{began}" y="{_TOP}" width="{width:.1f}" height="{HEIGHT - _TOP - _BOTTOM}"/>'
+    ]
 
 
-def _grid(chart: Chart, scale: _Scale) -> list[str]:
+def _grid(scale: _Scale) -> list[str]:
     parts = []
     for tick in scale.ticks():
         y = scale.y(tick)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
-        parts.append(f'<text class="tick" x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{_label(tick)}</text>')
+        parts.append(
+            f'<text class="tick" x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{_label(tick)}</text>'
+        )
     step = _step((scale.last - scale.first) * 0.6)
     at = math.ceil(scale.first / step) * step
     while at <= scale.last:
         x = scale.x(at)
-        parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{HEIGHT - _BOTTOM}" y2="{HEIGHT - _BOTTOM + 4}"/>')
+        parts.append(
+            f'<line class="grid" x1="{x}" x2="{x}" y1="{HEIGHT - _BOTTOM}" y2="{HEIGHT - _BOTTOM + 4}"/>'
+        )
         parts.append(f'<text class="tick" x="{x}" y="{HEIGHT - 8}" text-anchor="middle">{at:g} s</text>')
         at = round(at + step, 6)
     return parts
@@ -169,7 +177,9 @@ def _areas(chart: Chart, scale: _Scale) -> list[str]:
 def _steps(chart: Chart, scale: _Scale, values: Sequence[float]) -> list[tuple[float, float]]:
     half = (chart.at[1] - chart.at[0]) / 2 if len(chart.at) > 1 else 0.5
     return [
-        (scale.x(at + side), value) for at, value in zip(chart.at, values, strict=True) for side in (-half, half)
+        (scale.x(at + side), value)
+        for at, value in zip(chart.at, values, strict=True)
+        for side in (-half, half)
     ]
 
 

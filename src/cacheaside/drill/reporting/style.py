@@ -54,7 +54,8 @@ figcaption { display: flex; flex-wrap: wrap; gap: 2px 10px; align-items: baselin
 .unit, .keys { color: var(--soft); font-size: 13px; }
 .keys { margin-left: auto; display: flex; flex-wrap: wrap; gap: 2px 12px; }
 .key { white-space: nowrap; }
-.key i { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-right: 5px; vertical-align: -1px; }
+.key i { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-right: 5px;
+  vertical-align: -1px; }
 .key i.dash { height: 3px; vertical-align: 4px; width: 14px; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg text { font: 11px system-ui, -apple-system, "Segoe UI", sans-serif; fill: var(--soft);

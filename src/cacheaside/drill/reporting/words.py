@@ -26,7 +26,9 @@ def ms(value: float | None) -> str:
     """A time in ms, in seconds where that is shorter to read."""
     if value is None:
         return "–"
-    return f"{value / 1e3:.2f} s" if value >= 1000 else f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+    return (
+        f"{value / 1e3:.2f} s" if value >= 1000 else f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+    )
 
 
 def share(value: float | None) -> str:
@@ -48,13 +50,21 @@ def tiles(report: Report) -> list[tuple[str, str, str]]:
     bound = report.limit if report.limit is not None else report.capacity_running
     return [
         ("time to recover", recovery, budget),
-        ("most queries at once", number(report.peak_running), f"{number(bound)} are what it takes" if bound else ""),
+        (
+            "most queries at once",
+            number(report.peak_running),
+            f"{number(bound)} are what it takes" if bound else "",
+        ),
         (
             "most queries a second",
             number(report.peak_queries),
             f"capacity {number(report.capacity_queries)}" if report.capacity_queries else "",
         ),
-        ("answered while broken", share(_answered(report.during)), f"before {share(_answered(report.before))}"),
+        (
+            "answered while broken",
+            share(_answered(report.during)),
+            f"before {share(_answered(report.before))}",
+        ),
         ("p99 while broken", ms(report.during.p99_ms), f"before {ms(report.before.p99_ms)}"),
         ("older than allowed", number(report.stale), f"of {number(report.requests)} answers"),
     ]

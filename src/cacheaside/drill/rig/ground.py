@@ -18,6 +18,7 @@ from cacheaside.demo.children import Child, ChildFailed
 from cacheaside.demo.dataset import find_dataset
 from cacheaside.drill.faults.scope import Scope
 from cacheaside.drill.rig.messages import (
+    NAMESPACE,
     Ask,
     Connect,
     Filled,
@@ -32,7 +33,6 @@ from cacheaside.drill.rig.messages import (
     Slow,
     SourcePulse,
 )
-from cacheaside.drill.rig.service import NAMESPACE
 from cacheaside.drill.series import Record
 from cacheaside.drill.settings import Settings
 from cacheaside.source.source import QUEUE_PER_SLOT
@@ -56,7 +56,9 @@ class Own:
 
     own = True
 
-    def __init__(self, settings: Settings, database: Path, server: Server, wire: Proxy, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, settings: Settings, database: Path, server: Server, wire: Proxy, stack: AsyncExitStack
+    ) -> None:
         self.settings = settings
         self.server = server
         self.wire = wire
@@ -110,7 +112,8 @@ class Own:
         """Ask for everything once, so that all of it is cached."""
         self._load.tell(FillFirst(self.settings.capacity.per_s * FILL_SHARE))
         waiting = asyncio.ensure_future(self._filled.wait())
-        await asyncio.wait({waiting, self.failed}, timeout=_FILLED_S, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {waiting, self.failed}
+        await asyncio.wait(either, timeout=_FILLED_S, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         self.check()
         if not self._filled.is_set():
@@ -136,7 +139,8 @@ class Own:
             "waiting_peak": self.waiting_peak if limited else None,
             "waiting_max": s.limit * QUEUE_PER_SLOT if limited else None,
             "setting": {
-                "callers": f"{s.load.rate:g} requests and {s.load.writes:g} changes a second, of {s.load.keys:,} flights",
+                "callers": f"{s.load.rate:g} requests and {s.load.writes:g} changes a second, "
+                f"of {s.load.keys:,} flights",
                 "patience": f"{s.load.patience_s:g} s, {s.load.tries} tries",
                 "service": f"{s.processes} processes, contract ttl {s.ttl_s:g} s, grace {s.grace_s:g} s",
                 "source": f"{s.capacity.slots} queries at once, {s.capacity.service_s * 1e3:g} ms each: "
@@ -167,7 +171,11 @@ class Own:
         asked = Counter(one.key for one in self.record.answers)
         wanted = {f":i{key}".encode(): place for place, (key, _) in enumerate(asked.most_common(number))}
         with Scope(self.url, self.namespace) as scope:
-            found = {wanted[suffix]: name for name in scope.entries() if (suffix := name[name.rindex(b":") :]) in wanted}
+            found = {
+                wanted[suffix]: name
+                for name in scope.entries()
+                if (suffix := name[name.rindex(b":") :]) in wanted
+            }
         return [found[place] for place in sorted(found)]
 
     def restarting(self) -> Rolling:
@@ -272,7 +280,9 @@ class Own:
             return first.port
         raise ChildFailed("a process ended before it was ready")
 
-    async def _hear(self, child: Child[Any], reports: AsyncIterator[Any], told: Callable[[Any], None]) -> None:
+    async def _hear(
+        self, child: Child[Any], reports: AsyncIterator[Any], told: Callable[[Any], None]
+    ) -> None:
         try:
             async for report in reports:
                 told(report)

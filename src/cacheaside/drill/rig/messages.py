@@ -9,9 +9,32 @@ from msgspec import Struct
 from cacheaside.demo.views import FlightView
 from cacheaside.drill.series import Answer, Reading
 
-__all__ = ["ASK", "CHANGE", "FromLoad", "FromService", "FromSource", "Listening", "LoadPulse", "Reply", "Request"]
-__all__ += ["Ask", "Connect", "FillFirst", "Filled", "Rest", "ServicePulse", "Slow", "SourcePulse", "ToLoad", "ToSource"]
+__all__ = [
+    "ASK",
+    "CHANGE",
+    "NAMESPACE",
+    "FromLoad",
+    "FromService",
+    "FromSource",
+    "Listening",
+    "LoadPulse",
+    "Reply",
+    "Request",
+]
+__all__ += [
+    "Ask",
+    "Connect",
+    "FillFirst",
+    "Filled",
+    "Rest",
+    "ServicePulse",
+    "Slow",
+    "SourcePulse",
+    "ToLoad",
+    "ToSource",
+]
 
+NAMESPACE: Final = "drill"
 ASK: Final = "ask"
 CHANGE: Final = "change"
 

@@ -16,12 +16,20 @@ from typing import Final
 from cacheaside import Cache, Contract, LoadTimeout, Overloaded, Served, Unacknowledged
 from cacheaside.demo.pipes import Parent, leave_signals_to_the_parent
 from cacheaside.demo.views import FlightView
-from cacheaside.drill.rig.messages import ASK, CHANGE, Listening, Reply, Request, ServicePulse, ToSource
+from cacheaside.drill.rig.messages import (
+    ASK,
+    CHANGE,
+    NAMESPACE,
+    Listening,
+    Reply,
+    Request,
+    ServicePulse,
+    ToSource,
+)
 from cacheaside.drill.rig.wire import Answering, Asking, dialled, listening
 
-__all__ = ["NAMESPACE", "main"]
+__all__ = ["main"]
 
-NAMESPACE: Final = "drill"
 UNDER_WAY_MAX: Final = 10_000
 """Requests that a process has under way; more fail at once."""
 _PULSE_S: Final = 0.1
@@ -85,7 +93,9 @@ class _Service:
             reply = Reply(request.number, "failed", why=type(error).__name__)
         else:
             how = "joined" if found.served is Served.COLLAPSED else found.tier.value
-            reply = Reply(request.number, how, version=0 if found.value is None else found.value.versions[0][1])
+            reply = Reply(
+                request.number, how, version=0 if found.value is None else found.value.versions[0][1]
+            )
         answer(reply)
 
     async def _change(self, request: Request, answer: Callable[[Reply], None]) -> None:

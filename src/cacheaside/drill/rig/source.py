@@ -40,7 +40,9 @@ class _Database:
         self._timer: asyncio.TimerHandle | None = None
         self._under_way: dict[int, tuple[float, Request, Callable[[Reply], None]]] = {}
         self._times_ms: list[float] = []
-        self._loads = self._loads_peak = self._loads_done = 0  # what changes rows is no load, and past their limit
+        self._loads = self._loads_peak = self._loads_done = (
+            0  # what changes rows is no load, and past their limit
+        )
 
     def asked(self, request: Request, answer: Callable[[Reply], None]) -> None:
         """A query begins."""
@@ -85,7 +87,8 @@ class _Database:
     def _run(self, request: Request) -> Reply:
         if request.word == CHANGE:
             row = self._connection.execute(
-                "UPDATE flights SET version = version + 1 WHERE id = ? RETURNING version", (request.flight_id,)
+                "UPDATE flights SET version = version + 1 WHERE id = ? RETURNING version",
+                (request.flight_id,),
             ).fetchone()
             return Reply(request.number, "source", version=0 if row is None else row[0])
         view = select_flight(self._connection, request.flight_id)
@@ -95,7 +98,9 @@ class _Database:
         if self._timer is not None:
             self._timer.cancel()
         due = self._sharing.due()
-        self._timer = None if due is None else self._loop.call_later(max(0.0, due - time.monotonic()), self._tick)
+        self._timer = (
+            None if due is None else self._loop.call_later(max(0.0, due - time.monotonic()), self._tick)
+        )
 
 
 async def _serve(options: argparse.Namespace) -> None:

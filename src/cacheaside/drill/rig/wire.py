@@ -79,7 +79,8 @@ class Asking(_Lines):
         self._waiting[number] = reply = asyncio.get_running_loop().create_future()
         self._send(Request(number, word, flight_id))
         try:
-            return await reply
+            answer: Reply = await reply
+            return answer
         finally:
             self._waiting.pop(number, None)
 

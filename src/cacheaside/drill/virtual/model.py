@@ -35,7 +35,7 @@ _LOOK_S: Final = 0.05
 
 
 class ModelledSource:
-    """A source on the event loop's clock. Who is cancelled while it waits leaves its query behind, to run to its end."""
+    """A source on the event loop's clock. A query whose caller is cancelled runs to its end."""
 
     def __init__(self, capacity: Capacity) -> None:
         self.sharing = Sharing(capacity)
@@ -138,7 +138,10 @@ async def _flush(settings: Settings) -> Report:
         await callers.all_of(keys, settings.capacity.per_s * 0.8)
         callers.taken()
         began = loop.time()
-        beside = [asyncio.ensure_future(look()), asyncio.ensure_future(callers.come(settings.load.rate, popular.draw))]
+        beside = [
+            asyncio.ensure_future(look()),
+            asyncio.ensure_future(callers.come(settings.load.rate, popular.draw)),
+        ]
         await asyncio.sleep(settings.before_s)
         held = cache.stats().entries
         flushed = loop.time()
@@ -171,7 +174,9 @@ async def _flush(settings: Settings) -> Report:
                 "patience": f"{settings.load.patience_s:g} s, {settings.load.tries} tries",
                 "source": f"{settings.capacity.slots} queries at once, {settings.capacity.service_s * 1e3:g} ms each: "
                 f"{settings.capacity.per_s:g} a second",
-                "admission": f"{limit} loads, {settings.timeout_s:g} s each" if settings.admission else "none",
+                "admission": f"{limit} loads, {settings.timeout_s:g} s each"
+                if settings.admission
+                else "none",
                 "seed": str(settings.seed),
             },
         ),
