@@ -222,7 +222,9 @@ def test_a_replica_is_refused() -> None:
     """What is deleted there comes back: its primary is the target."""
     with Replicated() as servers:
         replica = next(
-            one for one in (servers.primary, servers.replica) if "role:slave" in one.ask("INFO", "replication")
+            one
+            for one in (servers.primary, servers.replica)
+            if "role:slave" in one.ask("INFO", "replication")
         )
         with Scope(replica.url, "shop") as scope, pytest.raises(CannotDrill, match="replica"):
             scope.check()

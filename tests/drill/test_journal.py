@@ -22,8 +22,9 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from cacheaside.drill.journal import Journal, RestoreConfig
-with Journal(Path(sys.argv[1]), "eviction-storm").owing(RestoreConfig(sys.argv[2], sys.argv[3] == "secret", "maxmemory", "777000000")):
-    os.kill(os.getpid(), signal.SIGKILL)
+undo = RestoreConfig(sys.argv[2], sys.argv[3] == "secret", "maxmemory", "777000000")
+Journal(Path(sys.argv[1]), "eviction-storm").owe(undo)
+os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
@@ -35,23 +36,28 @@ def killed(folder: Path, url: str, *, secret: bool = False) -> None:
 def test_a_file_is_there_while_something_is_broken(tmp_path: Path) -> None:
     """Written before the fault, for its user alone, and gone when things are right again."""
     journal = Journal(tmp_path, "eviction-storm")
-    with journal.owing(UNDO):
-        assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
-        assert left_behind(tmp_path) == []  # its drill is under way
+    journal.owe(UNDO)
+    assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
+    assert left_behind(tmp_path) == []  # its drill is under way
+    journal.paid()
+    journal.close()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_could_not_be_put_right_stays_written_down(tmp_path: Path) -> None:
     """When the way back fails, the file stays for another try."""
-    with pytest.raises(OSError, match="away"), Journal(tmp_path, "eviction-storm").owing(UNDO):
-        raise OSError("the server is away")
+    journal = Journal(tmp_path, "eviction-storm")
+    journal.owe(UNDO)
+    journal.close()
     assert [owed.undo for _, owed in left_behind(tmp_path)] == [UNDO]
 
 
 def test_nothing_to_undo_leaves_no_file(tmp_path: Path) -> None:
     """A flush owes nothing."""
-    with Journal(tmp_path, "flush").owing(None):
-        assert list(tmp_path.iterdir()) == []
+    journal = Journal(tmp_path, "flush")
+    journal.owe(None)
+    assert list(tmp_path.iterdir()) == []
+    journal.close()
 
 
 def test_a_killed_drill_is_put_right(tmp_path: Path) -> None:

@@ -55,8 +55,17 @@ def test_too_many_at_once_is_a_broken_promise() -> None:
 def test_a_source_that_idles_while_all_wait_for_it_is_broken() -> None:
     """Nine tenths of its capacity while more is wanted; less is a broken promise."""
     slow = [(BEFORE_S, "l1"), (4.0, "refused"), (6.0, "l1")]
-    assert held(report_of(slow, queries=80.0, cold_s=4.0), "capacity") is True  # type: ignore[arg-type]
-    assert held(report_of(slow, queries=60.0, cold_s=4.0), "capacity") is False  # type: ignore[arg-type]
+    assert held(report_of(slow, queries=80.0, cold_s=4.0), "at its capacity") is True  # type: ignore[arg-type]
+    assert held(report_of(slow, queries=60.0, cold_s=4.0), "at its capacity") is False  # type: ignore[arg-type]
+
+
+def test_a_source_that_works_for_nobody_is_found() -> None:
+    """At full capacity, for callers who have all given up: busy is not useful."""
+    late = report_of([(BEFORE_S, "l1"), (6.0, "late"), (6.0, "l1")], queries=80.0, cold_s=6.0)
+    assert held(late, "at its capacity") is True
+    assert held(late, "still wait") is False
+    fine = report_of([(BEFORE_S, "l1"), (6.0, "source"), (6.0, "l1")], queries=80.0, cold_s=6.0)
+    assert held(fine, "still wait") is True
 
 
 def test_one_stale_answer_breaks() -> None:

@@ -62,7 +62,10 @@ def test_a_killed_drill_leaves_nothing_broken(server: Server, tmp_path: Path) ->
     """kill -9 closes its connection, and the proxy heals by itself."""
     with serving(server.address, 0, tmp_path / "tap") as proxy:
         drill = subprocess.Popen(
-            [sys.executable, "-c", KILLED, tmp_path / "tap"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", KILLED, tmp_path / "tap"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert drill.stdout is not None
         assert drill.stdout.readline() == "black\n"

@@ -55,8 +55,8 @@ def test_it_uses_no_thread() -> None:
 
 
 def test_with_admission_it_recovers_and_without_it_does_not() -> None:
-    """The same load, the same flush: the one recovers within one and a half times what loading every hot key takes, the
-    other answers next to nobody at the end."""
+    """The same load, the same flush: the one recovers within one and a half times what it takes to load every hot
+    key, the other answers next to nobody at the end."""
     found = metastable_simulated(SMALL)
     assert found.shown, found.why
     good, bad = found.protected, found.unprotected
@@ -72,7 +72,7 @@ def test_with_admission_it_recovers_and_without_it_does_not() -> None:
 
 
 def test_the_load_alone_does_no_harm() -> None:
-    """Without a flush the unprotected service is fine under this load: it is the cold cache that it does not survive."""
+    """Without a flush the unprotected service is fine under this load: what it does not survive is the cold."""
     warm = flush_simulated(replace(SMALL, before_s=8.0, after_s=1.0).without_admission())
     assert warm.before.errors == 0
     assert warm.before.answered == pytest.approx(SMALL.load.rate, rel=0.1)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -52,30 +51,32 @@ class Journal:
     def __init__(self, folder: Path, drill: str) -> None:
         self._folder = folder
         self._drill = drill
+        self._lock: int | None = None
         self.path = folder / f"{drill}-{os.getpid()}{_SUFFIX}"
 
-    @contextmanager
-    def owing(self, undo: Undo | None) -> Iterator[None]:
-        """For as long as something is broken that does not end with this process. The file stays when the block ends
-        with an exception of its own clean-up: it is still to be done then.
-
-        Written before anything is broken: (1) a fault is begun (2) the drill is killed (3) nobody knows what it was.
-        """
+    def owe(self, undo: Undo | None) -> None:
+        """Write down what will be to be put right, *before* anything is broken: (1) a fault is begun (2) the drill is
+        killed (3) nobody knows what it was. None: nothing will be that does not end with this process."""
         if undo is None:
-            yield
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = self.path.with_suffix(".part")
-        handle = os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            os.write(handle, msgspec.json.encode(Owed(self._drill, undo)))
-            os.fsync(handle)
-            part.rename(self.path)
-            yield
+        self._lock = os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        os.write(self._lock, msgspec.json.encode(Owed(self._drill, undo)))
+        os.fsync(self._lock)
+        part.rename(self.path)
+
+    def paid(self) -> None:
+        """It has been put right."""
+        if self._lock is not None:
             self.path.unlink(missing_ok=True)
-        finally:
-            os.close(handle)
+
+    def close(self) -> None:
+        """The drill is over. What was not paid stays, for `restore`."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 def left_behind(folder: Path) -> list[tuple[Path, Owed]]:

@@ -182,7 +182,7 @@ def _findings(drill: Drill, told: Told, report: Report) -> list[Finding]:
         ),
         _concurrency(report),
         _queue(told),
-        _goodput(drill, report),
+        *_goodput(drill, report),
         _recovery(report),
         _errors(report),
         Finding(
@@ -217,36 +217,54 @@ def _queue(told: Told) -> Finding | None:
     )
 
 
-def _goodput(drill: Drill, report: Report) -> Finding | None:
-    """While the cache is cold and more is wanted than the source can give, it gives what it can."""
-    rule = "the source works at its capacity while it is what everybody waits for"
+def _goodput(drill: Drill, report: Report) -> list[Finding]:
+    """While more is wanted than the source can give, it gives what it can, and to callers who are still there: a queue
+    that takes longer than they wait has it work for nobody."""
+    works = "the source works at its capacity while it is what everybody waits for"
+    helps = "what it works for reaches callers who still wait"
     per_s = report.capacity_queries
     if not drill.cold or per_s is None or drill.name == "source-slow":
-        return None
+        return []
+    wanted = _overloaded(report)
+    if len(wanted) < 2 * _TRANSIENT:
+        why = "it was not overloaded for long enough to tell"
+        return [Finding(rule=rule, held=None, why=why) for rule in (works, helps)]
+    seconds = f"in {len(wanted) * WINDOW_S:g} s of overload"
+    worked = sum(p.queries or 0.0 for p in wanted) / len(wanted)
+    helped = sum(_loaded(p) for p in wanted) / len(wanted)
+    return [
+        Finding(
+            rule=works,
+            held=worked >= GOODPUT * per_s,
+            why=f"{worked:.0f} queries a second of {per_s:g} ({worked / per_s:.0%}), {seconds}",
+        ),
+        Finding(
+            rule=helps,
+            held=helped >= GOODPUT * per_s,
+            why=f"{helped:.0f} callers a second had an answer by a load ({helped / per_s:.0%} of it), {seconds}",
+        ),
+    ]
+
+
+def _overloaded(report: Report) -> list[Point]:
+    """The windows in which more was wanted than the source could give. Towards the end of a cold span few keys are
+    missing, and it has little to do: only windows in which callers were refused or gave up, or all its slots were in
+    use, show what it gives."""
     until = report.points[-1].at if report.recovered_at is None else report.recovered_at
-    cold = [
+    bound = report.limit or report.capacity_running or 1
+    return [
         p
         for p in report.points
         if p.at >= report.fault_began + _TRANSIENT * WINDOW_S
         and p.at + WINDOW_S <= until
         and p.queries is not None
+        and (p.refused or p.late or (p.running or 0) >= bound)
     ]
-    # Towards the end few keys are missing, and the source has little to do: only windows in which callers had to be
-    # refused, or waited, show what it gives.
-    wanted = [
-        p
-        for p in cold
-        if p.refused or p.late or (p.running or 0) >= (report.limit or report.capacity_running or 1)
-    ]
-    if len(wanted) < 2 * _TRANSIENT:
-        return Finding(rule=rule, held=None, why="it was not overloaded for long enough to tell")
-    mean = sum(p.queries or 0.0 for p in wanted) / len(wanted)
-    return Finding(
-        rule=rule,
-        held=mean >= GOODPUT * per_s,
-        why=f"{mean:.0f} queries a second of {per_s:g} ({mean / per_s:.0%}), "
-        f"in {len(wanted) * WINDOW_S:g} s of overload",
-    )
+
+
+def _loaded(point: Point) -> float:
+    ended = point.answered + point.refused + point.late + point.failed
+    return point.answered - (point.hits or 0.0) * ended
 
 
 def _recovery(report: Report) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
@@ -23,8 +24,6 @@ _RESTORED_S: Final = 30.0
 """How long it may take to put things right."""
 _TOLD_S: Final = 0.3
 """By when all answers were told."""
-_AFTERWARDS_S: Final = 2.0
-"""How much longer a run is watched once it has recovered."""
 
 Say = Callable[[str], None]
 
@@ -66,6 +65,7 @@ async def run_drill(
     drill: Drill, settings: Settings, ground: Ground, fault: Fault, journal: Journal, say: Say
 ) -> Report:
     """The report. When this is cancelled, or anything raises, what was broken is put right before it ends."""
+    undo = await asyncio.to_thread(fault.undo)  # first of all: it refuses what would reach too far
     say("filling the cache")
     await ground.fill()
     began = time.monotonic()
@@ -75,23 +75,25 @@ async def run_drill(
     fault_began = fault_ended = began
     try:
         await _watch(settings, ground, settings.before_s)
-        with journal.owing(await asyncio.to_thread(fault.undo)):
-            fault_began = time.monotonic()
-            say(f"breaking: {drill.title}")
-            # Interrupted at any point, in `begin` too: (1) a thread is told to break it (2) Ctrl-C cancels this (3) the
-            # thread breaks it, and nobody knows. So it is told to go no further, its end is waited for, and only then
-            # things are put right.
-            beginning = asyncio.ensure_future(asyncio.to_thread(fault.begin))
-            try:
-                await _watch_while(settings, ground, beginning)
-                fault_ended = time.monotonic()
-                if drill.lasts:
-                    await _watch(settings, ground, settings.radius.seconds)
-            finally:
-                fault.halt()
-                await _surely(beginning, quietly=True)
-                await _surely(asyncio.ensure_future(asyncio.to_thread(fault.end)))
-                fault_ended = time.monotonic() if drill.lasts else fault_ended
+        journal.owe(undo)
+        fault_began = time.monotonic()
+        say(f"breaking: {drill.title}")
+        # Interrupted at any point, in `begin` too: (1) a thread is told to break it (2) Ctrl-C cancels this (3) the
+        # thread breaks it, and nobody knows. So it is told to go no further, its end is waited for, and only then
+        # things are put right.
+        begun = threading.Event()
+        beginning = asyncio.ensure_future(asyncio.to_thread(_begin, fault, begun))
+        try:
+            await _watch_while(settings, ground, beginning)
+            fault_ended = time.monotonic()
+            if drill.lasts:
+                await _watch(settings, ground, settings.radius.seconds)
+        finally:
+            fault.halt()
+            await _surely(asyncio.ensure_future(asyncio.to_thread(_end, fault, journal, begun)))
+            fault_ended = time.monotonic() if drill.lasts else fault_ended
+            if beginning.done() and not beginning.cancelled():
+                beginning.exception()  # raised above, unless this was interrupted
         say("restored" if drill.undo else "broken at once, and nothing to restore")
         await _recover(settings, ground, began, fault_began, fault_ended)
     except _CalledOff as why:
@@ -99,6 +101,7 @@ async def run_drill(
         fault_ended = max(fault_ended, fault_began)
         say(f"called off, and restored: {aborted}")
     finally:
+        journal.close()
         ground.rest()
     ended = time.monotonic()
     await asyncio.sleep(_TOLD_S)
@@ -152,24 +155,37 @@ async def _recover(
         await _watch(settings, ground, 2 * WINDOW_S)
         windows = points(ground.record, began, now - 2 * WINDOW_S, WINDOW_S)
         if recovered_at(windows, fault_ended - began, hits) is not None:
-            until = min(until, now + _AFTERWARDS_S)
+            until = min(until, now + settings.afterwards_s)
             await _watch(settings, ground, max(0.0, until - time.monotonic()))
 
 
-async def _surely(ending: asyncio.Future[None], *, quietly: bool = False) -> None:
-    """Wait for the end of what a thread does, however often this is cancelled meanwhile. quietly: its error is
-    another's to raise."""
-    deadline = time.monotonic() + _RESTORED_S
+def _begin(fault: Fault, begun: threading.Event) -> None:
+    """On a thread."""
+    try:
+        fault.begin()
+    finally:
+        begun.set()
+
+
+def _end(fault: Fault, journal: Journal, begun: threading.Event) -> None:
+    """On a thread: once the beginning is over, put things right, and strike them off."""
+    begun.wait(_RESTORED_S)
+    fault.end()
+    journal.paid()
+
+
+async def _surely(ending: asyncio.Future[None]) -> None:
+    """Wait for the end of what a thread does, however often this is cancelled meanwhile."""
+    deadline = time.monotonic() + 2 * _RESTORED_S
     cancelled = None
     while not ending.done():
         left_s = deadline - time.monotonic()
         if left_s <= 0:
-            raise NotRestored(f"not restored within {_RESTORED_S:g} s: run `cacheaside drill restore`")
+            raise NotRestored(f"not restored within {2 * _RESTORED_S:g} s: run `cacheaside drill restore`")
         try:
             await asyncio.wait({ending}, timeout=left_s)
         except asyncio.CancelledError as error:
             cancelled = error
-    if not quietly:
-        ending.result()
+    ending.result()
     if cancelled is not None:
         raise cancelled

@@ -70,13 +70,15 @@ class Load:
 class Settings:
     """One drill. Durations in seconds.
 
-    before_s: watched before the fault. after_s: after it, at most; less when it has recovered. processes: of the
+    before_s: watched before the fault. after_s: after it, at most; less when it has recovered, and then
+    `afterwards_s` more. processes: of the
     service. timeout_s: of one load, its wait for a turn included. admission: whether the source's limit is in force.
     delay_s: what `l2-slow` adds to each message. slowness: what `source-slow` multiplies by.
     """
 
     before_s: float = 4.0
     after_s: float = 20.0
+    afterwards_s: float = 2.0
     processes: int = 2
     timeout_s: float = 5.0
     ttl_s: float = 600.0

@@ -240,9 +240,13 @@ def _proxy(upstream: str | None, listen: int, control: Path | None, say: Callabl
     if not host or not port.isdigit():
         raise UsageError("drill proxy needs --upstream HOST:PORT, what it stands in front of.")
     control = control if control is not None else default_folder() / f"proxy-{port}.sock"
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, ends
+    )  # before there are threads, which inherit it: they are for `sigwait`
     with serving((host, int(port)), listen, control) as tap:
         say(f"passing {tap.host}:{tap.port} on to {upstream}; drills reach it with --proxy {control}")
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.sigwait(ends)
     return 0
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from cacheaside.drill.report import Figures, Finding, Report, Verdict
 
 __all__ = ["VERDICTS", "mark", "ms", "number", "phases", "share", "tiles"]
 
+TELLING_S: Final = 0.5
+"""A shorter phase tells nothing."""
 VERDICTS: dict[Verdict, str] = {
     "held": "Every promise held.",
     "broken": "A promise was broken.",
@@ -79,7 +83,8 @@ def phases(report: Report) -> list[tuple[str, str, str, str]]:
     each = (report.before, report.during, report.after)
 
     def row(name: str, *values: str) -> tuple[str, str, str, str]:
-        return (name, values[0], values[1], values[2])
+        said = [value if of.seconds >= TELLING_S else "–" for of, value in zip(each, values, strict=True)]
+        return (name, said[0], said[1], said[2])
 
     return [
         row("seconds", *(number(of.seconds) for of in each)),
