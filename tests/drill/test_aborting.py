@@ -26,20 +26,28 @@ def record(failed: int = 0, of: int = 100, wait_s: float = 0.01, running: int = 
 )
 def test_each_condition_calls_off_beyond_its_bound(abort: Abort, calm: Record, wild: Record) -> None:
     """At its bound a drill goes on, beyond it there is a reason in words."""
-    assert reason_to_abort(abort, calm, 10.0) is None
-    assert "more than" in str(reason_to_abort(abort, wild, 10.0))
+    assert reason_to_abort(abort, calm, 0.0, 10.0) is None
+    assert "more than" in str(reason_to_abort(abort, wild, 0.0, 10.0))
 
 
 def test_what_is_long_over_is_no_reason() -> None:
     """Only the last seconds count."""
-    assert reason_to_abort(Abort(errors=0.1, running=8), record(failed=50, running=90, at=5.0), 10.0) is None
+    assert (
+        reason_to_abort(Abort(errors=0.1, running=8), record(failed=50, running=90, at=5.0), 0.0, 10.0)
+        is None
+    )
+
+
+def test_what_was_before_the_load_began_is_no_reason() -> None:
+    """A cache that is being filled asks its source for much."""
+    assert reason_to_abort(Abort(errors=0.1, running=8), record(failed=50, running=90), 9.5, 10.0) is None
 
 
 def test_a_few_requests_say_nothing() -> None:
     """One failure of three is no failure rate."""
-    assert reason_to_abort(Abort(errors=0.1), record(failed=1, of=3), 10.0) is None
+    assert reason_to_abort(Abort(errors=0.1), record(failed=1, of=3), 0.0, 10.0) is None
 
 
 def test_without_conditions_nothing_is_called_off() -> None:
     """The drill's own servers may burn."""
-    assert reason_to_abort(Abort(), record(failed=100, running=10_000), 10.0) is None
+    assert reason_to_abort(Abort(), record(failed=100, running=10_000), 0.0, 10.0) is None

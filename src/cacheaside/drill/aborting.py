@@ -8,9 +8,10 @@ from cacheaside.drill.settings import Abort
 __all__ = ["reason_to_abort"]
 
 
-def reason_to_abort(abort: Abort, record: Record, now: float) -> str | None:
-    """Why a drill is to be called off at the moment `now`, in words; None while it is not."""
-    since = now - abort.window_s
+def reason_to_abort(abort: Abort, record: Record, began: float, now: float) -> str | None:
+    """Why a drill is to be called off at the moment `now`, in words; None while it is not. What was before it `began`,
+    the filling of a cache, is no reason."""
+    since = max(began, now - abort.window_s)
     if abort.running is not None:
         running = max((one.running for one in record.latest_readings(since)), default=0)
         if running > abort.running:

@@ -31,8 +31,8 @@ class Capacity:
     running_max: it refuses more than that, as a database that is out of connections.
     """
 
-    slots: int = 4
-    service_s: float = 0.05
+    slots: int = 8
+    service_s: float = 0.1
     contention: float = 0.1
     running_max: int = 2_000
 

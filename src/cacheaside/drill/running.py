@@ -74,7 +74,7 @@ async def run_drill(
     aborted = None
     fault_began = fault_ended = began
     try:
-        await _watch(settings, ground, settings.before_s)
+        await _watch(settings, ground, began, settings.before_s)
         journal.owe(undo)
         fault_began = time.monotonic()
         say(f"breaking: {drill.title}")
@@ -84,10 +84,10 @@ async def run_drill(
         begun = threading.Event()
         beginning = asyncio.ensure_future(asyncio.to_thread(_begin, fault, begun))
         try:
-            await _watch_while(settings, ground, beginning)
+            await _watch_while(settings, ground, began, beginning)
             fault_ended = time.monotonic()
             if drill.lasts:
-                await _watch(settings, ground, settings.radius.seconds)
+                await _watch(settings, ground, began, settings.radius.seconds)
         finally:
             fault.halt()
             await _surely(asyncio.ensure_future(asyncio.to_thread(_end, fault, journal, begun)))
@@ -125,22 +125,24 @@ async def run_drill(
     )
 
 
-async def _watch(settings: Settings, ground: Ground, seconds: float) -> None:
+async def _watch(settings: Settings, ground: Ground, began: float, seconds: float) -> None:
     until = time.monotonic() + seconds
     while True:
         ground.check()
         now = time.monotonic()
-        if why := reason_to_abort(settings.abort, ground.record, now):
+        if why := reason_to_abort(settings.abort, ground.record, began, now):
             raise _CalledOff(why)
         if now >= until:
             return
         await asyncio.sleep(min(_LOOK_S, until - now))
 
 
-async def _watch_while(settings: Settings, ground: Ground, beginning: asyncio.Future[None]) -> None:
+async def _watch_while(
+    settings: Settings, ground: Ground, began: float, beginning: asyncio.Future[None]
+) -> None:
     """As `_watch`, until `beginning` is done."""
     while not beginning.done():
-        await _watch(settings, ground, 0.0)
+        await _watch(settings, ground, began, 0.0)
         await asyncio.wait({beginning}, timeout=_LOOK_S)
     beginning.result()
 
@@ -152,11 +154,11 @@ async def _recover(
     until = fault_ended + settings.after_s
     hits = figures(ground.record, began, fault_began, ()).hits
     while (now := time.monotonic()) < until:
-        await _watch(settings, ground, 2 * WINDOW_S)
+        await _watch(settings, ground, began, 2 * WINDOW_S)
         windows = points(ground.record, began, now - 2 * WINDOW_S, WINDOW_S)
         if recovered_at(windows, fault_ended - began, hits) is not None:
             until = min(until, now + settings.afterwards_s)
-            await _watch(settings, ground, max(0.0, until - time.monotonic()))
+            await _watch(settings, ground, began, max(0.0, until - time.monotonic()))
 
 
 def _begin(fault: Fault, begun: threading.Event) -> None:

@@ -62,7 +62,7 @@ class Load:
     writes: float = 3.0
     keys: int = 400
     exponent: float = 0.6
-    patience_s: float = 1.0
+    patience_s: float = 2.0
     tries: int = 3
 
 
