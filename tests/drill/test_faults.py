@@ -14,7 +14,7 @@ from cacheaside.drill.faults.kind import CannotDrill, Fault
 from cacheaside.drill.faults.scope import Scope
 from cacheaside.drill.faults.server import EvictionStorm, Frozen, Killed
 from cacheaside.testing.proxy import Proxy
-from cacheaside.testing.servers import Replicated, Server, Unreachable
+from cacheaside.testing.servers import Cluster, Replicated, Server, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -227,6 +227,13 @@ def test_a_replica_is_refused() -> None:
             if "role:slave" in one.ask("INFO", "replication")
         )
         with Scope(replica.url, "shop") as scope, pytest.raises(CannotDrill, match="replica"):
+            scope.check()
+
+
+def test_a_node_of_a_cluster_is_refused() -> None:
+    """It has a part of the namespace alone, so what a drill said of it would be wrong."""
+    with Cluster() as cluster, Scope(cluster.nodes[0].url, "shop") as scope:
+        with pytest.raises(CannotDrill, match="part of a cluster"):
             scope.check()
 
 

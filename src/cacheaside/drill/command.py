@@ -135,7 +135,7 @@ async def _until_signalled(work: Coroutine[Any, Any, T]) -> T:
     for number in numbers:
         with suppress(
             NotImplementedError, ValueError, RuntimeError
-        ):  # not on this platform, or not on this thread
+        ):  # not on this platform (it is not implemented), or thread
             loop.add_signal_handler(number, stop, number)
     try:
         return await task
@@ -145,7 +145,7 @@ async def _until_signalled(work: Coroutine[Any, Any, T]) -> T:
         raise
     finally:
         for number in numbers:
-            with suppress(NotImplementedError, ValueError, RuntimeError):
+            with suppress(ValueError, RuntimeError):
                 loop.remove_signal_handler(number)
 
 

@@ -80,8 +80,9 @@ class Scope:
             replication = self._client.info("replication")
         except redis.RedisError as error:
             raise CannotDrill(f"{self.url} does not answer: {error}. Nothing was touched.") from error
-        if server.get("redis_mode") not in (None, "standalone"):
-            raise CannotDrill(f"{self.url} is a {server['redis_mode']}: a drill is for one server.")
+        mode = server.get("redis_mode", server.get("server_mode"))  # Redis's word, and Valkey's
+        if mode != "standalone":
+            raise CannotDrill(f"{self.url} is part of a {mode}: a drill is for one server.")
         if replication.get("role") == "slave":
             raise CannotDrill(f"{self.url} is a replica: name its primary.")
         if next(self._names(), None) is None:
