@@ -232,9 +232,12 @@ def test_a_replica_is_refused() -> None:
 
 def test_a_node_of_a_cluster_is_refused() -> None:
     """It has a part of the namespace alone, so what a drill said of it would be wrong."""
-    with Cluster() as cluster, Scope(cluster.nodes[0].url, "shop") as scope:
-        with pytest.raises(CannotDrill, match="part of a cluster"):
-            scope.check()
+    with (
+        Cluster() as cluster,
+        Scope(cluster.nodes[0].url, "shop") as scope,
+        pytest.raises(CannotDrill, match="part of a cluster"),
+    ):
+        scope.check()
 
 
 @pytest.mark.parametrize("url", ["redis+cluster://a:1", "redis+sentinel://a:1/main", "http://a"])

@@ -133,9 +133,7 @@ async def _until_signalled(work: Coroutine[Any, Any, T]) -> T:
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     for number in numbers:
-        with suppress(
-            NotImplementedError, ValueError, RuntimeError
-        ):  # not on this platform (it is not implemented), or thread
+        with suppress(ValueError, RuntimeError):  # not on this thread, or not on this platform
             loop.add_signal_handler(number, stop, number)
     try:
         return await task

@@ -151,11 +151,11 @@ async def lines_of(command: str, told: Callable[[Any], None], kind: Any) -> Asyn
         yield hearing
     finally:
         hearing.cancel()
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), _ENDING_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
         await asyncio.gather(hearing, return_exceptions=True)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
+            with suppress(TimeoutError):
+                # Read to its end: a pipe with something left in it is never closed.
+                await asyncio.wait_for(process.communicate(), _ENDING_S)
+                break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -35,7 +36,7 @@ async def drill_theirs(
     with ExitStack() as stack:
         scope = stack.enter_context(Scope(brought.url, brought.namespace))
         say(f"looking at {scope.url}, namespace {brought.namespace}")
-        scope.check()
+        await asyncio.to_thread(scope.check)
         wires = [
             None if path is None else stack.enter_context(closing(Tap(path)))
             for path in (proxy, source_proxy)
