@@ -11,8 +11,8 @@ import typer
 from cacheaside import __version__
 from cacheaside.cli.commands.contracts import contracts
 from cacheaside.cli.commands.doctor import doctor
-from cacheaside.cli.commands.explain import explain
 from cacheaside.cli.commands.drill import drill
+from cacheaside.cli.commands.explain import explain
 from cacheaside.cli.shown import say_error
 from cacheaside.errors import CacheasideError, DeclarationError, UsageError
 

@@ -6,11 +6,17 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cacheaside.drill.capacity import Capacity
+from cacheaside.source.admission import Admission
 
-__all__ = ["NO_LIMIT", "Abort", "Load", "Radius", "Settings"]
+__all__ = ["NO_LIMIT", "Abort", "Load", "Radius", "Settings", "admission_of"]
 
 NO_LIMIT: Final = 100_000
 """The limit of a source without admission: none that is ever met."""
+
+
+def admission_of(limit: int) -> Admission:
+    """As a service would declare it; or none, by a limit that is never met and does not come down."""
+    return Admission(limit, adaptive=limit < NO_LIMIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,8 +34,7 @@ from cacheaside.drill.rig.messages import (
     SourcePulse,
 )
 from cacheaside.drill.series import Record
-from cacheaside.drill.settings import Settings
-from cacheaside.source.source import QUEUE_PER_SLOT
+from cacheaside.drill.settings import Settings, admission_of
 from cacheaside.testing.proxy import Proxy
 from cacheaside.testing.servers import Server
 
@@ -137,7 +136,7 @@ class Own:
             "capacity_queries": s.capacity.per_s,
             "limit": s.concurrency_max,
             "waiting_peak": self.waiting_peak if limited else None,
-            "waiting_max": s.limit * QUEUE_PER_SLOT if limited else None,
+            "waiting_max": admission_of(s.limit).waiting_max if limited else None,
             "setting": {
                 "callers": f"{s.load.rate:g} requests and {s.load.writes:g} changes a second, "
                 f"of {s.load.keys:,} flights",

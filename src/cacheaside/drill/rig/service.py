@@ -27,6 +27,7 @@ from cacheaside.drill.rig.messages import (
     ToSource,
 )
 from cacheaside.drill.rig.wire import Answering, Asking, dialled, listening
+from cacheaside.drill.settings import admission_of
 
 __all__ = ["main"]
 
@@ -53,7 +54,7 @@ class _Service:
             yield source
 
         self._source = self.cache.source(
-            "drill-db", open=session, limit=options.limit, timeout=options.timeout
+            "drill-db", open=session, limit=admission_of(options.limit), timeout=options.timeout
         )
         self._flights = self.cache.tag("flights", int)
         contract = Contract(ttl=options.ttl, grace=options.grace)

@@ -23,9 +23,10 @@ from cacheaside.drill.judging import Told, judged
 from cacheaside.drill.metastable import comparison
 from cacheaside.drill.report import Comparison, Report
 from cacheaside.drill.series import How, Reading, Record
-from cacheaside.drill.settings import Settings
+from cacheaside.drill.settings import Settings, admission_of
 from cacheaside.drill.virtual.loop import run_virtual
-from cacheaside.source.source import QUEUE_PER_SLOT
+from cacheaside.policy.limiting import AdaptiveLimit
+from cacheaside.source.limit import Limit
 from cacheaside.testing.clock import used
 from cacheaside.testing.inside import host_of
 
@@ -105,13 +106,17 @@ def _quiet() -> Iterator[None]:
 async def _flush(settings: Settings) -> Report:
     loop, record, source = asyncio.get_running_loop(), Record(), ModelledSource(settings.capacity)
     limit = settings.capacity.slots if settings.admission else settings.limit
+    admission = admission_of(limit)
     cache = Cache(namespace=NAMESPACE)
 
     @asynccontextmanager
     async def session() -> AsyncIterator[ModelledSource]:
         yield source
 
-    database = cache.source("model", open=session, limit=limit, timeout=settings.timeout_s)
+    database = cache.source("model", open=session, limit=admission, timeout=settings.timeout_s)
+    # The limit tells the time too: how long loads take, and until when they may wait.
+    adaptive = AdaptiveLimit(admission.lowest, limit) if admission.adaptive else None
+    database.limit = Limit(limit, admission.waiting_max, adaptive=adaptive, now=loop.time)
 
     @cache.read("row", Contract(ttl=settings.ttl_s, grace=settings.grace_s), source=database)
     async def row(opened: ModelledSource, number: int) -> int:
@@ -182,7 +187,7 @@ async def _flush(settings: Settings) -> Report:
             capacity_queries=settings.capacity.per_s,
             limit=settings.capacity.slots if settings.admission else None,
             waiting_peak=waiting_peak if settings.admission else None,
-            waiting_max=limit * QUEUE_PER_SLOT if settings.admission else None,
+            waiting_max=admission.waiting_max if settings.admission else None,
             setting={
                 "callers": f"{settings.load.rate:g} requests a second, of {settings.load.keys:,} keys",
                 "patience": f"{settings.load.patience_s:g} s, {settings.load.tries} tries",
