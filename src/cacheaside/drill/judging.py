@@ -247,18 +247,19 @@ def _goodput(drill: Drill, report: Report) -> list[Finding]:
 
 
 def _overloaded(report: Report) -> list[Point]:
-    """The windows in which more was wanted than the source could give. Towards the end of a cold span few keys are
-    missing, and it has little to do: only windows in which callers were refused or gave up, or all its slots were in
-    use, show what it gives."""
+    """The windows in which more was wanted than the source could give: callers were refused or gave up, or all its
+    slots were in use, in the windows beside it too. One window alone may have seen them in use for a moment."""
     until = report.points[-1].at if report.recovered_at is None else report.recovered_at
     bound = report.limit or report.capacity_running or 1
+    points = report.points
+    full = [(point.running or 0) >= bound for point in points]
     return [
-        p
-        for p in report.points
-        if p.at >= report.fault_began + _TRANSIENT * WINDOW_S
-        and p.at + WINDOW_S <= until
-        and p.queries is not None
-        and (p.refused or p.late or (p.running or 0) >= bound)
+        point
+        for place, point in enumerate(points)
+        if point.at >= report.fault_began + _TRANSIENT * WINDOW_S
+        and point.at + WINDOW_S <= until
+        and point.queries is not None
+        and (point.refused or point.late or all(full[max(0, place - 1) : place + 2]))
     ]
 
 
