@@ -14,7 +14,7 @@ def charts_of(report: Report) -> list[Chart]:
     at = [point.at + report.window_s / 2 - report.fault_began for point in points]
     span = (0.0, report.fault_ended - report.fault_began)
     marked = [] if report.recovered_at is None else [(report.recovered_at - report.fault_began, "recovered")]
-    marked = [(0.0, report.title.lower()), *marked]
+    marked = [(0.0, report.title), *marked]
     ended = [point.answered + point.refused + point.late + point.failed for point in points]
     hits = [
         min(point.answered, (point.hits or 0.0) * all_) for point, all_ in zip(points, ended, strict=True)
