@@ -12,6 +12,7 @@ from cacheaside import __version__
 from cacheaside.cli.commands.contracts import contracts
 from cacheaside.cli.commands.control import control
 from cacheaside.cli.commands.doctor import doctor
+from cacheaside.cli.commands.drill import drill
 from cacheaside.cli.commands.explain import explain
 from cacheaside.cli.commands.warm import warm
 from cacheaside.cli.shown import say_error
@@ -19,7 +20,7 @@ from cacheaside.errors import CacheasideError, DeclarationError, UsageError
 
 __all__ = ["COMMANDS", "run"]
 
-COMMANDS: Final[tuple[Callable[..., int | None], ...]] = (explain, doctor, contracts, control, warm)
+COMMANDS: Final[tuple[Callable[..., int | None], ...]] = (explain, doctor, contracts, control, warm, drill)
 """In the order in which `--help` lists them; each is called what its function is called.
 
 A command writes its result with `shown.show`, and returns nothing, or an exit code. What goes wrong it raises: a

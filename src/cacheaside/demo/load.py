@@ -24,7 +24,7 @@ from yarl import URL
 from cacheaside.demo.build import REPLAY_START
 from cacheaside.demo.database import connect
 from cacheaside.demo.demand import Demand
-from cacheaside.demo.messages import CHANGES, FROM, HOLDS, Begin, Connect, Listening, TurnEnded
+from cacheaside.demo.messages import CHANGES, FROM, HOLDS, Begin, Connect, Listening, ToChild, TurnEnded
 from cacheaside.demo.outcomes import Outcomes
 from cacheaside.demo.pipes import Parent, leave_signals_to_the_parent
 from cacheaside.demo.replay import AT_ONCE_MAX, Replay, ReplayClock, Update, planned
@@ -49,7 +49,7 @@ class _Load:
         readers: int,
         rate: float,
         clock: ReplayClock,
-        parent: Parent,
+        parent: Parent[ToChild],
     ) -> None:
         self._http = http
         self._demand = demand
@@ -131,7 +131,7 @@ def _base(port: int) -> str:
 
 
 async def _main(options: argparse.Namespace) -> None:
-    parent = Parent()
+    parent = Parent[ToChild](ToChild)
     until = REPLAY_START + int((options.seconds + _PLAN_SLACK_S) * options.speed)
     with closing(connect(options.database)) as connection:
         demand = Demand(connection, options.seed)
@@ -149,7 +149,7 @@ async def _main(options: argparse.Namespace) -> None:
         await _take_orders(parent, load, plan)
 
 
-async def _take_orders(parent: Parent, load: _Load, plan: Sequence[Update | Hold]) -> None:
+async def _take_orders(parent: Parent[ToChild], load: _Load, plan: Sequence[Update | Hold]) -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(load.replay(plan))]
         async for order in parent.orders():

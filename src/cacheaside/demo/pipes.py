@@ -12,14 +12,16 @@ import signal
 import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from cacheaside.demo.messages import ToChild, line
+from cacheaside.demo.messages import line
 
 __all__ = ["Parent", "leave_signals_to_the_parent"]
+
+Order = TypeVar("Order")
 
 _STDIN: Final = 0
 _STDOUT: Final = 1
@@ -31,21 +33,22 @@ def leave_signals_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-class Parent:
-    """The process that started this one. Made inside the event loop.
+class Parent(Generic[Order]):
+    """The process that started this one. Made inside the event loop. orders: the type of what it says.
 
     Threads wait for the pipes: not every platform's event loop can, and a pipe that is full would block it. They use
     the bare descriptors, since a buffered reader's lock, held at exit, would abort the interpreter.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, orders: Any) -> None:
+        self._decoder: msgspec.json.Decoder[Order] = msgspec.json.Decoder(orders)
         self._loop = asyncio.get_running_loop()
-        self._orders: asyncio.Queue[ToChild | None] = asyncio.Queue()
+        self._orders: asyncio.Queue[Order | None] = asyncio.Queue()
         self._reports: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         for work in (self._listen, self._speak):
             threading.Thread(target=work, daemon=True).start()
 
-    async def orders(self) -> AsyncIterator[ToChild]:
+    async def orders(self) -> AsyncIterator[Order]:
         """What the parent says, until it closes the pipe or is gone."""
         while (order := await self._orders.get()) is not None:
             yield order
@@ -59,12 +62,11 @@ class Parent:
         self._orders.put_nowait(None)
 
     def _listen(self) -> None:
-        decoder = msgspec.json.Decoder(ToChild)
         pending = b""
         while chunk := os.read(_STDIN, _CHUNK_BYTES):
             *orders, pending = (pending + chunk).split(b"\n")
             for order in orders:
-                self._put(decoder.decode(order))
+                self._put(self._decoder.decode(order))
         self._put(None)
 
     def _speak(self) -> None:
@@ -76,6 +78,6 @@ class Parent:
             except BrokenPipeError:
                 return self._put(None)
 
-    def _put(self, order: ToChild | None) -> None:
+    def _put(self, order: Order | None) -> None:
         with suppress(RuntimeError):  # the loop has ended, and nobody takes orders any more
             self._loop.call_soon_threadsafe(self._orders.put_nowait, order)

@@ -20,7 +20,7 @@ from cacheaside.demo.catalog import cache, database
 from cacheaside.demo.database import Writer
 from cacheaside.demo.gauges import Gauges
 from cacheaside.demo.ledger import Ledger, owed_by, store_moments
-from cacheaside.demo.messages import Begin, End, Listening, Report, Rest
+from cacheaside.demo.messages import Begin, End, Listening, Report, Rest, ToChild
 from cacheaside.demo.pipes import Parent, leave_signals_to_the_parent
 from cacheaside.demo.replay import ReplayClock
 from cacheaside.demo.routes import application
@@ -37,7 +37,7 @@ _SETTLED_WITHIN_S: Final = 5.0
 class _Service:
     """The parts of the process, working in turns."""
 
-    def __init__(self, options: argparse.Namespace, parent: Parent) -> None:
+    def __init__(self, options: argparse.Namespace, parent: Parent[ToChild]) -> None:
         self._parent = parent
         self._writer = Writer(options.database)
         self._clock = ReplayClock(REPLAY_START, options.speed)
@@ -119,7 +119,7 @@ def _unannounced(*_tags: object) -> nullcontext[None]:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    parent = Parent()
+    parent = Parent[ToChild](ToChild)
     if options.without_cache:
         cache.disable(share_loads=False)
     database.distance_s = options.distance / 1e3

@@ -140,6 +140,10 @@ class Limit:
         high, normal, low = self._queues
         return len(high) + len(normal) + len(low)
 
+    def now(self) -> float:
+        """Seconds, on the clock that deadlines are told by."""
+        return self._now()
+
     @property
     def holders(self) -> int:
         """How many have a turn."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, cast
@@ -238,7 +237,7 @@ def _footing(
 ) -> Footing:
     source = endpoint.source
     around = None if nest.outer is None else nest.outer.footing_of(source)
-    deadline = time.monotonic() + source.queue_timeout_s
+    deadline = source.limit.now() + source.queue_timeout_s
     return footing(
         source.limit, around, wake, gone, terms.priority, terms.weight, deadline=deadline, repeats=repeats
     )

@@ -43,11 +43,14 @@ _ENDING_S: Final = 1.0
 class Proxy:
     """A TCP proxy with a thread of its own. Every switch is in force when its call returns, for all connections.
 
-    upstream: host and port of the server. tls: serve TLS with it, and speak plainly to the server.
+    upstream: host and port of the server. tls: serve TLS with it, and speak plainly to the server. port:
+    where to listen; 0: a free one.
     Counters, read at any time: `accepted` connections so far, `passed` bytes by direction.
     """
 
-    def __init__(self, upstream: tuple[str, int], *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, upstream: tuple[str, int], *, tls: ssl.SSLContext | None = None, port: int = 0
+    ) -> None:
         self._upstream = upstream
         self._tls = tls
         self._loop = asyncio.new_event_loop()
@@ -60,7 +63,7 @@ class Proxy:
         self.accepted = 0
         self.passed: dict[Direction, int] = {TO_CLIENT: 0, TO_SERVER: 0}
         self.host: Final = LOOPBACK
-        self._kept = PortKept()  # while new connections are refused, too
+        self._kept = PortKept(number=port)  # while new connections are refused, too
         self.port: Final = self._kept.number
 
     @property

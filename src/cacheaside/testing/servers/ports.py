@@ -25,13 +25,14 @@ class PortKept:
     its own ephemeral range could, once in a while, meet itself. Linux lets a server bind to it all the same, since both
     sides ask for SO_REUSEADDR; elsewhere the port is only chosen, and the small risk remains.
 
-    with_bus: the port 10,000 above it is kept too, for a node of a cluster.
+    with_bus: the port 10,000 above it is kept too, for a node of a cluster. number: this port, and no other; `OSError`
+    when it is taken.
     """
 
-    def __init__(self, *, with_bus: bool = False) -> None:
+    def __init__(self, *, with_bus: bool = False, number: int = 0) -> None:
         self._sockets: list[socket.socket] = []
-        for _ in range(_TRIES):
-            kept = _bound(0)
+        for _ in range(1 if number else _TRIES):
+            kept = _bound(number)
             self.number: int = kept.getsockname()[1]
             bus = _bus_of(self.number) if with_bus else None
             if with_bus and bus is None:
