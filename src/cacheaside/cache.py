@@ -27,7 +27,6 @@ from cacheaside.errors import DeclarationError
 from cacheaside.flow import write as writing
 from cacheaside.flow.blocking import run_blocking
 from cacheaside.keys import checked_namespace
-from cacheaside.observe.stats import CacheStats, endpoint_stats
 from cacheaside.settings import Settings
 from cacheaside.source import Admission, Source
 from cacheaside.stores.redis.options import options_of
@@ -336,28 +335,6 @@ class Cache(Warming, Seeing):
         dicts). One key belongs to one contract and type.
         """
         return await self._inline.read(key, loader, contract, type, tags)
-
-    # Seeing.
-
-    def stats(self) -> CacheStats:
-        """What happened so far, per endpoint, as integers."""
-        host = self._host
-        with host.lock:
-            endpoints = list(host.endpoints.values())
-        return CacheStats(
-            self.namespace,
-            len(host.l1),
-            host.l1.bytes_used,
-            {
-                e.name: endpoint_stats(
-                    e.name, e.tally, entries=len(e.table.entries), entry_hits=host.l1.hits(e.table)
-                )
-                for e in endpoints
-            },
-            None if host.shared is None else host.shared.stats(),
-            host.enabled,
-            host.source_stats(),
-        )
 
     # Switching.
 

@@ -1,4 +1,4 @@
-"""What `Cache` shows of itself, beside its numbers: declarations, and what stands behind one key.
+"""What `Cache` shows of itself: its numbers, its declarations, and what stands behind one key.
 
 A base class, so that `cache.py` stays what users read first.
 """
@@ -11,6 +11,7 @@ from cacheaside.endpoint.explaining import explain_awaited, explain_here, facade
 from cacheaside.endpoint.host import Host
 from cacheaside.endpoint.review import EndpointReview, reviewed
 from cacheaside.observe.explanation import Explanation
+from cacheaside.observe.stats import CacheStats, endpoint_stats
 
 __all__ = ["Seeing", "SeeingBlocking", "host_of"]
 
@@ -24,6 +25,26 @@ class Seeing:
     """The half of `Cache` that looks and changes nothing."""
 
     _host: Host
+
+    def stats(self) -> CacheStats:
+        """What happened so far, per endpoint, as integers."""
+        host = self._host
+        with host.lock:
+            endpoints = list(host.endpoints.values())
+        return CacheStats(
+            host.namespace,
+            len(host.l1),
+            host.l1.bytes_used,
+            {
+                e.name: endpoint_stats(
+                    e.name, e.tally, entries=len(e.table.entries), entry_hits=host.l1.hits(e.table)
+                )
+                for e in endpoints
+            },
+            None if host.shared is None else host.shared.stats(),
+            host.enabled,
+            host.source_stats(),
+        )
 
     def contracts(self) -> list[EndpointReview]:
         """What every endpoint has declared, by name: the window of staleness that each read may be served in, for
