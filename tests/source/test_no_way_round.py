@@ -207,9 +207,9 @@ async def test_a_wait_in_vain_is_answered_by_what_landed_meanwhile(shop: Shop) -
     source.limit.give_back(after)
 
 
-async def test_refreshes_and_repeats_draw_on_the_budget(shop: Shop) -> None:
-    """With a full house, ten refreshes behind readers wait, and the next are refused although the queue has room; a
-    first try still waits. A second load, for a reader whose first was overtaken by a write, is a repeat too."""
+async def test_refreshes_do_not_queue_and_repeats_draw_on_the_budget(shop: Shop) -> None:
+    """With a full house no refresh behind readers takes a place in the queue, which is for first tries. A second load,
+    for a reader whose first was overtaken by a write, is a repeat, and is refused once the budget is spent."""
     source = shop.cache.source("busy", open=contextlib.nullcontext, limit=Admission(1, queue_max=100))
     tags, load = shop.cache.tag("rows", int), asyncio.Event()
 
@@ -230,13 +230,14 @@ async def test_refreshes_and_repeats_draw_on_the_budget(shop: Shop) -> None:
         for _ in range(3):
             await asyncio.sleep(0)
         assert [await busy(key) for key in range(20)] == list(range(20))
-        await soon(lambda: len(source.limit) + source.limit.refused == 20)
-        assert source.stats().refused["normal"]["retry"] == 10
-        assert len(source.limit) == 10
-        first = asyncio.create_task(busy(100))
-        await soon(lambda: len(source.limit) == 11)
+        assert shop.cache.stats().endpoints["busy"].refreshes_paced == 20
+        assert (len(source.limit), source.limit.refused) == (0, 0)
+        firsts = [asyncio.create_task(busy(key)) for key in range(100, 120)]
+        await soon(lambda: len(source.limit) == 20)
+        while source.limit.budget.spend():
+            pass
         await shop.cache.invalidate(tags(99))
         load.set()
-        assert (await leader, await first) == (99, 100)
+        assert await asyncio.gather(leader, *firsts) == [99, *range(100, 120)]
         with pytest.raises(Overloaded, match="retry budget"):
             await joined
