@@ -201,6 +201,8 @@ async def test_a_wait_in_vain_is_answered_by_what_landed_meanwhile(shop: Shop) -
     assert after.granted
     stats = shop.cache.stats()
     assert stats.sources["slow"].refused["normal"]["late"] == 1
+    served = stats.endpoints["late"].served
+    assert (served["loaded"], served["collapsed"], sum(served.values())) == (1, 1, 2)
     assert (
         stats.endpoints["late"].hits + stats.endpoints["late"].misses_total == stats.endpoints["late"].reads
     )

@@ -47,6 +47,7 @@ def held_instead(
     freshness = judge(found.held, call.terms, now)
     if RULES[freshness] is Verdict.FILL:
         return None
+    call.endpoint.tally.collapsed += 1  # it went forward, and another's load answered it
     value = call.endpoint.unpack(found.value)
     age_s = now - found.held.loaded_at
     how = SERVED[freshness]
