@@ -6,6 +6,7 @@ import asyncio
 import statistics
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
@@ -44,6 +45,8 @@ FILL_SHARE: Final = 0.8
 """Of the source's capacity, to fill the cache with."""
 _FILLED_S: Final = 120.0
 _ROUTED_S: Final = 0.2
+_CALM_S: Final = 5.0
+_LOOK_S: Final = 0.05
 _RESTART_S: Final = 20.0
 
 
@@ -117,6 +120,16 @@ class Own:
         self.check()
         if not self._filled.is_set():
             raise ChildFailed(f"the cache was not filled within {_FILLED_S:g} s")
+        await self._calm()
+
+    async def _calm(self) -> None:
+        """Until the source says that it has had nothing to do: a reading is of the time before it, and what was asked
+        of it while the cache was filled is no part of the drill."""
+        filled_at, readings = time.monotonic(), self.record.readings
+        while time.monotonic() < filled_at + _CALM_S:
+            if readings and readings[-1].at > filled_at and not readings[-1].running:
+                return
+            await asyncio.sleep(_LOOK_S)
 
     def begin(self) -> None:
         """Callers come from now on."""
