@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 ECHO = """
 import asyncio
-from cacheaside.demo.messages import Listening
+from cacheaside.demo.messages import Listening, ToChild
 from cacheaside.demo.pipes import Parent
 
 async def main():
-    parent = Parent()
+    parent = Parent(ToChild)
     async for order in parent.orders():
         parent.tell(Listening(7))
 

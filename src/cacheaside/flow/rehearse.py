@@ -56,7 +56,7 @@ def rehearse(
         near=_Untouched(ports.near),
         heard=_Still(ports.heard.position),
         tier=_Told(record),
-        loads=_Outermost(ports.loads),
+        loads=_Outermost(ports.loads, call),
         flights=flights,
         crew=_Nobody(),
     )
@@ -88,7 +88,7 @@ class _Remembered(Exception):
         self.name = name
 
 
-_LOOKS: Final = frozenset(("may_refresh", "passes"))
+_LOOKS: Final = frozenset(("passes",))
 """What ports may be asked besides, since it changes nothing."""
 
 
@@ -201,11 +201,16 @@ class _Told:
 class _Outermost:
     """What is explained is a read outside of any load. Implements `flow.ports.Loads`."""
 
-    def __init__(self, loads: Loads) -> None:
+    def __init__(self, loads: Loads, asked: Call) -> None:
         self._loads = loads
+        self._asked = asked
+        """Of the endpoint itself, whose source is asked."""
 
     def __getattr__(self, name: str) -> Any:
-        return _looked(self._loads, name)
+        return _looked(None, name)
+
+    def may_refresh(self, call: Call) -> bool:
+        return self._loads.may_refresh(self._asked)
 
     def nest(self) -> None:
         return None
