@@ -72,10 +72,18 @@ def _from_words(endpoint: Endpoint, words: Sequence[str]) -> tuple[list[Any], di
         elif len(args) < len(by_place):
             parameter = by_place[len(args)]
         else:
+            _check_name(word, endpoint)
             most = f"{len(by_place)} argument" + ("" if len(by_place) == 1 else "s")
             raise UsageError(f"{_shape(endpoint)} takes {most} by place; there is no place for another.")
         args.append(_read(word, parameter, endpoint))
     return args, kwargs
+
+
+def _check_name(word: str, endpoint: Endpoint) -> None:
+    """Of a word that fits nowhere: a `UsageError`, where it is NAME=… of a parameter that is not there."""
+    name, is_named, _ = word.partition("=")
+    if is_named and name.isidentifier() and name not in endpoint.parameters.signature.parameters:
+        raise UsageError(f"{_shape(endpoint)} has no parameter {name!r}.")
 
 
 def _read(word: str, parameter: Parameter, endpoint: Endpoint) -> Any:
@@ -88,6 +96,7 @@ def _read(word: str, parameter: Parameter, endpoint: Endpoint) -> Any:
             f"{endpoint.name}: parameter {parameter.name!r} is {type_of(parameter)}, and the word may be {kinds}: "
             f"keys apart, so {_ODD}."
         )
+    _check_name(word, endpoint)
     choices = [f"{one.value}" for kind in members(parameter.annotation) for one in _enum(kind)]
     hint = f" It is one of {', '.join(choices)}." if choices else ""
     raise UsageError(
@@ -183,7 +192,12 @@ def varied(endpoint: Endpoint, given: Sequence[str]) -> Iterator[None]:
         for one in given:
             name, is_given, text = one.partition("=")
             if not is_given or name not in known:
-                words = f"it varies by {', '.join(known)}" if known else "it varies by no context variable"
-                raise UsageError(f"--vary {name}: write NAME=TEXT; {endpoint.name}: {words}.")
+                words = (
+                    f"varies by {', '.join(known)}"
+                    if known
+                    else "varies by no context variable: leave --vary out"
+                )
+                form = "" if is_given else " write NAME=TEXT;"
+                raise UsageError(f"--vary {name}:{form} {endpoint.name} {words}.")
             undo.callback(known[name].reset, known[name].set(text))
         yield

@@ -124,7 +124,11 @@ def test_it_fits_the_terminal(columns: int) -> None:
             ["product", "--json-args", '["1"]'],
             "parameter 'product_id' is int, which the str in --json-args is not",
         ),
-        (["board", "JFK", "--vary", "tenent=x"], "it varies by tenant"),
+        (["product", "id=1"], "has no parameter 'id'"),
+        (["product", "1", "en", "local=en"], "has no parameter 'local'"),
+        (["board", "JFK", "--vary", "tenent=x"], "--vary tenent: board varies by tenant"),
+        (["board", "JFK", "--vary", "tenant"], "write NAME=TEXT"),
+        (["product", "1", "--vary", "tenant=x"], "leave --vary out"),
     ],
 )
 def test_wrong_arguments_name_the_parameter(arguments: list[str], words: str) -> None:
