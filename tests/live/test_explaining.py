@@ -221,6 +221,7 @@ def test_an_entry_of_a_process_with_other_secrets_is_told_apart(start: Start) ->
     seen = two.product.explain(42)
     assert seen.l2 is not None
     assert (seen.l2.held, seen.l2.why) == (False, "what lies there is no entry: unsigned")
+    assert "the process that stored it has no secrets" in str(seen)
     assert seen.next_read.does is Does.LOAD
     stored(two, 42)
     assert two.product.explain(42).l2.held  # type: ignore[union-attr]

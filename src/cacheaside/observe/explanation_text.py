@@ -36,6 +36,13 @@ class Line(NamedTuple):
     tone: Tone = "plain"
 
 
+_REJECTED: Final = {
+    "unsigned": "the process that stored it has no secrets, and this one has",
+    "unknown_key": "signed with a secret that this process does not have: is CACHEASIDE_SECRETS here the service's?",
+    "unknown_version": "another version of the library stored it",
+    "other_tags": "stored by a declaration with other tags",
+}
+"""Why what lies in the shared tier is not taken, where a code alone sends nobody anywhere."""
 _FORWARD: Final = {
     Forward.ABSENT: "nothing is held under this key",
     Forward.EVICTED: "what was held was removed for space, not long ago",
@@ -158,6 +165,7 @@ def _entry(label: str, entry: EntrySeen, seen: Explanation) -> Line:
         by = "" if entry.invalidated_by is None else f" (by {_named(entry.invalidated_by, seen)})"
         size = "" if entry.size_bytes is None else f", {brief_bytes(entry.size_bytes)}"
         why = "nothing" if entry.why == Forward.ABSENT.value else f"nothing: {entry.why}"
+        why += next((f" ({words})" for code, words in _REJECTED.items() if why.endswith(f": {code}")), "")
         return Line(label, f"{why}{by}{size}")
     kind = {"value": "a value", "error": f"a remembered {entry.error}"}.get(
         entry.kind or "", f"“{entry.kind}”"
