@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AppOption", "JsonOption"]
+from cacheaside.durations import seconds
+from cacheaside.errors import DeclarationError, UsageError
+
+__all__ = ["AppOption", "JsonOption", "checked_duration"]
 
 AppOption = Annotated[
     str | None,
@@ -26,3 +29,14 @@ JsonOption = Annotated[
     typer.Option("--json", help="The same as JSON on one stream, keys sorted: to be diffed or piped on."),
 ]
 """Give it to `shown.show`."""
+
+
+def checked_duration(option: str, text: str) -> str:
+    """`text`, where it is a duration; else a `UsageError` in a shell's words, to which a bare 10 says no unit."""
+    try:
+        seconds(text, name=option)
+    except DeclarationError:
+        raise UsageError(
+            f"{option} {text}: that is no duration: write numbers with units, 90s, 10m or 1h30m."
+        ) from None
+    return text

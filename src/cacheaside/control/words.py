@@ -105,7 +105,7 @@ def lasting_s(endpoint: str, lever: str, for_: Duration | None) -> float | None:
     lasts_s = seconds(for_, name="for_")
     if not 0 < lasts_s <= LASTS_MAX_S:
         raise DeclarationError(
-            f"{endpoint}: {lever} for {lasts_s:g} s: it lasts longer than nothing, and 30 days at most."
+            f"{endpoint}: {lever} with for_={for_!r}: it lasts longer than nothing, and 30 days at most."
         )
     return lasts_s
 

@@ -97,7 +97,12 @@ def test_an_operator_changes_the_fleet(control: Callable[..., Ran], product: Any
         (["ramp", "product"], "one percentage"),
         (["ramp", "product", "lots"], "one percentage"),
         (["ramp", "product", "200"], "0 to 100"),
-        (["override", "product", "ttl=5s"], 'for_="10m"'),
+        (["override", "product", "ttl=5s"], "--for 10m"),
+        (
+            ["override", "product", "ttl=5s", "--for", "10"],
+            "--for 10: that is no duration: write numbers with units",
+        ),
+        (["kill", "product", "--for", "40d"], "'40d': it lasts longer than nothing, and 30 days at most"),
         (["override", "product", "ttl", "--for", "10m"], "ttl=5s"),
         (["override", "product", "stale_after_invalidation=1h", "--for", "10m"], "longer than ttl + grace"),
         (["reset", "product", "speed"], "no lever"),
@@ -112,6 +117,15 @@ def test_what_was_asked_wrongly_says_what_to_write(
     assert ran.code == 2, ran
     assert words in " ".join(ran.err.split())
     assert "Traceback" not in ran.err
+
+
+def test_a_state_of_other_secrets_is_not_shown_as_none(control: Callable[..., Ran], product: Any) -> None:
+    """Who asks with secrets that are not the service's is told so, not that nothing was said."""
+    assert control("kill", "product").code == 0
+    until(lambda: product.lookup(1).forward is Forward.BYPASS)
+    ran = control("show", CACHEASIDE_SECRETS=SECRET[::-1])
+    assert "told nothing" not in ran.out
+    assert "unknown_key: it is signed with a secret" in " ".join(ran.out.split())
 
 
 def test_a_fleet_that_cannot_be_told_is_a_failure(control: Callable[..., Ran], server: Server) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich import box
@@ -13,13 +14,25 @@ from rich.table import Table
 
 from cacheaside.cache import Cache
 from cacheaside.cli.locate import located
-from cacheaside.cli.options import AppOption, JsonOption
+from cacheaside.cli.options import AppOption, JsonOption, checked_duration
 from cacheaside.cli.shown import brief_s, show
+from cacheaside.control.message import Ignored
 from cacheaside.control.state import ControlState, EndpointControl
 from cacheaside.errors import UsageError
 from cacheaside.policy.levers import EVERY
 
 __all__ = ["control"]
+
+_IGNORED: Final[Mapping[Ignored, str]] = {
+    Ignored.UNKNOWN_KEY: "it is signed with a secret that is not among CACHEASIDE_SECRETS here: take the service's. "
+    "What you say with others is not followed by it",
+    Ignored.FOREIGN: "it is none of this library, or of a version that this one does not know",
+    Ignored.EXPIRED: "its time is over",
+    Ignored.FROM_THE_FUTURE: "it is dated after the server's clock",
+    Ignored.OTHER_NAMESPACE: "it was written for another namespace",
+}
+"""Why what lies there is not followed, and what to do; for others:"""
+_UNTRUE: Final = "it is not what this library would have signed"
 
 
 class Action(StrEnum):
@@ -83,6 +96,8 @@ def _act(cache: Cache, action: Action, endpoint: str | None, values: list[str], 
     if endpoint is None:
         raise UsageError(f"{action} which endpoint? Name one, or write --all for every one.")
     fleet = cache.control.fleet
+    if for_ is not None:
+        checked_duration("--for", for_)
     if action is Action.RESET:
         if for_ is not None:
             raise UsageError("reset is at once, and for good: leave --for out.")
@@ -94,6 +109,8 @@ def _act(cache: Cache, action: Action, endpoint: str | None, values: list[str], 
         _none_of(values, action)
         fleet.kill(endpoint, for_=for_)
     elif action is Action.OVERRIDE:
+        if for_ is None:
+            raise UsageError("override makes windows other than declared, so say when it ends: --for 10m.")
         fleet.override(endpoint, for_=for_, **_options(values))
     else:
         percent = _percent(values, action)
@@ -142,6 +159,10 @@ def _say(console: Console, state: ControlState, chosen: list[EndpointControl]) -
     fleet = state.fleet
     if fleet is None:
         console.print(f"{escape(state.namespace)}: no fleet: the cache has no URL, or no secrets.")
+    elif fleet.version is None and fleet.ignored:
+        console.print(f"{escape(state.namespace)}: the fleet was told something that is not followed here:")
+        for why in fleet.ignored:
+            console.print(f"[bold]{escape(why)}[/]: {_IGNORED.get(Ignored(why), _UNTRUE)}.")
     elif fleet.version is None:
         console.print(f"{escape(state.namespace)}: the fleet was told nothing.")
     console.print(_table(state.namespace, chosen))

@@ -17,7 +17,7 @@ from rich.progress import Progress as Bar
 
 from cacheaside.cache import Cache
 from cacheaside.cli.locate import located
-from cacheaside.cli.options import AppOption, JsonOption
+from cacheaside.cli.options import AppOption, JsonOption, checked_duration
 from cacheaside.cli.shown import brief_s, console, show
 from cacheaside.errors import UsageError
 from cacheaside.warm.report import Progress, Warmed
@@ -50,6 +50,7 @@ def warm(
 
     Exit code 1: some keys failed, do not fit any more, or are left.
     """
+    checked_duration("--within", within)
     cache = located(app)
     if cache.stats().shared is None and not dry_run:
         raise UsageError(
