@@ -68,3 +68,10 @@ def test_a_capacity_that_is_no_number_is_refused() -> None:
     ran = cacheaside("doctor", *APP, "--capacity", "shop-db")
     assert (ran.code, ran.out) == (2, "")
     assert "write SOURCE=LOADS" in ran.err
+
+
+def test_a_capacity_of_no_source_is_refused() -> None:
+    """A misspelt source would be checked against nothing: the line names those that there are."""
+    ran = cacheaside("doctor", *APP, "--capacity", "shopdb=6")
+    assert (ran.code, ran.out) == (2, "")
+    assert "there is no source shopdb; there are shop-db" in ran.err

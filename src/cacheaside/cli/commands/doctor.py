@@ -48,7 +48,13 @@ def doctor(
 
     Ends with 1 when there is an error: something that does not work now. Warnings will be errors on a bad day.
     """
-    facts = gathered(host_of(located(app)), processes=processes, capacities=_capacities(capacity or []))
+    host, capacities = host_of(located(app)), _capacities(capacity or [])
+    facts = gathered(host, processes=processes, capacities=capacities)
+    known = [source.name for source in facts.sources]
+    if unknown := [name for name in capacities if name not in known]:
+        raise UsageError(
+            f"--capacity: there is no source {', '.join(unknown)}; there are {', '.join(known)}."
+        )
     found = findings_of(facts)
     data = {
         "namespace": facts.cache.namespace,
