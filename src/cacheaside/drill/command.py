@@ -93,11 +93,16 @@ async def _drill(options: Options, say: Callable[[str], None]) -> Report | Compa
             proxy=options.proxy,
             source_proxy=options.source_proxy,
         )
+    from cacheaside.demo.dataset import DatasetMissing
     from cacheaside.drill.own import drill_own, metastable_own
+    from cacheaside.testing.servers import ServerMissing
 
-    if options.name == METASTABLE:
-        return await metastable_own(options.settings, options.folder, say)
-    return await drill_own(DRILLS[options.name], options.settings, options.folder, say)
+    try:
+        if options.name == METASTABLE:
+            return await metastable_own(options.settings, options.folder, say)
+        return await drill_own(DRILLS[options.name], options.settings, options.folder, say)
+    except (DatasetMissing, ServerMissing) as missing:
+        raise CannotDrill(f"servers of the drill's own cannot be started: {missing}") from missing
 
 
 def _check(options: Options) -> None:
