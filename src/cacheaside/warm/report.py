@@ -73,7 +73,8 @@ class Warmed:
         if self.problem is not None:
             return f"nothing was warmed: {self.problem}"
         said = f"{self.loaded:,} loaded, {self.shared:,} in the shared tier, {self.held:,} held already"
-        lines = [f"warmed {self.asked - self.left:,} of {self.asked:,} keys in {self.seconds:.1f} s: {said}"]
+        warmed = self.loaded + self.shared + self.held
+        lines = [f"warmed {warmed:,} of {self.asked:,} keys in {self.seconds:.1f} s: {said}"]
         if self.stopped is not None:
             lines.append(
                 f"ended early ({_WHY[self.stopped]}), {self.left:,} left; refused {self.refused:,} times"

@@ -100,6 +100,8 @@ def test_a_list_for_a_launch_is_loaded_and_what_does_not_fit_is_named(shop: Path
     assert loads(shop) == 0
     ran = cacheaside(*listed, "--json", cwd=shop, **environ(server))
     assert (ran.code, ran.data["loaded"], sum(ran.data["unfit"].values())) == (1, 2, 2)
+    again = cacheaside(*listed, cwd=shop, **environ(server))
+    assert "warmed 2 of 4 keys" in again.out
     server.ask("FLUSHALL")
 
 
