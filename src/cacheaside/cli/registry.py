@@ -30,7 +30,7 @@ A command writes its result with `shown.show`, and returns nothing, or an exit c
 
 _HELP: Final = "See what a service's cache does, and why. Nothing here starts the service."
 _EPILOG: Final = (
-    "Exit codes: 0 done, nothing found; 1 something was found, or it failed; 2 it was asked wrongly. "
+    "Exit codes: 0 done, nothing is broken; 1 something is, or it failed; 2 it was asked wrongly. "
     "At 2:13 AM: explain one key, then doctor, then the numbers of cache.stats()."
 )
 
