@@ -73,8 +73,14 @@ _ENDPOINTS: Final[tuple[tuple[Metric, OfEndpoint], ...]] = (
         _counter("forward", "read", "Reads that went forward to the source (misses), by why.", "reason"),
         lambda e: e.misses,
     ),
-    (_counter("loads", "load", "Calls of the loader, refreshes included."), lambda e: e.loads),
-    (_counter("loads_failed", "load", "Calls of the loader that raised."), lambda e: e.loads_failed),
+    (
+        _counter("loads", "load", "Loads begun, refreshes and those refused a turn included."),
+        lambda e: e.loads,
+    ),
+    (
+        _counter("loads_failed", "load", "Loads that raised, or were refused a turn."),
+        lambda e: e.loads_failed,
+    ),
     (_counter("keys_loaded", "key", "Keys asked for in loads."), lambda e: e.keys_loaded),
     (
         _counter("keys_reloaded", "key", "Those of them asked for twice at once, or once more for one read."),

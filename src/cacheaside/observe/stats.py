@@ -80,12 +80,12 @@ class EndpointStats:
     A key that `many` is given twice is read once; `refresh` is no read. Among threads, a hit at the very moment at
     which its entry goes may be missing from the count; none is counted twice.
 
-    loads: calls of the loader, refreshes included. keys_loaded: keys asked for in them, more where a batch loader is
-    asked for many; `loads_failed` of them raised. keys_reloaded: of them, those that another load was under way for,
-    and those that a read needed after its first, because a write came between or it was abandoned. abandoned: how
-    often a read waited for a load that ended without a result. refreshes: loads behind readers and by `refresh`, of
-    which `refreshes_failed` failed; refreshes_dropped: not begun, because too many were waiting;
-    refreshes_paced: because the source had enough of them, once for each read that asked.
+    loads: begun, refreshes included, and those that the source refused a turn. keys_loaded: keys asked for in them,
+    more where a batch loader is asked for many; `loads_failed` of them raised. keys_reloaded: of them, those that
+    another load was under way for, and those that a read needed after its first, because a write came between or it
+    was abandoned. abandoned: how often a read waited for a load that ended without a result. refreshes: loads behind
+    readers and by `refresh`, of which `refreshes_failed` failed; refreshes_dropped: not begun, because too many were
+    waiting; refreshes_paced: because the source had enough of them, once for each read that asked.
     stored: loads whose value the cache kept; not_stored: the others that gave a value, by the reason (`NotStored`).
     invalidations: by this endpoint's own `invalidate` and `purge`. evicted: entries that went for room.
     entries: held now.
