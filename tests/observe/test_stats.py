@@ -333,6 +333,25 @@ def test_a_snapshot_can_be_printed() -> None:
     assert str(Cache(namespace="new").stats()).startswith("cache new: entries held 0, bytes 0\nendpoint")
 
 
+def test_a_source_under_pressure_is_printed() -> None:
+    """Whoever looks at the numbers during an overload sees whose loads were refused, and why; a calm source is no line."""
+    world = World("blocking")
+    calm = world.cache.stats()
+    pressed = replace(
+        calm.sources["inline"],
+        refused={"high": {"full": 0, "late": 1}, "low": {"full": 3, "late": 0}},
+        given={"high": 5, "low": 1},
+        limit=12,
+        inflation=2.5,
+    )
+    lines = str(replace(calm, sources={"inline": pressed})).splitlines()
+    assert lines[1] == (
+        "source inline: under way 0 of 12 (of 1024: loads take 2.5 times as long as nearly alone), "
+        "REFUSED 4 (full 3, late 1) beside 6 turns given"
+    )
+    assert "source" not in str(calm)
+
+
 def test_a_cache_that_is_switched_off_says_so() -> None:
     """Whoever looks at the numbers of a process sees why nothing is a hit, printed and as data."""
     cache = Cache(namespace="shop")

@@ -194,6 +194,9 @@ def test_its_numbers_say_what_there_is() -> None:
     assert stats.refused["low"] == {"full": 1, "shed": 0, "late": 0, "retry": 0}
     assert (stats.waiting_total, stats.refused_total, stats.waiting_peak) == (2, 1, 2)
     assert stats.as_dict()["waiting_total"] == 2
+    assert str(stats) == (
+        "source db: under way 2 of 2, waiting 2 of 2, REFUSED 1 (full 1) beside 1 turns given"
+    )
 
 
 @given(

@@ -54,6 +54,32 @@ class SourceStats:
         """All that got no turn."""
         return sum(sum(reasons.values()) for reasons in self.refused.values())
 
+    @property
+    def given_total(self) -> int:
+        """All turns given."""
+        return sum(self.given.values())
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether there is anything to tell: loads wait, were refused, or the limit has come down."""
+        return bool(self.waiting_total or self.refused_total or self.limit < self.share)
+
+    def __str__(self) -> str:
+        lowered = f" (of {self.share}: loads take {self.inflation:.1f} times as long as nearly alone)"
+        limit = f"{self.limit}{lowered if self.limit < self.share else ''}"
+        waiting = f", waiting {self.waiting_total} of {self.waiting_max}" if self.waiting_total else ""
+        return f"source {self.name}: under way {self.held} of {limit}{waiting}{self._refusals()}"
+
+    def _refusals(self) -> str:
+        if not self.refused_total:
+            return ""
+        reasons: dict[str, int] = {}
+        for of_priority in self.refused.values():
+            for reason, count in of_priority.items():
+                reasons[reason] = reasons.get(reason, 0) + count
+        told = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items() if count)
+        return f", REFUSED {self.refused_total:,} ({told}) beside {self.given_total:,} turns given"
+
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON, with the totals."""
         return asdict(self) | {"waiting_total": self.waiting_total, "refused_total": self.refused_total}

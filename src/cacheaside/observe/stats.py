@@ -263,7 +263,8 @@ class CacheStats:
             f"cache {self.namespace}: {switched_off}entries held {self.entries:,}, bytes {self.bytes_used:,}"
         )
         shared = f"\n{self.shared}" if self.shared is not None else ""
-        return f"{held}{shared}\n{table_of(self.endpoints.values())}"
+        sources = "".join(f"\n{one}" for one in self.sources.values() if one.is_pressed)
+        return f"{held}{shared}{sources}\n{table_of(self.endpoints.values())}"
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON."""
