@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import threading
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -334,7 +334,7 @@ def test_a_snapshot_can_be_printed() -> None:
 
 
 def test_a_source_under_pressure_is_printed() -> None:
-    """Whoever looks at the numbers during an overload sees whose loads were refused, and why; a calm source is no line."""
+    """Whoever looks at the numbers during an overload sees that loads were refused, and why; a calm one is no line."""
     world = World("blocking")
     calm = world.cache.stats()
     pressed = replace(
