@@ -7,12 +7,14 @@ import dataclasses
 import logging
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 import pytest
 
-from cacheaside import Cache, Contract
+from cacheaside import Admission, Cache, Contract
 from cacheaside.endpoint.fields import different_fields
 from cacheaside.endpoint.shadow import AT_ONCE_MAX, ShadowReport
 from cacheaside.testing.servers import Server
@@ -300,3 +302,47 @@ async def test_comparing_goes_last_at_the_source(world: World) -> None:
     await world.do(read, 1)
     await happens(lambda: world.cache.control.state().endpoints["product"].shadow_report.same == 1)  # type: ignore[union-attr]
     assert list(db.limit.given) == [1, 0, 1]
+
+
+async def test_a_comparison_takes_no_turn_of_a_load_that_it_was_begun_in() -> None:
+    """A hit inside another endpoint's load is compared by a load of its own, which waits until its source has room: it
+    would not borrow the turn of a load that goes on meanwhile, and stand there beside it."""
+    cache = Cache(namespace="shop")
+    peak = inside = 0
+    going, go_on = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[None]:
+        nonlocal inside, peak
+        inside += 1
+        peak = max(peak, inside)
+        try:
+            yield
+        finally:
+            inside -= 1
+
+    db = cache.source("db", open=opened, limit=Admission(1, adaptive=False))
+
+    @cache.read("inner", Contract("60s"), source=db)
+    async def inner(resource: None, number: int) -> int:
+        return number
+
+    @cache.read("outer", Contract("60s"), source=db)
+    async def outer(resource: None, number: int) -> int:
+        value: int = await inner(number)
+        going.set()
+        await go_on.wait()
+        return value
+
+    await inner(1)
+    cache.control.shadow("inner", 100)
+    reading = asyncio.create_task(outer(1))
+    await going.wait()
+    shadow = cache._host.endpoints["inner"].shadow
+    assert shadow is not None
+    await happens(lambda: len(db.limit) or shadow.report().compared)
+    go_on.set()
+    assert await reading == 1
+    await happens(lambda: shadow.report().compared)
+    assert (peak, shadow.report().same) == (1, 1)
+    await cache.aclose()

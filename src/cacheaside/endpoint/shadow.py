@@ -18,6 +18,7 @@ from cacheaside.flow.ports import Ports, Position
 from cacheaside.flow.shadowing import Compared, load_to_compare
 from cacheaside.lookup import Lookup, Served
 from cacheaside.policy.difference import Difference, Evidence, explain
+from cacheaside.source.nest import scope
 from cacheaside.tags import family_of
 from cacheaside.types import Generation, TagId
 
@@ -163,6 +164,9 @@ class Shadow:
         since: Position,
         ports: Ports,
     ) -> None:
+        # The reader may stand in another load, and a task begins where it was made. This is none of that load's: it
+        # would borrow the turn of one that does not wait for it meanwhile, and so go round the limit.
+        scope.set(None)
         try:
             compared = await load_to_compare(call, since, ports)
             if compared.error is not None:
