@@ -395,3 +395,36 @@ async def test_warming_is_no_heat_of_its_own(tmp_path: Path) -> None:
     await shop.cache.warm(products(range(50)))
     await shop.cache.aclose()
     assert not (tmp_path / "heat").exists()
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_what_control_sends_to_the_source_is_not_warmed(tmp_path: Path, blocking: bool) -> None:
+    """Of an endpoint that is killed nothing would be kept, so nothing is asked of its source, or stored behind the
+    operator's back; of one that is ramped, the keys that are let in are warmed."""
+    shop = Shop(tmp_path)
+    name = "price" if blocking else "product"
+    shop.cache.control.kill(name)
+    wanted = [(shop.price if blocking else shop.product, (n,)) for n in range(100, 140)]
+    report = shop.cache.blocking.warm(wanted) if blocking else await shop.cache.warm(wanted)
+    assert (report.loaded, shop.loads, sum(report.unfit.values())) == (0, 0, 40)
+    assert report.stopped is None
+    shop.cache.control.reset(name)
+    shop.cache.control.ramp(name, 50)
+    report = shop.cache.blocking.warm(wanted) if blocking else await shop.cache.warm(wanted)
+    assert 0 < report.loaded == shop.loads < 40
+    assert report.loaded + sum(report.unfit.values()) == 40
+
+
+async def test_a_kill_is_followed_by_a_warm_up_under_way(tmp_path: Path) -> None:
+    """A key that was refused before the endpoint was killed is not read again after it."""
+    shop = Shop(tmp_path, limit=2, queue=0)
+    taken = [shop.adb.limit.take() for _ in range(2)]
+    warming = asyncio.create_task(shop.cache.warm(products([1, 2, 3]), at_once=1))
+    while not shop.adb.limit.refused:
+        await asyncio.sleep(0.001)
+    shop.cache.control.kill("product")
+    for turn in taken:
+        assert turn is not None
+        shop.adb.limit.give_back(turn)
+    report = await warming
+    assert (report.loaded, shop.loads, sum(report.unfit.values())) == (0, 0, 3)

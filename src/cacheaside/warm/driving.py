@@ -20,10 +20,10 @@ from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.call import Call
 from cacheaside.lookup import Lookup
 from cacheaside.runtime.background import Background
-from cacheaside.warm.replay import Replay, Went
+from cacheaside.warm.replay import Replay, Unfit, Went
 from cacheaside.warm.report import Progress
 
-__all__ = ["Told", "Wanted", "drive", "drive_blocking"]
+__all__ = ["Told", "Wanted", "drive", "drive_blocking", "ready"]
 
 Told = Callable[[Progress], object]
 """What is told of the progress. When it returns False, the warm-up ends."""
@@ -34,6 +34,15 @@ class Wanted(msgspec.Struct, frozen=True, eq=False):
 
     endpoint: Endpoint
     call: Call
+
+
+def ready(wanted: Wanted, host: Host) -> Call:
+    """What to read for `wanted` now; an `Unfit` where that would not be kept, as the cache is switched off, its
+    endpoint killed, or its key not let in by a ramp. Asked before each read, since that may change at any moment."""
+    call: Call = host.facades[wanted.endpoint.name].prepared(msgspec.structs.replace(wanted.call))
+    if call.bypass:
+        raise Unfit(f"{wanted.endpoint.name}: its reads are sent to the source, and nothing of them is kept")
+    return call
 
 
 class _Course:
@@ -91,10 +100,13 @@ async def _work(course: _Course, host: Host, threads: Background) -> None:
             continue
         began = time.monotonic()
         try:
+            call = ready(wanted, host)
             if wanted.endpoint.is_async:
-                answer = await reading.read(wanted.call, host.ports)
+                answer = await reading.read(call, host.ports)
             else:
-                answer = await _on_thread(wanted.call, host, threads)
+                answer = await _on_thread(call, host, threads)
+        except Unfit as unfit:
+            went = Went(unfit=str(unfit))
         except Exception as error:  # noqa: BLE001 - a key that fails fails alone, and is counted
             went = _failed(wanted, error)
         else:
@@ -165,7 +177,9 @@ async def _work_blocking(course: _Course, host: Host, bell: Bell, errors: list[B
                 continue
             began = time.monotonic()
             try:
-                went = Went(answer=await reading.read(wanted.call, host.blocking_ports))
+                went = Went(answer=await reading.read(ready(wanted, host), host.blocking_ports))
+            except Unfit as unfit:
+                went = Went(unfit=str(unfit))
             except Exception as error:  # noqa: BLE001 - a key that fails fails alone, and is counted
                 went = _failed(wanted, error)
             course.went(wanted, went, began)

@@ -42,11 +42,13 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Went:
-    """How a read went. error: of what class, with its endpoint, where it failed; retry_after_s: it was refused."""
+    """How a read went. error: of what class, with its endpoint, where it failed; retry_after_s: it was refused; unfit:
+    why it was not made after all."""
 
     answer: Lookup[Any] | None = None
     error: str | None = None
     retry_after_s: float | None = None
+    unfit: str | None = None
 
 
 class Replay(Generic[I, W]):
@@ -133,6 +135,9 @@ class Replay(Generic[I, W]):
     def went(self, what: W, went: Went, *, began: float, now: float) -> None:
         """`what`, which was taken at `began`, has been answered."""
         self._under_way -= 1
+        if went.unfit is not None:
+            _count(self._unfit, went.unfit)
+            return
         if went.retry_after_s is not None:
             self._refused += 1
             self._make_way(what, began, now + went.retry_after_s, "refused")

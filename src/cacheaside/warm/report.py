@@ -34,7 +34,7 @@ class Warmed:
     loaded: from the source, by this or by a load that was under way. held: this process had them. shared: the shared
     tier had them, and this process has them now. not_stored: loaded, and not kept, by the reason (`NotStored`).
     failed: by endpoint and class of the error. unfit: not asked for, by endpoint and reason: no such endpoint any more,
-    other parameters. left: not come to.
+    other parameters, killed or not let in by a ramp. left: not come to.
 
     refused: how often the source said `Overloaded`; such keys are tried again. stopped: why it ended early, or None.
     problem: why there was nothing to do. peak_at_once: the most reads under way.

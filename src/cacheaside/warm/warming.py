@@ -19,7 +19,7 @@ from cacheaside.endpoint.host import Host
 from cacheaside.endpoint.inline import NAME as INLINE
 from cacheaside.errors import CacheasideError, DeclarationError, UsageError
 from cacheaside.warm.arguments import Arguments
-from cacheaside.warm.driving import Told, Wanted, drive, drive_blocking
+from cacheaside.warm.driving import Told, Wanted, drive, drive_blocking, ready
 from cacheaside.warm.heatfile import KEYS_MAX
 from cacheaside.warm.heating import Heating
 from cacheaside.warm.lists import Wish, wishes_given, wishes_in
@@ -261,7 +261,9 @@ def _resolver(host: Host, *, is_async: bool) -> Callable[[Wish], Wanted]:
         if arguments is None:
             arguments = known[endpoint.name] = Arguments(endpoint)
         terms = replace(endpoint.terms, priority=LOWEST)
-        return Wanted(endpoint, endpoint.call(_values(endpoint, arguments, wish), terms))
+        wanted = Wanted(endpoint, endpoint.call(_values(endpoint, arguments, wish), terms))
+        ready(wanted, host)
+        return wanted
 
     return resolve
 
