@@ -346,3 +346,37 @@ async def test_a_comparison_takes_no_turn_of_a_load_that_it_was_begun_in() -> No
     await happens(lambda: shadow.report().compared)
     assert (peak, shadow.report().same) == (1, 1)
     await cache.aclose()
+
+
+async def test_what_is_not_to_be_stored_says_nothing_of_the_key(server: Server, namespace: str) -> None:
+    """A comparison, and a read of what is killed, leave nothing behind because they are to; that is no reason for
+    others to load the key without a lease from then on (hit-for-miss)."""
+    cache = Cache(server.url, namespace=namespace, deadline="5s")
+    loads = 0
+
+    @cache.read("product", Contract("60s"))
+    async def product(number: int) -> int:
+        nonlocal loads
+        loads += 1
+        if number == 2 and loads > 2:
+            raise KeyError(number)
+        return number
+
+    endpoint = cache._host.endpoints["product"]
+    await product(1)
+    await product(2)
+    cache.control.shadow("product", 100)
+    await product(1)
+    await product(2)
+    assert endpoint.shadow is not None
+    shadow = endpoint.shadow
+    await happens(lambda: shadow.report().compared == 2)
+    assert (shadow.report().same, dict(shadow.report().failed)) == (1, {"KeyError": 1})
+    assert not endpoint.table.passing
+    cache.control.reset()
+    cache.control.kill("product")
+    assert await product(1) == 1
+    with pytest.raises(KeyError):
+        await product(2)
+    assert not endpoint.table.passing
+    await cache.aclose()

@@ -186,7 +186,9 @@ def _land(this: _Fill, draft: Draft, moved_tags: frozenset[TagId] | None, ports:
     not_stored = _keep(this, draft, moved_tags, ports)
     if draft.error is None:
         _count(draft, not_stored, this.load_s)
-    if ports.shared and (pass_s := passes_for_s(not_stored, failed=draft.error is not None)):
+    # What is not to be stored (a comparison, a read of what is killed) asks for no lease, and says nothing of the key.
+    may_lease = ports.shared and call.terms.store
+    if may_lease and (pass_s := passes_for_s(not_stored, failed=draft.error is not None)):
         ports.near.pass_by(call, pass_s)
     if draft.error is None and not_stored in _SUPERSEDING and call.terms.store:
         # The source answered, and the answer is not kept: what is held from before it must not outlive it.
