@@ -188,3 +188,30 @@ def test_the_environment_names_the_file(path: Path) -> None:
 
     assert is_killed(product)
     cache.close()
+
+
+@pytest.mark.parametrize("depth", [2_000, 60_000])
+def test_a_file_that_is_nested_without_end_is_malformed(path: Path, depth: int) -> None:
+    """It is ignored as whatever else says what cannot be: neither a process that begins ends by it, nor the thread."""
+    path.write_text("[" * depth)
+    cache, product = product_of(path)
+    state = cache.control.state().file
+    assert state is not None
+    assert (state.malformed, "nested" in str(state.problem)) == (1, True)
+    assert not is_killed(product)
+    written(path, {"product": {"kill": True}})
+    until(lambda: is_killed(product))
+    path.write_text('{"endpoints": {"product": {"ramp": ' + "[" * depth)
+    until(lambda: cache.control.look().file.malformed == 2)  # type: ignore[union-attr]
+    assert is_killed(product)
+    cache.close()
+
+
+def test_what_is_no_file_is_not_waited_for(path: Path) -> None:
+    """A pipe in the place of the file would keep whoever opens it waiting for ever: it is refused."""
+    os.mkfifo(path)
+    found = ControlFile(path).look(0.0, 0.0)
+    assert found is not None
+    assert found.layer is None
+    assert found.problem is not None
+    path.unlink()

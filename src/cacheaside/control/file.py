@@ -11,7 +11,9 @@ beside it and rename that, so that nobody reads the half of it.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -49,8 +51,10 @@ class ControlFile:
         when the file is read, so that it may be set afterwards.
         """
         try:
-            with self.path.open("rb") as opened:
+            with open(self.path, "rb", opener=_without_waiting) as opened:
                 about = os.fstat(opened.fileno())
+                if not stat.S_ISREG(about.st_mode):
+                    return self._unreadable(OSError(errno.EINVAL, "it is a device or a pipe, and no file"))
                 seen = about.st_mtime_ns, about.st_size, about.st_ino
                 if seen == self._seen and not again:
                     return None
@@ -65,6 +69,8 @@ class ControlFile:
             return Read(_layer(content, now - age_s))
         except (DeclarationError, msgspec.MsgspecError) as error:
             return Read(None, str(error))
+        except RecursionError:
+            return Read(None, "it is nested too deep to be read.")
 
     def _gone(self) -> Read | None:
         was_there, self._seen = self._seen is not None, None
@@ -76,6 +82,11 @@ class ControlFile:
             return None
         self._seen = seen
         return Read(None, error.strerror or type(error).__name__)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Whoever opens a pipe waits for somebody to write into it, and would follow no lever meanwhile."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _layer(content: bytes, from_moment: float) -> Layer:
