@@ -176,3 +176,25 @@ def test_threads_never_exceed_it() -> None:
     assert peak <= 3
     assert limit.holders_peak == 3
     assert (limit.holders, len(limit)) == (0, 0)
+
+
+def test_a_slow_start_that_ends_meanwhile_fails_nobody() -> None:
+    """How much is allowed is asked without the lock too: (1) a thread finds a slow start under way (2) on another it
+    ends (3) the first asks it how much may be had."""
+
+    class Ending(Limit):
+        """Whose slow start ends between two looks at it."""
+
+        looks = 0
+
+        @property
+        def slow(self) -> Callable[[], int] | None:
+            self.looks += 1
+            return (lambda: 2) if self.looks % 2 else None
+
+        @slow.setter
+        def slow(self, slow: Callable[[], int] | None) -> None:
+            pass
+
+    limit = Ending(8, 0)
+    assert {limit.allowed for _ in range(4)} == {2, 8}

@@ -117,3 +117,33 @@ def test_its_length_has_bounds() -> None:
     """A slow start without end would be a lower limit under another name."""
     with pytest.raises(DeclarationError, match="over="):
         Shop().cache.start_slowly("1d")
+
+
+async def test_every_source_starts_slowly() -> None:
+    """That of what names no source as well: `get_or_load`, and endpoints without one."""
+    cache = Cache(namespace="shop")
+    inside = peak = 0
+
+    @cache.read("product", Contract("1h"))
+    async def product(number: int) -> int:
+        nonlocal inside, peak
+        inside += 1
+        peak = max(peak, inside)
+        await asyncio.sleep(0)
+        inside -= 1
+        return number
+
+    most = cache._host.default_source.limit.most
+    cache.start_slowly("1h")
+    await asyncio.gather(*[product(number) for number in range(most)])
+    assert peak == most // 8
+
+
+async def test_a_share_starts_slowly_too() -> None:
+    """Many processes that begin at once each have a small share of the limit: of that it is an eighth."""
+    shop = Shop()
+    shop.source.limit.set_share(16)
+    shop.start_slowly(30.0)
+    assert await shop.burst(0) == 2
+    shop.t += 30.0
+    assert await shop.burst(1000) == 16

@@ -168,9 +168,10 @@ class Limit:
     @property
     def allowed(self) -> int:
         """The weight that may have a turn now."""
-        adaptive = self.adaptive
-        allowed = self.share if adaptive is None or adaptive.allowed > self.share else adaptive.allowed
-        return allowed if self.slow is None else min(allowed, self.slow())
+        # Each is read once: this is asked without the lock as well, while another thread moves it, or ends it.
+        adaptive, slow, share = self.adaptive, self.slow, self.share
+        allowed = share if adaptive is None else min(share, adaptive.allowed)
+        return allowed if slow is None else min(allowed, slow())
 
     def ask(
         self,

@@ -43,12 +43,12 @@ class _Slow:
         now = self.now()
         if self._begun is None:
             if sum(self._limit.given) == self._given:
-                return slow_start_most(self._limit.most, 0.0, self._over_s)
+                return slow_start_most(self._limit.share, 0.0, self._over_s)
             self._begun = self._look_at = now
         if now - self._begun >= self._over_s or self._is_warm(now):
             self._limit.slow = None
             return self._limit.most
-        return slow_start_most(self._limit.most, now - self._begun, self._over_s)
+        return slow_start_most(self._limit.share, now - self._begun, self._over_s)
 
     def _is_warm(self, now: float) -> bool:
         """Whether the tier answers at least half of what L1 does not."""

@@ -180,8 +180,8 @@ class Warming(_Warming):
         return replay.report(time.monotonic())
 
     def start_slowly(self, over: Duration = "30s", *, after: Warmed | None = None) -> bool:
-        """Where this process starts cold, let its sources be loaded from by an eighth of their limit at first, and by
-        all of it only `over` after their first load: for a service that starts in many processes at once, or in front
+        """Where this process starts cold, let its sources be loaded from by an eighth of their limit, or of its share
+        in one that processes share, at first, and by all of it only `over` after their first load: for a service that starts in many processes at once, or in front
         of a database that is cold, too.
 
         To be called when the service starts, with the sources declared. What finds no turn waits and is refused as at
@@ -192,7 +192,7 @@ class Warming(_Warming):
         if after is not None and after.is_warm:
             return False
         with self._host.lock:
-            for source in self._host.sources.values():
+            for source in (self._host.default_source, *self._host.sources.values()):
                 start_slowly(self._host, source.limit, over_s, time.monotonic)
         return True
 
