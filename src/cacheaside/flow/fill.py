@@ -106,9 +106,11 @@ async def _fill(boarded: Sequence[Boarded], ports: Ports) -> None:
 
 async def _load(boarded: Sequence[Boarded], ports: Ports, *, in_vain: bool) -> Loaded:
     calls = [one.call for one in boarded]
-    repeats = all(one.again or one.flight.pinned for one in boarded)
+    flights = [one.flight for one in boarded]
+    # A refresh that readers have joined meanwhile is their first try.
+    repeats = all(one.again or (one.flight.pinned and one.flight.waiting <= 1) for one in boarded)
     try:
-        return await ports.loads.load(calls, in_vain=in_vain, repeats=repeats)
+        return await ports.loads.load(calls, in_vain=in_vain, repeats=repeats, aboard=flights)
     except Exception as error:  # noqa: BLE001 - the loader's own error belongs to every caller
         return Loaded([Failure(error)] * len(calls), {}, None, True)
 

@@ -19,14 +19,17 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from itertools import count
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from cacheaside.contract import PRIORITIES
 from cacheaside.lookup import NotStored
 from cacheaside.types import Generation, TagId
 
 __all__ = ["Flight", "Flights", "Landing", "answers"]
+
+LAST: Final = len(PRIORITIES) - 1
 
 
 class Landing(msgspec.Struct, frozen=True):
@@ -57,11 +60,13 @@ class Flight:
 
     __slots__ = (
         "from_source",
+        "hurry",
         "is_open",
         "key",
         "landed",
         "landing",
         "pinned",
+        "priority",
         "private",
         "run",
         "started",
@@ -71,7 +76,7 @@ class Flight:
         "withdrawn",
     )
 
-    def __init__(self, key: TagId, tags: Sequence[TagId], started: int) -> None:
+    def __init__(self, key: TagId, tags: Sequence[TagId], started: int, priority: int = LAST) -> None:
         self.key = key
         self.tags = tags
         self.started = started
@@ -84,6 +89,10 @@ class Flight:
         """Nobody can join it."""
         self.from_source = False
         """It may land with nothing that was stored, by whomever."""
+        self.priority = priority
+        """The highest, which is the least number, of those who lead it or joined it."""
+        self.hurry: Callable[[int], None] | None = None
+        """While its load waits for a turn of its source: has it wait among those of a higher priority."""
         self.withdrawn = False
         """Ended before it began, because what it was to load had landed meanwhile: look in L1 again."""
         self.waiters: list[Callable[[], None]] = []
@@ -141,14 +150,24 @@ class Flights:
             return None if flight is None else (flight.tags, flight.waiting)
 
     def board(
-        self, key: TagId, tags: Sequence[TagId], *, pinned: bool = False, from_source: bool = False
+        self,
+        key: TagId,
+        tags: Sequence[TagId],
+        *,
+        pinned: bool = False,
+        from_source: bool = False,
+        priority: int = LAST,
     ) -> tuple[Flight, bool]:
         """Join the open flight of `key`, or lead a new one (True). A pinned flight needs no waiter to go on.
 
         from_source: nothing stored may answer. So such a read does not join a flight that might: (1) it waits for what
         another process stores (2) the cache is switched off, or the endpoint killed (3) a read comes, which is to be
         answered by the source (4) the flight lands with what was stored long ago.
+
+        priority: a flight hurries when somebody of a higher one joins it. Else: (1) a warm-up leads it, and waits for a
+        turn of its source behind everybody (2) a reader of high priority joins, and waits behind everybody.
         """
+        hurry = None
         with self._lock:
             flight = self._open.get(key)
             if flight is not None and not set(tags) <= set(flight.tags):
@@ -161,11 +180,16 @@ class Flights:
                 flight = None
             leads = flight is None
             if flight is None:
-                flight = self._open[key] = Flight(key, tags, self.moment())
+                flight = self._open[key] = Flight(key, tags, self.moment(), priority)
                 flight.from_source = from_source
+            elif priority < flight.priority:
+                flight.priority = priority
+                hurry = flight.hurry
             flight.waiting += leads or not pinned
             flight.pinned |= pinned
-            return flight, leads
+        if hurry is not None:
+            hurry(priority)
+        return flight, leads
 
     def alone(self, key: TagId, tags: Sequence[TagId]) -> Flight:
         """A flight that nobody can join."""

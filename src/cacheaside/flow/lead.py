@@ -20,7 +20,9 @@ def board(call: Call, ports: Ports) -> tuple[Flight, bool, Found | None]:
     A leader looks once more: (1) this read misses in L1 (2) on another thread a load lands and is kept, its flight is
     gone (3) this read boards, leads, and would load again what is there.
     """
-    flight, leads = ports.flights.board(call.key, call.tags, from_source=call.bypass)
+    flight, leads = ports.flights.board(
+        call.key, call.tags, from_source=call.bypass, priority=call.terms.priority
+    )
     found = _fresh(call, ports) if leads and not call.bypass else None
     if found is not None:
         ports.flights.withdraw(flight)

@@ -332,9 +332,17 @@ class Loads(Protocol):
     def refreshing(self, call: Call) -> Refreshing | None:
         """Such a load begins, to be ended by whoever asked; None when it may not."""
 
-    async def load(self, calls: Sequence[Call], *, in_vain: bool = False, repeats: bool = False) -> Loaded:
+    async def load(
+        self,
+        calls: Sequence[Call],
+        *,
+        in_vain: bool = False,
+        repeats: bool = False,
+        aboard: Sequence[Flight] = (),
+    ) -> Loaded:
         """in_vain: the tier was asked, and did not answer: what is read inside does not ask it. repeats: it is nobody's
-        first try, but a refresh, or a load after another that could not answer: refused first under pressure."""
+        first try, but a refresh, or a load after another that could not answer: refused first under pressure. aboard:
+        the flights that it is for, of which it has the priority."""
 
     def nest(self) -> Nest | None:
         """The load that this code is running inside of, if any."""

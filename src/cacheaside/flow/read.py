@@ -192,7 +192,7 @@ async def refresh(call: Call, ports: Ports, *, replaces: float | None = None, ea
 
 
 async def _refresh(call: Call, ports: Ports, replaces: float | None, *, early: bool) -> None:
-    flight, leads = ports.flights.board(call.key, call.tags, pinned=True)
+    flight, leads = ports.flights.board(call.key, call.tags, pinned=True, priority=call.terms.priority)
     if not leads:
         return
     call.endpoint.tally.refreshes += 1

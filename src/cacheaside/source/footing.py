@@ -66,6 +66,10 @@ class Footing:
         """Its turn was waited for as long as it may be: it is refused, unless it has just been granted."""
         self._limit.give_up(self.turn)
 
+    def hurry(self, priority: int) -> None:
+        """While its turn is waited for: somebody of this priority waits too."""
+        self._limit.hurry(self.turn, priority)
+
     def leave(self, ended: Ended = Ended.NOTHING, kind: Hashable = None) -> None:
         """The load that it was made for is done, or waits no longer. ended, kind: as `Limit.give_back` has them."""
         self.end(self._gone, ended, kind)

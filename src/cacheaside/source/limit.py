@@ -221,6 +221,18 @@ class Limit:
         self._call(called)
         return True
 
+    def hurry(self, turn: Turn, priority: int) -> None:
+        """Let `turn`, if it is waited for, wait among those of a higher `priority`, as the last of them."""
+        with self._lock:
+            queue = self._queues[turn.priority]
+            if priority >= turn.priority or turn not in queue:
+                return
+            queue.remove(turn)
+            turn.priority = priority
+            self._queues[priority].append(turn)
+            called = self._advance()
+        self._call(called)
+
     def give_back(self, turn: Turn, ended: Ended = Ended.NOTHING, kind: Hashable = None) -> None:
         """End a turn, granted or not. A second time, and for a turn from before a fork, nothing happens.
 

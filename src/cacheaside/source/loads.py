@@ -11,6 +11,7 @@ from cacheaside.bell import Bell
 from cacheaside.contract import Terms
 from cacheaside.errors import UsageError
 from cacheaside.flow.call import Call
+from cacheaside.flow.flights import Flight
 from cacheaside.flow.ports import Failure, Loaded
 from cacheaside.source.footing import Footing, footing
 from cacheaside.source.limit import Ended
@@ -124,13 +125,20 @@ class AsyncLoads(_Loads):
     def _gone(self) -> Callable[[], bool]:
         return _closed(asyncio.get_running_loop())
 
-    async def load(self, calls: Sequence[Call], *, in_vain: bool = False, repeats: bool = False) -> Loaded:
+    async def load(
+        self,
+        calls: Sequence[Call],
+        *,
+        in_vain: bool = False,
+        repeats: bool = False,
+        aboard: Sequence[Flight] = (),
+    ) -> Loaded:
         endpoint = cast(Loadable, calls[0].endpoint)
         nest = self._nest(endpoint, calls, in_vain=in_vain)
         try:
             self._open(nest)
             async with asyncio.timeout(endpoint.source.timeout_s) as deadline:
-                turn = await _turn(endpoint, nest, calls[0].terms, repeats)
+                turn = await _turn(endpoint, nest, calls[0].terms, repeats, aboard)
                 ended = Ended.NOTHING
                 try:
                     results = await self._call(endpoint, calls)
@@ -171,12 +179,19 @@ class AsyncLoads(_Loads):
 class BlockingLoads(_Loads):
     """Implements `flow.ports.Loads` on a thread: `load` never suspends, it blocks."""
 
-    async def load(self, calls: Sequence[Call], *, in_vain: bool = False, repeats: bool = False) -> Loaded:
+    async def load(
+        self,
+        calls: Sequence[Call],
+        *,
+        in_vain: bool = False,
+        repeats: bool = False,
+        aboard: Sequence[Flight] = (),
+    ) -> Loaded:
         endpoint = cast(Loadable, calls[0].endpoint)
         nest = self._nest(endpoint, calls, in_vain=in_vain)
         try:
             self._open(nest)
-            turn = _blocking_turn(endpoint, nest, calls[0].terms, repeats)
+            turn = _blocking_turn(endpoint, nest, calls[0].terms, repeats, aboard)
             ended = Ended.NOTHING
             try:
                 results = self._call(endpoint, calls)
@@ -234,13 +249,23 @@ def _footing(
     gone: Callable[[], bool],
     terms: Terms,
     repeats: bool,
+    aboard: Sequence[Flight],
 ) -> Footing:
     source = endpoint.source
     around = None if nest.outer is None else nest.outer.footing_of(source)
     deadline = source.limit.now() + source.queue_timeout_s
+    priority = min([terms.priority, *[flight.priority for flight in aboard]])
     return footing(
-        source.limit, around, wake, gone, terms.priority, terms.weight, deadline=deadline, repeats=repeats
+        source.limit, around, wake, gone, priority, terms.weight, deadline=deadline, repeats=repeats
     )
+
+
+def _let_hurry(found: Footing, aboard: Sequence[Flight]) -> None:
+    """Have it wait as whoever of the highest priority waits for it. Looked at once more when that can be told: (1) the
+    turn was asked for (2) a reader joined, and nobody was there to be told."""
+    for flight in aboard:
+        flight.hurry = found.hurry
+        found.hurry(flight.priority)
 
 
 def _closed(loop: asyncio.AbstractEventLoop) -> Callable[[], bool]:
@@ -255,7 +280,9 @@ def _closed(loop: asyncio.AbstractEventLoop) -> Callable[[], bool]:
     return gone
 
 
-async def _turn(endpoint: Loadable, nest: OpenNest, terms: Terms, repeats: bool) -> Footing:
+async def _turn(
+    endpoint: Loadable, nest: OpenNest, terms: Terms, repeats: bool, aboard: Sequence[Flight]
+) -> Footing:
     """What the load stands on, once granted; the caller leaves it. No generator-made context manager: those write to
     the loader's own exception, which may not allow it."""
     loop = asyncio.get_running_loop()
@@ -273,11 +300,12 @@ async def _turn(endpoint: Loadable, nest: OpenNest, terms: Terms, repeats: bool)
             return False
         return True
 
-    found = _footing(endpoint, nest, wake, lambda: nest.closed or closed(), terms, repeats)
+    found = _footing(endpoint, nest, wake, lambda: nest.closed or closed(), terms, repeats, aboard)
     turn = found.turn
     try:
         if not turn.granted and turn.refused is None:
             told = loop.create_future()
+            _let_hurry(found, aboard)
             # What is lent may come as long as the load around this one lasts.
             timer = None if found.is_lent else loop.call_later(endpoint.source.queue_timeout_s, set_told)
             try:
@@ -296,7 +324,9 @@ async def _turn(endpoint: Loadable, nest: OpenNest, terms: Terms, repeats: bool)
     return found
 
 
-def _blocking_turn(endpoint: Loadable, nest: OpenNest, terms: Terms, repeats: bool) -> Footing:
+def _blocking_turn(
+    endpoint: Loadable, nest: OpenNest, terms: Terms, repeats: bool, aboard: Sequence[Flight]
+) -> Footing:
     """As `_turn`, on a thread."""
     told = Bell()
 
@@ -304,11 +334,12 @@ def _blocking_turn(endpoint: Loadable, nest: OpenNest, terms: Terms, repeats: bo
         told.ring()
         return True
 
-    found = _footing(endpoint, nest, wake, lambda: nest.closed, terms, repeats)
+    found = _footing(endpoint, nest, wake, lambda: nest.closed, terms, repeats, aboard)
     turn = found.turn
     try:
         if not turn.granted and turn.refused is None:
             source = endpoint.source
+            _let_hurry(found, aboard)
             if not told.wait(source.timeout_s if found.is_lent else source.queue_timeout_s):
                 if found.is_lent:
                     raise timed_out(endpoint, nest)

@@ -180,9 +180,9 @@ class Warming(_Warming):
         return replay.report(time.monotonic())
 
     def start_slowly(self, over: Duration = "30s", *, after: Warmed | None = None) -> bool:
-        """Where this process starts cold, let its sources be loaded from by an eighth of their limit, or of its share
-        in one that processes share, at first, and by all of it only `over` after their first load: for a service that starts in many processes at once, or in front
-        of a database that is cold, too.
+        """Where this process starts cold, let its sources be loaded from by an eighth of their limit at first, or of
+        its share in one that processes share, and by all of it only `over` after their first load: for a service that
+        starts in many processes at once, or in front of a database that is cold, too.
 
         To be called when the service starts, with the sources declared. What finds no turn waits and is refused as at
         any limit. It ends at once where the shared tier answers half of the reads. after: what `warm` did; False, and

@@ -18,6 +18,7 @@ from cacheaside.errors import Overloaded
 from cacheaside.flow import read as reading
 from cacheaside.flow import write as writing
 from cacheaside.flow.call import Call
+from cacheaside.flow.flights import Flight
 from cacheaside.flow.ports import Failure, Loaded, Refreshing
 from cacheaside.source.limit import Limit
 from cacheaside.source.pace import Pace
@@ -100,7 +101,14 @@ class _HerdLoads(SimulatedLoads):
     def refreshing(self, call: Call) -> Refreshing | None:
         return self.pace.enter(lambda: False)
 
-    async def load(self, calls: Sequence[Call], *, in_vain: bool = False, repeats: bool = False) -> Loaded:
+    async def load(
+        self,
+        calls: Sequence[Call],
+        *,
+        in_vain: bool = False,
+        repeats: bool = False,
+        aboard: Sequence[Flight] = (),
+    ) -> Loaded:
         wake = self._scheduler.wake()
 
         def woken() -> bool:

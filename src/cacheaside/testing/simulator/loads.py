@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from cacheaside.flow.call import Call
+from cacheaside.flow.flights import Flight
 from cacheaside.flow.ports import Failure, Loaded, Refreshing
 from cacheaside.source.nest import OpenNest
 from cacheaside.source.source import Source
@@ -48,7 +49,14 @@ class SimulatedLoads:
         """See `may_refresh`."""
         return UNPACED
 
-    async def load(self, calls: Sequence[Call], *, in_vain: bool = False, repeats: bool = False) -> Loaded:
+    async def load(
+        self,
+        calls: Sequence[Call],
+        *,
+        in_vain: bool = False,
+        repeats: bool = False,
+        aboard: Sequence[Flight] = (),
+    ) -> Loaded:
         task = self._scheduler.current
         outer = task.nest
         nest = task.nest = OpenNest(SOURCE, outer if outer is not None and not outer.closed else None, None)

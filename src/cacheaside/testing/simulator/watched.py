@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from cacheaside.coherence.hearing import Hearing
 from cacheaside.flow.call import Call, Record
@@ -92,10 +92,8 @@ class WatchedFlights(Flights):
         self._began: dict[Flight, int] = {}
         self._heard: dict[TagId, int] = {}
 
-    def board(
-        self, key: TagId, tags: Sequence[TagId], *, pinned: bool = False, from_source: bool = False
-    ) -> tuple[Flight, bool]:
-        flight, leads = super().board(key, tags, pinned=pinned, from_source=from_source)
+    def board(self, key: TagId, tags: Sequence[TagId], **how: Any) -> tuple[Flight, bool]:
+        flight, leads = super().board(key, tags, **how)
         boards = self._scheduler.current.boards
         boards[key] = boards.get(key, 0) + 1
         self._scheduler.current.aboard[key] = flight
