@@ -338,3 +338,22 @@ async def test_an_async_endpoint_is_awaited(shop: Shop) -> None:
 
     await awaited(1)
     assert (await awaited.explain(1)).next_read.does is Does.SERVE
+
+
+@pytest.mark.parametrize("killed_before", [True, False])
+def test_what_is_killed_joins_only_who_asks_the_source(shop: Shop, killed_before: bool) -> None:
+    """A read of a killed endpoint shares the load of another such read, and none that may land with what is stored: so
+    it is explained, and so it is read."""
+    seen: list[Explanation] = []
+
+    @shop.cache.read("product", Contract("60s"))
+    def product(key: int) -> int:
+        shop.cache.control.kill("product")
+        seen.append(product.explain(key))  # type: ignore[attr-defined]
+        return key
+
+    if killed_before:
+        shop.cache.control.kill("product")
+    product(42)
+    assert seen[0].next_read.does is (Does.JOIN if killed_before else Does.LOAD)
+    assert seen[0].load.here

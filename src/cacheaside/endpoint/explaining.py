@@ -16,7 +16,7 @@ from cacheaside.endpoint.host import Host
 from cacheaside.errors import UsageError
 from cacheaside.flow.answer import bound_s_of
 from cacheaside.flow.call import Call, Standing
-from cacheaside.flow.flights import Flights
+from cacheaside.flow.flights import Flights, FlightSeen
 from cacheaside.flow.ports import Found, Leased, Ports, TierAway
 from cacheaside.flow.rehearse import Rehearsed, rehearse
 from cacheaside.lookup import Forward, Served, Tier
@@ -97,7 +97,7 @@ def explain_here(
     with host.l1.lock:
         near, flight = look(host.l1, call), _flight(host, call)
         now = host.clock.now()
-        rehearsed = rehearse(call, ports, record, None if flight is None else flight[0], threading.RLock())
+        rehearsed = rehearse(call, ports, record, flight, threading.RLock())
     return Explanation(
         namespace=host.namespace,
         endpoint=call.endpoint.name,
@@ -127,7 +127,7 @@ def _far(call: Call, host: Host, within_s: float | None) -> tuple[FarSeen | None
         return None, away
 
 
-def _flight(host: Host, call: Call) -> tuple[Any, int] | None:
+def _flight(host: Host, call: Call) -> FlightSeen | None:
     both: tuple[Flights, Flights] = (host.ports.flights, host.blocking_ports.flights)
     return next((seen for flights in both if (seen := flights.seen(call.key)) is not None), None)
 
@@ -299,7 +299,7 @@ def _load(
     host: Host,
     ports: Ports,
     far: FarSeen | None,
-    flight: tuple[Any, int] | None,
+    flight: FlightSeen | None,
     *,
     elsewhere: bool,
 ) -> LoadSeen:
@@ -309,7 +309,7 @@ def _load(
         leased = Leased.MINE
     return LoadSeen(
         here=flight is not None and not elsewhere,
-        waiting=0 if flight is None else flight[1],
+        waiting=0 if flight is None else flight.waiting,
         lease=None if leased is None else _LEASES[leased],
         holder=holder,
         lease_ends_in_s=None if far is None else far.lease_ends_in_s,

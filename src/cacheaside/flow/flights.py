@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from itertools import count
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -27,7 +27,7 @@ from cacheaside.contract import PRIORITIES
 from cacheaside.lookup import NotStored
 from cacheaside.types import Generation, TagId
 
-__all__ = ["Flight", "Flights", "Landing", "answers"]
+__all__ = ["Flight", "FlightSeen", "Flights", "Landing", "answers"]
 
 LAST: Final = len(PRIORITIES) - 1
 
@@ -100,6 +100,14 @@ class Flight:
         """What runs the load: the crew's own (an asyncio task, a thread's id)."""
 
 
+class FlightSeen(NamedTuple):
+    """What is seen of a flight: its tags, how many wait for it, and whether it may land with nothing stored."""
+
+    tags: Sequence[TagId]
+    waiting: int
+    from_source: bool
+
+
 def answers(flight: Flight, landing: Landing, arrived: int) -> bool:
     """Whether `landing` may answer a read that arrived at `arrived`."""
     if landing.as_of is not None:
@@ -143,11 +151,11 @@ class Flights:
         """Whether a load of `key` that would take joiners is under way."""
         return key in self._open
 
-    def seen(self, key: TagId) -> tuple[Sequence[TagId], int] | None:
-        """The tags of the open flight of `key`, and how many wait for it; None when there is none."""
+    def seen(self, key: TagId) -> FlightSeen | None:
+        """The open flight of `key`, as it is now; None when there is none."""
         with self._lock:
             flight = self._open.get(key)
-            return None if flight is None else (flight.tags, flight.waiting)
+            return None if flight is None else FlightSeen(flight.tags, flight.waiting, flight.from_source)
 
     def board(
         self,

@@ -16,7 +16,7 @@ import msgspec
 from cacheaside.contract import Terms
 from cacheaside.flow.blocking import run_blocking
 from cacheaside.flow.call import Call, Packed, Reads, Record
-from cacheaside.flow.flights import Flight, Flights, Landing
+from cacheaside.flow.flights import Flight, Flights, FlightSeen, Landing
 from cacheaside.flow.ports import Flow, Found, Lease, Loads, Near, Ports, Position, Stamped, TierAway
 from cacheaside.flow.read import read
 from cacheaside.lookup import Forward, Lookup, NotStored
@@ -40,17 +40,17 @@ class Rehearsed(msgspec.Struct, frozen=True):
 
 
 def rehearse(
-    call: Call, ports: Ports, record: Record | TierAway | None, under_way: Sequence[TagId] | None, lock: Any
+    call: Call, ports: Ports, record: Record | TierAway | None, under_way: FlightSeen | None, lock: Any
 ) -> Rehearsed:
     """The next read of `call`.
 
     record: what the shared tier holds, judged as it judges it for a read; or that it did not answer. under_way: the
-    tags of the flight of this key that takes joiners, if there is one. lock: for flights of the rehearsal's own.
+    flight of this key that takes joiners, if there is one. lock: for flights of the rehearsal's own.
     """
     endpoint = _Uncounted(call.endpoint)
     flights = Flights(lock)
     if under_way is not None:
-        flights.board(call.key, under_way)
+        flights.board(call.key, under_way.tags, from_source=under_way.from_source)
     dry = replace(
         ports,
         near=_Untouched(ports.near),
