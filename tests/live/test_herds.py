@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cacheaside import Contract, Served
+from cacheaside import Admission, Contract, Overloaded, Served
 from cacheaside.policy.pacing import refreshes_at_once
 from cacheaside.stores.redis.wire.names import lease_name
 from tests.held import HeldLoads
@@ -294,3 +294,36 @@ async def test_a_failing_source_is_asked_once_a_ttl(server: Server, processes: S
             with pytest.raises(ConnectionError):
                 await endpoint(1)
         assert len(rows.loads) == loads
+
+
+def _with_resource(load: Callable[[int], Awaitable[int]]) -> Callable[[None, int], Awaitable[int]]:
+    async def loaded(resource: None, key: int) -> int:
+        return await load(key)
+
+    return loaded
+
+
+async def test_a_process_that_is_full_leaves_the_key_to_one_other(server: Server, processes: Start) -> None:
+    """A load that its source's limit refused has shown nothing of the key: the lease goes to the next process, and not
+    the key to all of them at once, which would load it once each from a source that is overloaded."""
+    loads = Loads(0.3)
+    services = await _services(processes, server, 4)
+    reads = []
+    for number, service in enumerate(services):
+        source = service.cache.source("db", open=nullcontext, limit=Admission(1, queue_max=1, adaptive=False))
+        read = service.cache.read("held", Contract("60s"), source=source)
+        reads.append(read(_with_resource(loads.of(number))))
+    full = services[0].cache._host.sources["db"].limit
+    turn = full.take()
+    assert turn is not None
+    first = asyncio.create_task(reads[0](1))
+    await until(lambda: len(full) == 1)
+    others = [asyncio.create_task(read(1)) for read in reads[1:]]
+    await until(lambda: all(len(one.cache._host.ports.flights) for one in services))
+    await asyncio.sleep(0.1)  # they wait for the lease of the first
+    assert not loads.began
+    full.ask(lambda: True, priority=0)  # it sheds the first
+    with pytest.raises(Overloaded):
+        await first
+    assert await asyncio.gather(*others) == [1, 1, 1]
+    assert len(loads.began) == 1

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from cacheaside.errors import Overloaded
 from cacheaside.flow.call import Call, Record
 from cacheaside.flow.draft import Boarded, Draft, draft_of, record_of, verdict_on
 from cacheaside.flow.flights import Landing
@@ -173,8 +174,11 @@ async def _store_and_recheck(this: _Fill, drafts: Sequence[Draft], ports: Ports)
     tags = tuple(stamp)
     this.shown = ports.heard.position()
     try:
-        # What cannot be stored must not be loaded by one process after the other: each is to load at once.
-        now = await ports.tier.store(stored, tags, this.lease, free=not stored)
+        # What cannot be stored must not be loaded by one process after the other: each is to load at once. A load that
+        # its source's limit refused has not shown that: another process takes the lease, or, just when the source is
+        # overloaded, all that wait would load the key from it.
+        free = not stored and not any(isinstance(draft.error, Overloaded) for draft in drafts)
+        now = await ports.tier.store(stored, tags, this.lease, free=free)
     except TierAway:
         return None
     if not this.vouched:
@@ -189,7 +193,7 @@ def _land(this: _Fill, draft: Draft, moved_tags: frozenset[TagId] | None, ports:
     if draft.error is None:
         _count(draft, not_stored, this.load_s)
     # What is not to be stored (a comparison, a read of what is killed) asks for no lease, and says nothing of the key.
-    may_lease = ports.shared and call.terms.store
+    may_lease = ports.shared and call.terms.store and not isinstance(draft.error, Overloaded)
     if may_lease and (pass_s := passes_for_s(not_stored, failed=draft.error is not None)):
         ports.near.pass_by(call, pass_s)
     if draft.error is None and not_stored in _SUPERSEDING and call.terms.store:

@@ -58,7 +58,7 @@ def mutants(_named: Make, other: Make) -> tuple[Mutant, ...]:
             "no-hit-for-miss",
             "what leaves nothing to store is waited for anew each time",
             "shared",
-            (FILL, "this.lease, free=not stored)", "this.lease, free=False)"),
+            (FILL, "this.lease, free=free)", "this.lease, free=False)"),
             (
                 TURN,
                 "if lease is not None and ports.near.passes(one.call):",
