@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import select
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cacheaside import Cache, Contract, Served
+from cacheaside import Admission, Cache, Contract, Served
 from tests.held import WAIT_S, Callers, HeldCalls, HeldLoads, until_waiting
 from tests.runtime.loops import LoopThread
 
@@ -320,3 +321,12 @@ def test_a_cache_that_is_unused_at_the_fork_works_in_both(cache: Cache) -> None:
     for _ in range(3):
         assert in_child(lambda: (value(1), value.lookup(1).served.value)) == "(1, 'fresh')"
     assert value(1) == 1
+
+
+def test_a_child_knows_no_share_of_a_limit_yet(cache: Cache) -> None:
+    """What its parent learnt when it was alone is no share of each of its children: they begin with the safe one."""
+    admission = Admission(64, shared_limit=64, safe_share=4)
+    source = cache.source("db", open=contextlib.nullcontext, limit=admission)
+    source.share(64)
+    assert in_child(lambda: (source.limit.share, source.limit.allowed)) == "(4, 4)"
+    assert source.limit.share == 64

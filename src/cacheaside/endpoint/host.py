@@ -289,8 +289,7 @@ class Host:
         self.async_crew.forget()
         self.blocking_crew.forget()
         for source in (*self.sources.values(), self.default_source):
-            source.limit.forget()
-            source.pace.forget()
+            source.forget()
         for endpoint in list(self.endpoints.values()):
             endpoint.reports.forget()
             if endpoint.shadow is not None:

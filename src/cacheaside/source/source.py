@@ -53,8 +53,7 @@ class Source(Generic[R]):
         most = self.admission.limit
         adaptive = AdaptiveLimit(self.admission.lowest, most) if self.admission.adaptive else None
         self.limit = Limit(most, self.admission.waiting_max, adaptive=adaptive)
-        if self.admission.safe_share is not None:
-            self.limit.set_share(self.admission.safe_share)
+        self._begin_share()
         self.pace = Pace(self.limit)
         """Of loads behind readers, which take a share of the limit."""
 
@@ -64,6 +63,16 @@ class Source(Generic[R]):
     def share(self, weight: int) -> None:
         """So much of what processes share is this one's."""
         self.limit.set_share(weight)
+
+    def _begin_share(self) -> None:
+        if self.admission.safe_share is not None:
+            self.limit.set_share(self.admission.safe_share)
+
+    def forget(self) -> None:
+        """After a fork: the loads, and the share that was learnt, are the parent's."""
+        self.limit.forget()
+        self.pace.forget()
+        self._begin_share()
 
     def stats(self) -> SourceStats:
         """What was let in so far, and what is under way."""
