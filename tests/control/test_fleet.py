@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cacheaside import Cache, Contract, Forward
+from cacheaside.control import fleet
 from cacheaside.control.message import Keys, Message, signed
 from cacheaside.errors import DeclarationError, Unacknowledged, UsageError
 from cacheaside.flow.blocking import run_blocking
@@ -208,6 +209,40 @@ def test_an_old_message_takes_nobody_back(start: Start) -> None:
     until(lambda: cache.control.state().fleet.ignored.get("replayed"))  # type: ignore[union-attr]
     assert not is_killed(product)
     until(lambda: lying(cache) == new)
+
+
+def test_who_stood_still_puts_nothing_back(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was lost is put back under a lease. (1) A process has that, and has looked (2) it stands still until the
+    lease is over (3) an operator says something newer: the process must not put what it knows over that, nor end the
+    lease of another operator."""
+    (ours, _), (theirs, product) = start(), start()
+    ours.control.fleet.ramp("product", 50)
+    assert theirs.control.look().endpoints["product"].ramp == 50
+    shared = ours._host.shared
+    assert shared is not None
+    run_blocking(shared.kept.put(b"garbage", 60_000))
+    looked = shared.kept.get
+    looks = 0
+
+    async def get() -> bytes | None:
+        nonlocal looks
+        looks += 1
+        found = await looked()
+        if looks == 2:
+            await shared.kept.hand_back()  # as its end does
+            theirs.control.fleet.kill("product")
+            monkeypatch.setattr(fleet, "LEASE_S", 0.0)  # so much has passed
+            assert await shared.kept.lease(60_000)  # and another operator begins
+        return found
+
+    monkeypatch.setattr(shared.kept, "get", get)
+    ours.control.fleet.look()
+    assert looks == 2
+    kept = run_blocking(looked())
+    assert kept == theirs.control.fleet._data
+    assert is_killed(product)
+    assert not run_blocking(shared.kept.lease(1000))
+    run_blocking(shared.kept.hand_back())
 
 
 def test_a_flush_undoes_nothing(victim: Server, start: Start) -> None:

@@ -138,20 +138,23 @@ class Fleet(Desk):
     def _put_back(self, shared: Shared, server_now_s: float) -> None:
         """What is followed has been lost, or stands behind something that is not to be followed: put it back as it
         was signed. Under the lease: (1) this process sees an older message (2) an operator writes a newer one (3)
-        it must not put its own over that."""
+        it must not put its own over that. One that stood still for half of the lease leaves it to its next look."""
         message = self.message
         if message is None or message.expires_s <= server_now_s:
             return
+        began = time.monotonic()
         if not run_blocking(shared.kept.lease(int(LEASE_S * 1000))):
             self._looked_at = None
             return
         try:
             now = run_blocking(shared.kept.get())
             found = None if now is None else opened(now, self._host.namespace, self._keys, server_now_s)
-            if not isinstance(found, Message) or found.order < message.order:
+            is_lost = not isinstance(found, Message) or found.order < message.order
+            if is_lost and time.monotonic() - began < LEASE_S / 2:
                 run_blocking(shared.kept.put(self._data, _lifetime_ms(message, server_now_s)))
         finally:
-            run_blocking(shared.kept.hand_back())
+            if time.monotonic() - began < LEASE_S / 2:  # else it may be another's
+                run_blocking(shared.kept.hand_back())
         self._looked_at = None
 
     # -- changing ----------------------------------------------------------------------------------------------
