@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ import pytest
 from cacheaside import Admission, Cache, Contract
 from cacheaside.endpoint.fields import different_fields
 from cacheaside.endpoint.shadow import AT_ONCE_MAX, ShadowReport
+from cacheaside.source.limit import Turn
 from cacheaside.testing.servers import Server
 from tests.control.conftest import SECRETS, happens
 from tests.endpoint.world import World
@@ -321,7 +322,7 @@ async def test_a_comparison_takes_no_turn_of_a_load_that_it_was_begun_in() -> No
         finally:
             inside -= 1
 
-    db = cache.source("db", open=opened, limit=Admission(1, adaptive=False))
+    db = cache.source("db", open=opened, limit=Admission(4, adaptive=False))
 
     @cache.read("inner", Contract("60s"), source=db)
     async def inner(resource: None, number: int) -> int:
@@ -330,10 +331,12 @@ async def test_a_comparison_takes_no_turn_of_a_load_that_it_was_begun_in() -> No
     @cache.read("outer", Contract("60s"), source=db)
     async def outer(resource: None, number: int) -> int:
         value: int = await inner(number)
+        taken.extend(filter(None, [db.limit.take() for _ in range(3)]))
         going.set()
         await go_on.wait()
         return value
 
+    taken: list[Turn] = []
     await inner(1)
     cache.control.shadow("inner", 100)
     reading = asyncio.create_task(outer(1))
@@ -343,8 +346,46 @@ async def test_a_comparison_takes_no_turn_of_a_load_that_it_was_begun_in() -> No
     await happens(lambda: len(db.limit) or shadow.report().compared)
     go_on.set()
     assert await reading == 1
+    assert len(taken) == 3
     await happens(lambda: shadow.report().compared)
     assert (peak, shadow.report().same) == (1, 1)
+    await cache.aclose()
+
+
+async def test_comparisons_leave_the_source_to_readers() -> None:
+    """They have half of its turns at most, and begin while nobody waits for one: else a reader would wait for what
+    nobody waits for, and a refresh that finds the source full would be put off. What is left out is counted."""
+    cache = Cache(namespace="shop")
+    go_on = asyncio.Event()
+    db = cache.source("db", open=nullcontext, limit=Admission(4, adaptive=False))
+
+    @cache.read("product", Contract("60s"), source=db)
+    async def product(resource: None, number: int) -> int:
+        if cache.control.state().endpoints["product"].shadow and number < 4:
+            await go_on.wait()
+        return number
+
+    for number in range(4):
+        await product(number)
+    cache.control.shadow("product", 100)
+    shadow = cache._host.endpoints["product"].shadow
+    assert shadow is not None
+    for number in range(4):
+        await product(number)
+    await happens(lambda: db.limit.held)
+    assert (db.limit.held, len(db.limit), shadow.report().left_out) == (2, 0, 2)
+    assert await asyncio.gather(product(10), product(11)) == [10, 11]
+    taken = [db.limit.take(), db.limit.take()]
+    waiting = db.limit.ask(lambda: True)
+    await product(0)
+    assert shadow.report().left_out == 3
+    go_on.set()
+    await happens(lambda: shadow.report().compared == 2)
+    for turn in (*taken, waiting):
+        assert turn is not None
+        db.limit.give_back(turn)
+    await product(0)
+    await happens(lambda: shadow.report().compared == 3)
     await cache.aclose()
 
 

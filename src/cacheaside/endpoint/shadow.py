@@ -52,7 +52,7 @@ class ShadowReport:
 
     differences: by their reason (`policy.difference`); `violation` should be 0. fields: how often each top-level
     field differed. failed: loads that raised, by the class of their error. left_out: sampled, and not loaded,
-    because too many comparisons were under way. examples: the last differences.
+    because too many comparisons were under way, or less than half of the source's turns were free. examples: the last differences.
     """
 
     percent: float
@@ -76,6 +76,7 @@ class Shadowed(Protocol):
     timeout_s: float
     codec: Any
     table: Any
+    source: Any
 
     def unpack(self, held: Any) -> Any:
         """A value for one caller."""
@@ -139,12 +140,19 @@ class Shadow:
                 # One that was cancelled before its first step has run nothing, its `finally` included.
                 for mark in [mark for mark, until in self._under_way.items() if until <= now]:
                     del self._under_way[mark]
-            if len(self._under_way) >= AT_ONCE_MAX:
+            if len(self._under_way) >= AT_ONCE_MAX or not self._has_room():
                 self._left_out += 1
                 return None
             mark = object()
             self._under_way[mark] = now + self._endpoint.timeout_s + OVERDUE_S
             return mark
+
+    def _has_room(self) -> bool:
+        """Whether half of the source's turns are free, and nobody waits for one: a turn that a comparison has is one
+        that a reader, or a refresh behind one, has to wait for."""
+        limit = self._endpoint.source.limit
+        taken = max(limit.held, len(self._under_way))  # those that were just begun have asked for none yet
+        return not len(limit) and taken < max(1, limit.allowed // 2)
 
     def _stored_under(self, call: Call, loaded_at: float) -> Mapping[TagId, Generation] | None:
         """The generations of the entry that answered, if it is the one that is noted: it may have been replaced
