@@ -87,3 +87,14 @@ def test_pairs_name_an_endpoint_or_are_what_was_decorated() -> None:
     for wrong in ([42], [("product", 42)], [(print, (1,))], ["ab"]):
         with pytest.raises(UsageError, match="list to warm"):
             wishes_given(wrong)
+
+
+@pytest.mark.parametrize(
+    "start", ['{"endpoint": "product", "args": ', '{"format":"cacheaside-heat","x":', "["]
+)
+def test_a_list_that_is_nested_without_end_is_no_list(tmp_path: Path, start: str) -> None:
+    """It is refused as whatever else is no list: a service whose file was broken so begins cold, and begins."""
+    path = tmp_path / "list"
+    path.write_text(start + "[" * 60_000)
+    with pytest.raises(UsageError):
+        wishes_in(path, "shop")

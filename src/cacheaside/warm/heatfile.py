@@ -19,7 +19,7 @@ import msgspec
 
 from cacheaside.errors import UsageError
 
-__all__ = ["FILE_MAX_BYTES", "KEYS_MAX", "Heat", "Hot", "heat_of", "is_heat", "text_of"]
+__all__ = ["FILE_MAX_BYTES", "KEYS_MAX", "UNREADABLE", "Heat", "Hot", "heat_of", "is_heat", "text_of"]
 
 FORMAT: Final = "cacheaside-heat"
 VERSION: Final = 1
@@ -58,6 +58,8 @@ class Heat(msgspec.Struct, frozen=True):
 _ENCODER: Final = msgspec.json.Encoder()
 _HEADS: Final = msgspec.json.Decoder(_Head)
 _LINES: Final = msgspec.json.Decoder(Hot)
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What is raised for text that is no JSON of the wanted form, or is nested too deep."""
 
 
 def text_of(namespace: str, written_at: float, keys: Iterable[Hot], *, bytes_max: int) -> bytes:
@@ -102,7 +104,7 @@ def heat_of(text: bytes, where: str, *, namespace: str | None = None) -> Heat:
         )
     try:
         keys = [_LINES.decode(line) for line in body.splitlines()]
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         keys = None
     if keys is None or len(keys) != head.keys:
         raise UsageError(f"{where}: its lines are not what its head says. Delete it.")
@@ -111,7 +113,7 @@ def heat_of(text: bytes, where: str, *, namespace: str | None = None) -> Heat:
 
 def _head(first: bytes, where: str) -> _Head:
     head = None
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):  # they may quote what they found
+    with suppress(*UNREADABLE):  # they may quote what they found
         head = _HEADS.decode(first)
     if head is None or head.format != FORMAT:
         raise UsageError(f"{where}: it is no file of heat; its first line says nothing of {FORMAT}.")

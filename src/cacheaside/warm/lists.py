@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from cacheaside.errors import UsageError
-from cacheaside.warm.heatfile import FILE_MAX_BYTES, KEYS_MAX, heat_of, is_heat
+from cacheaside.warm.heatfile import FILE_MAX_BYTES, KEYS_MAX, UNREADABLE, heat_of, is_heat
 from cacheaside.warm.saving import read_whole
 
 __all__ = ["Wish", "wishes_given", "wishes_in"]
@@ -49,7 +49,12 @@ def wishes_in(path: Path, namespace: str) -> Sequence[Wish]:
     content = read_whole(path, FILE_MAX_BYTES)
     if is_heat(content):
         heat = heat_of(content, str(path), namespace=namespace)
-        return _few([Wish(hot.endpoint, msgspec.json.decode(hot.args)) for hot in heat.keys], str(path))
+        wishes: list[Wish] | None = None
+        with suppress(*UNREADABLE):
+            wishes = [Wish(hot.endpoint, msgspec.json.decode(hot.args)) for hot in heat.keys]
+        if wishes is None:
+            raise UsageError(f"{path}: arguments in it cannot be read. Delete it.")
+        return _few(wishes, str(path))
     if path.suffix.lower() == ".csv":
         return _few(_in_csv(content, str(path)), str(path))
     return _few(_in_lines(content, str(path)), str(path))
@@ -97,7 +102,7 @@ def _in_lines(content: bytes, where: str) -> list[Wish]:
         if not line.strip():
             continue
         found = None
-        with suppress(msgspec.DecodeError):  # it may quote what it found
+        with suppress(*UNREADABLE):  # it may quote what it found
             found = _LINES.decode(line)
         if found is None:
             raise UsageError(
