@@ -52,7 +52,8 @@ class ShadowReport:
 
     differences: by their reason (`policy.difference`); `violation` should be 0. fields: how often each top-level
     field differed. failed: loads that raised, by the class of their error. left_out: sampled, and not loaded,
-    because too many comparisons were under way, or less than half of the source's turns were free. examples: the last differences.
+    because too many comparisons were under way, or less than half of the source's turns were free. examples: the last
+    differences.
     """
 
     percent: float
