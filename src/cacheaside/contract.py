@@ -68,7 +68,8 @@ class Contract:
         a rule, and at most half of its fresh life.
     max_bytes: a larger encoded value is returned but not stored.
     store: False: load each time, share only concurrent loads. A function of the value: store when it says True.
-    error_ttl: exceptions to remember, by class, and for how long; by default none is.
+    error_ttl: exceptions to remember, by class, and for how long; by default none is. `Overloaded` only where it is
+        named itself.
     priority: "high", "normal" or "low": whose loads go first when the source is at its limit.
     weight: for how many loads one of this endpoint counts at its source's limit.
     on_overload: past that limit, "stale": what the cache has within this contract is served; "fail": what is past its

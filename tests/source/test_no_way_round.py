@@ -243,3 +243,30 @@ async def test_refreshes_do_not_queue_and_repeats_draw_on_the_budget(shop: Shop)
         assert await asyncio.gather(leader, *firsts) == [99, *range(100, 120)]
         with pytest.raises(Overloaded, match="retry budget"):
             await joined
+
+
+async def test_a_refusal_is_never_remembered() -> None:
+    """It is of the moment, and of whoever was refused: remembered as an error of the key, what a warm-up was refused
+    would be told to readers for whom there is room."""
+    cache = Cache(namespace="refused")
+    db = cache.source("db", open=contextlib.nullcontext, limit=Admission(1, queue_max=0, adaptive=False))
+    failing = False
+
+    @cache.read("row", Contract("60s", error_ttl={Exception: "30s"}), source=db)
+    async def row(resource: None, key: int) -> int:
+        if failing:
+            raise KeyError(key)
+        return key
+
+    turn = db.limit.take()
+    assert turn is not None
+    with pytest.raises(Overloaded):
+        await row.using(priority="low")(1)
+    db.limit.give_back(turn)
+    assert await row.using(priority="high")(1) == 1
+    failing = True
+    with pytest.raises(KeyError):
+        await row(2)
+    failing = False
+    with pytest.raises(KeyError):
+        await row(2)

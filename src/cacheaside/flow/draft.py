@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from cacheaside.errors import ValueEncodingError
+from cacheaside.errors import Overloaded, ValueEncodingError
 from cacheaside.flow.call import Call, Packed, Record
 from cacheaside.flow.flights import Flight
 from cacheaside.flow.ports import Failure
@@ -68,7 +68,7 @@ def draft_of(boarded: Boarded, result: Any, nested: Sequence[TagId]) -> Draft:
     if isinstance(result, Failure):
         call.endpoint.tally.loads_failed += 1
         remembered_s = next(
-            (ttl for kind, ttl in call.terms.error_ttls_s if isinstance(result.error, kind)), None
+            (ttl for kind, ttl in call.terms.error_ttls_s if _is_meant(result.error, kind)), None
         )
         if remembered_s == 0:
             remembered_s = None  # the first class that fits decides: this one is not to be remembered
@@ -82,6 +82,12 @@ def draft_of(boarded: Boarded, result: Any, nested: Sequence[TagId]) -> Draft:
     if not draft.packed.absent:
         _ask_the_value(draft)
     return draft
+
+
+def _is_meant(error: BaseException, kind: type[Exception]) -> bool:
+    """Whether `error_ttl` of `kind` is about `error`. A refusal is of the moment and of who was refused, so only who
+    names it has it remembered: what a warm-up was refused would be told to readers for whom there is room."""
+    return isinstance(error, kind) and (not isinstance(error, Overloaded) or issubclass(kind, Overloaded))
 
 
 def _ask_the_value(draft: Draft) -> None:
