@@ -16,6 +16,7 @@ from cacheaside.control import fleet
 from cacheaside.control.message import Keys, Message, signed
 from cacheaside.errors import DeclarationError, Unacknowledged, UsageError
 from cacheaside.flow.blocking import run_blocking
+from cacheaside.flow.ports import TierAway
 from cacheaside.stores.redis.access import access_list
 from cacheaside.testing.servers import Cluster, Server
 from tests.control.conftest import SECRETS, until
@@ -194,6 +195,45 @@ def test_what_is_not_signed_for_this_fleet_is_ignored_and_counted(start: Start) 
         until(lambda why=why: cache.control.state().fleet.ignored.get(why))  # type: ignore[union-attr]
         assert not is_killed(product)
     assert cache.control.state().fleet.version is None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("of", ["another secret", "another namespace", "no library"])
+def test_what_cannot_be_read_is_not_overwritten(start: Start, of: str) -> None:
+    """An operator whose secrets do not open what lies there erases nothing by what they say; by force they do, and then
+    the others are said no more. What is over is in nobody's way."""
+    cache, _ = start()
+    until(lambda: not _raises_away(cache))
+    keys, now = Keys(SECRETS), message_of(cache).issued_s
+    data = {
+        "another secret": signed(message_of(cache), Keys([b"another secret, of 32 bytes....."])),
+        "another namespace": signed(message_of(cache, namespace="stock"), keys),
+        "no library": b"something else",
+    }[of]
+    laid(cache, data)
+    fleet = cache.control.fleet
+    for say in (lambda: fleet.ramp("product", 50), fleet.reset, fleet.kill):
+        with pytest.raises(UsageError, match=r"nothing was written.*CACHEASIDE_SECRETS.*--force"):
+            say()
+        assert lying(cache) == data
+    assert "ramp" not in cache.control.state().endpoints["product"].said_by
+    fleet.by_force.ramp("product", 50)
+    assert cache.control.state().endpoints["product"].ramp == 50.0
+    assert lying(cache) != data
+    laid(cache, data)
+    fleet.kill("product")  # what is followed is put back over it, with what is said now
+    assert {*cache.control.state().endpoints["product"].said_by} == {"kill", "ramp"}
+    later, _ = start(namespace=f"{cache.namespace}-later")
+    until(lambda: not _raises_away(later))
+    laid(later, signed(message_of(later, issued_s=now - 90, expires_s=now - 30), keys))
+    later.control.fleet.kill("product")
+
+
+def _raises_away(cache: Cache) -> bool:
+    try:
+        lying(cache)
+    except TierAway:
+        return True
+    return cache._host.shared.server_now_s() is None  # type: ignore[union-attr]
 
 
 def test_an_old_message_takes_nobody_back(start: Start) -> None:

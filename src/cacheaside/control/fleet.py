@@ -4,7 +4,8 @@ Told by pushes as changes of tags are, and looked for every `control.POLL_S` bes
 than that. Who changes it:
 
 1. becomes the one who does (a lease of `LEASE_S`), else waits
-2. reads the message, and takes the newer of it and the one it follows itself
+2. reads the message, and takes the newer of it and the one it follows itself; where it follows none, and cannot read
+   what is there, it changes nothing: that may be all that other operators said
 3. writes that with the change in it, under a greater version
 4. gives the lease back
 
@@ -24,6 +25,7 @@ from typing import Final
 
 from cacheaside.control.desk import Desk, Update
 from cacheaside.control.message import Ignored, Keys, Message, opened, signed, without_ended, words_of
+from cacheaside.control.unread import in_words, may_be_overwritten
 from cacheaside.control.words import LASTS_MAX_S
 from cacheaside.endpoint.host import Host
 from cacheaside.errors import DeclarationError, Unacknowledged, UsageError
@@ -46,8 +48,9 @@ class Fleet(Desk):
     Each method blocks, up to five seconds: on an event loop, `await asyncio.to_thread(cache.control.fleet.kill,
     "product")`. When it returns, the state is in the shared tier, and processes follow within a second, as a rule
     within milliseconds. `Unacknowledged` when the tier does not say so: then it may have been written or not; say
-    it again, or use the control file. What is said lasts 30 days at most: the state has an end, because whoever can
-    write to the server could put back an old one.
+    it again, or use the control file. `UsageError` when a state is there that these secrets do not open, and no other
+    is followed: nothing is written, unless by `by_force`. What is said lasts 30 days at most: the state has an end,
+    because whoever can write to the server could put back an old one.
     """
 
     def __init__(self, host: Host, keys: Keys, changed: Callable[[], None]) -> None:
@@ -62,6 +65,9 @@ class Fleet(Desk):
         self._lock = threading.RLock()
         self.layer: Layer = {}
         """Its words, ending by this process's clock."""
+        self.by_force: Desk = _ByForce(host, self)
+        """The same, and what lies there is overwritten also where it cannot be read: after a secret was replaced by
+        one that the old processes do not have. Whatever operators said in it is lost."""
 
     @property
     def is_there(self) -> bool:
@@ -160,11 +166,15 @@ class Fleet(Desk):
     # -- changing ----------------------------------------------------------------------------------------------
 
     def _say(self, update: Update) -> None:
+        self.say(update)
+
+    def say(self, update: Update, *, by_force: bool = False) -> None:
+        """Tell the fleet what `update` makes of what it was told before."""
         shared = self._shared()
         until, why = time.monotonic() + PATIENCE_S, "another operator changes it, or left a lease behind"
         while True:
             try:
-                if self._said(shared, update):
+                if self._said(shared, update, by_force):
                     self._changed()
                     return
             except TierAway as away:
@@ -177,7 +187,7 @@ class Fleet(Desk):
                 )
             time.sleep(RETRY_S)
 
-    def _said(self, shared: Shared, update: Update) -> bool:
+    def _said(self, shared: Shared, update: Update, by_force: bool) -> bool:
         """One try; False when it is to be made anew."""
         began = time.monotonic()
         if not run_blocking(shared.kept.lease(int(LEASE_S * 1000))):
@@ -187,7 +197,7 @@ class Fleet(Desk):
             now_s = shared.server_now_s()
             if now_s is None:
                 return False
-            known = self._newest(data, now_s)
+            known = self._newest(data, now_s, by_force)
             said = {} if known is None else without_ended(known.layer, now_s)
             layer = without_ended(update(said, now_s), now_s)
             message = self._message(layer, known, now_s)
@@ -201,10 +211,22 @@ class Fleet(Desk):
             if time.monotonic() - began < LEASE_S / 2:  # else it may be another's
                 run_blocking(shared.kept.hand_back())
 
-    def _newest(self, data: bytes | None, server_now_s: float) -> Message | None:
+    def _newest(self, data: bytes | None, server_now_s: float, by_force: bool) -> Message | None:
         found = None if data is None else opened(data, self._host.namespace, self._keys, server_now_s)
+        followed = self.message is not None and self.message.expires_s > server_now_s
+        if isinstance(found, Ignored) and not (may_be_overwritten(found) or followed or by_force):
+            # Who follows a state puts that back over what is none, whoever speaks; all others would begin from nothing.
+            raise UsageError(self._unread(found))
         there = [one for one in (found, self.message) if isinstance(one, Message)]
         return max(there, key=lambda one: one.order, default=None)
+
+    def _unread(self, why: Ignored) -> str:
+        return (
+            f"cache {self._host.namespace}: the fleet was told something that cannot be read here, and to say more "
+            f"would erase it, so nothing was written ({why.value}: {in_words(why)}). Is CACHEASIDE_SECRETS the "
+            "service's? If it is, because a secret was replaced, or somebody wrote with another: say it "
+            "again with --force, in code with cache.control.fleet.by_force, and say anew whatever else is to hold."
+        )
 
     def _message(self, layer: Layer, known: Message | None, server_now_s: float) -> Message:
         # By the clock at the least: a state that was lost everywhere but in one process that sleeps stays the older.
@@ -232,6 +254,17 @@ class Fleet(Desk):
                 "and the control file reach one process and one machine."
             )
         return shared
+
+
+class _ByForce(Desk):
+    """`Fleet.by_force`."""
+
+    def __init__(self, host: Host, fleet: Fleet) -> None:
+        super().__init__(host)
+        self._fleet = fleet
+
+    def _say(self, update: Update) -> None:
+        self._fleet.say(update, by_force=True)
 
 
 def _lifetime_ms(message: Message, server_now_s: float) -> int:

@@ -124,8 +124,26 @@ def test_a_state_of_other_secrets_is_not_shown_as_none(control: Callable[..., Ra
     assert control("kill", "product").code == 0
     until(lambda: product.lookup(1).forward is Forward.BYPASS)
     ran = control("show", CACHEASIDE_SECRETS=SECRET[::-1])
+    assert ran.code == 1
     assert "told nothing" not in ran.out
     assert "unknown_key: it is signed with a secret" in " ".join(ran.out.split())
+
+
+@pytest.mark.parametrize("arguments", [("ramp", "stock", "50"), ("reset", "--all")])
+def test_with_other_secrets_nothing_is_claimed_and_nothing_erased(
+    control: Callable[..., Ran], arguments: tuple[str, ...]
+) -> None:
+    """Who speaks with secrets that are not the service's is told what to do, and what was said stands; `--force` is for
+    secrets that were replaced."""
+    assert control("kill", "product").code == 0
+    ran = control(*arguments, CACHEASIDE_SECRETS=SECRET[::-1])
+    words = " ".join(ran.err.split())
+    assert (ran.code, ran.out) == (2, "")
+    assert "nothing was written (unknown_key: " in words
+    assert "--force" in words
+    assert control("show", "--json").data["endpoints"]["product"]["killed"] is True
+    assert control(*arguments, "--force", CACHEASIDE_SECRETS=SECRET[::-1]).code == 0
+    assert "unknown_key" in control("show").out
 
 
 def test_a_fleet_that_cannot_be_told_is_a_failure(control: Callable[..., Ran], server: Server) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from rich import box
@@ -18,21 +17,11 @@ from cacheaside.cli.options import AppOption, JsonOption, checked_duration
 from cacheaside.cli.shown import brief_s, show
 from cacheaside.control.message import Ignored
 from cacheaside.control.state import ControlState, EndpointControl
+from cacheaside.control.unread import in_words, may_be_overwritten
 from cacheaside.errors import UsageError
 from cacheaside.policy.levers import EVERY
 
 __all__ = ["control"]
-
-_IGNORED: Final[Mapping[Ignored, str]] = {
-    Ignored.UNKNOWN_KEY: "it is signed with a secret that is not among CACHEASIDE_SECRETS here: take the service's. "
-    "What you say with others is not followed by it",
-    Ignored.FOREIGN: "it is none of this library, or of a version that this one does not know",
-    Ignored.EXPIRED: "its time is over",
-    Ignored.FROM_THE_FUTURE: "it is dated after the server's clock",
-    Ignored.OTHER_NAMESPACE: "it was written for another namespace",
-}
-"""Why what lies there is not followed, and what to do; for others:"""
-_UNTRUE: Final = "it is not what this library would have signed"
 
 
 class Action(StrEnum):
@@ -60,16 +49,24 @@ def control(
         str | None,
         typer.Option("--for", metavar="DURATION", help="For how long: 10m. An override needs it."),
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Overwrite what the fleet was told, where it cannot be read: a secret was replaced.",
+        ),
+    ] = False,
     app: AppOption = None,
     as_json: JsonOption = False,
-) -> None:
+) -> int | None:
     """Change the running fleet: every process follows within a second.
 
     `show` what is changed; `kill ENDPOINT`: every read of it to the source, through its limit; `ramp ENDPOINT 25`:
     cache a quarter of its keys; `override ENDPOINT ttl=5s grace=0 --for 10m`; `shadow ENDPOINT 1`: compare one hit in a
     hundred with the source; `reset ENDPOINT [LEVER]...`: as declared again. `--all` in place of the endpoint.
 
-    Needs CACHEASIDE_SECRETS, the same as the service: what the fleet is told is signed. It lasts 30 days at most.
+    Needs CACHEASIDE_SECRETS, the same as the service: what the fleet is told is signed. It lasts 30 days at most. Where
+    a state is there that they do not open, nothing is written, and `show` ends with 1.
     """
     cache = located(app)
     given = list(values or ())
@@ -78,7 +75,9 @@ def control(
         endpoint = None
     try:
         if action is not Action.SHOW:
-            _act(cache, action, EVERY if every else endpoint, given, for_)
+            _act(cache, action, EVERY if every else endpoint, given, for_, force=force)
+        elif force:
+            raise UsageError("show changes nothing: leave --force out.")
         state = cache.control.look()
     finally:
         cache.close()
@@ -90,12 +89,15 @@ def control(
         "endpoints": {one.name: state.as_dict()["endpoints"][one.name] for one in chosen}
     }
     show(data, as_json=as_json, people=lambda console: _say(console, state, chosen))
+    return 1 if _unread(state) else None
 
 
-def _act(cache: Cache, action: Action, endpoint: str | None, values: list[str], for_: str | None) -> None:
+def _act(
+    cache: Cache, action: Action, endpoint: str | None, values: list[str], for_: str | None, *, force: bool
+) -> None:
     if endpoint is None:
         raise UsageError(f"{action} which endpoint? Name one, or write --all for every one.")
-    fleet = cache.control.fleet
+    fleet = cache.control.fleet.by_force if force else cache.control.fleet
     if for_ is not None:
         checked_duration("--for", for_)
     if action is Action.RESET:
@@ -155,14 +157,21 @@ def _value(text: str) -> Any:
         return text
 
 
+def _unread(state: ControlState) -> list[Ignored]:
+    """Why what the fleet was told is not followed here, where that may be in force in the service."""
+    if state.fleet is None or state.fleet.version is not None:
+        return []
+    return [why for why in map(Ignored, state.fleet.ignored) if not may_be_overwritten(why)]
+
+
 def _say(console: Console, state: ControlState, chosen: list[EndpointControl]) -> None:
     fleet = state.fleet
     if fleet is None:
         console.print(f"{escape(state.namespace)}: no fleet: the cache has no URL, or no secrets.")
-    elif fleet.version is None and fleet.ignored:
+    elif unread := _unread(state):
         console.print(f"{escape(state.namespace)}: the fleet was told something that is not followed here:")
-        for why in fleet.ignored:
-            console.print(f"[bold]{escape(why)}[/]: {_IGNORED.get(Ignored(why), _UNTRUE)}.")
+        for why in unread:
+            console.print(f"[bold]{escape(why.value)}[/]: {in_words(why)}.")
     elif fleet.version is None:
         console.print(f"{escape(state.namespace)}: the fleet was told nothing.")
     console.print(_table(state.namespace, chosen))
