@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from cacheaside.control.desk import Desk, Update
 from cacheaside.control.file import ControlFile
-from cacheaside.control.fleet import Fleet
+from cacheaside.control.fleet import PATIENCE_S, Fleet
 from cacheaside.control.message import Keys, without_ended
 from cacheaside.control.state import ControlState, EndpointControl, FileState, FleetState
 from cacheaside.control.watch import Watch, begin
@@ -147,10 +147,11 @@ class Control(Desk):
             else FileState(str(self._file.path), self._file_malformed, self._file_problem),
         )
 
-    def look(self) -> ControlState:
-        """Look at the file and the fleet now, and say what is changed then. Blocks, as the methods of `fleet` do."""
+    def look(self, within_s: float = PATIENCE_S) -> ControlState:
+        """Look at the file and the fleet now, and say what is changed then. Blocks, as the methods of `fleet` do, up
+        to `within_s`, seconds; `Unacknowledged` when the shared tier did not answer until then."""
         if self.fleet.is_there:
-            self.fleet.ask()
+            self.fleet.ask(within_s)
         self._look_at_file()
         self._apply()
         return self.state()

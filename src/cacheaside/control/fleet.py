@@ -34,7 +34,7 @@ from cacheaside.flow.ports import TierAway
 from cacheaside.policy.levers import Layer, Word
 from cacheaside.stores.redis.shared import Shared
 
-__all__ = ["Fleet"]
+__all__ = ["PATIENCE_S", "Fleet"]
 
 LEASE_S: Final = 2.0
 PATIENCE_S: Final = 5.0
@@ -99,11 +99,11 @@ class Fleet(Desk):
             return False
         return self._follow(found, data, now_s)
 
-    def ask(self) -> None:
-        """Read what the fleet is told now, and follow it: for a program that cannot wait until it is told. Blocks,
-        up to five seconds; `Unacknowledged` when the shared tier does not answer."""
+    def ask(self, within_s: float = PATIENCE_S) -> None:
+        """Read what the fleet is told now, and follow it: for a program that cannot wait until it is told. Blocks, up
+        to `within_s`; `Unacknowledged` when the shared tier does not answer."""
         shared = self._shared()
-        until, why = time.monotonic() + PATIENCE_S, "its servers are not listened to yet"
+        until, why = time.monotonic() + within_s, "its servers are not listened to yet"
         while True:
             try:
                 run_blocking(shared.kept.get())

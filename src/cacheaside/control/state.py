@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cacheaside.endpoint.shadow import ShadowReport
+from cacheaside.observe.brief import brief_s
 
 __all__ = ["ControlState", "EndpointControl", "FileState", "FleetState"]
 
@@ -33,15 +34,18 @@ class EndpointControl:
         return bool(self.said_by)
 
     def __str__(self) -> str:
+        return f"{self.name}: {self.words}"
+
+    @property
+    def words(self) -> str:
+        """What is changed, by whom, and when that ends; without its name."""
         words = ["KILLED"] if self.killed else []
         words += [f"ramp {self.ramp:g} %"] if "ramp" in self.said_by else []
         words += [f"{name}={value!r}" for name, value in self.override.items()]
         words += [f"shadow {self.shadow:g} %"] if "shadow" in self.said_by else []
         said = ", ".join(dict.fromkeys(self.said_by.values()))
-        ends = f", ends in {min(self.ends_in_s.values()):.0f} s" if self.ends_in_s else ""
-        return f"{self.name}: {', '.join(words) or 'as declared'}" + (
-            f" (by the {said}{ends})" if said else ""
-        )
+        ends = f", ends in {brief_s(min(self.ends_in_s.values()))}" if self.ends_in_s else ""
+        return (", ".join(words) or "as declared") + (f" (by the {said}{ends})" if said else "")
 
 
 @dataclass(frozen=True, slots=True)

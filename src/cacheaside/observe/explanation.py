@@ -163,7 +163,9 @@ class NextRead(msgspec.Struct, frozen=True, kw_only=True):
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """One key, and what is known of it. `print` it for words; `as_dict` for JSON.
 
-    source: None where another process is meant. value: what is held, only where it was asked for.
+    source: None where another process is meant. levers: what `cache.control`, the fleet or a file changed of the
+    endpoint, by whom and for how long; None: nothing, or it was not looked at. levers_unread: why that may not be all
+    that the service follows. value: what is held, only where it was asked for.
     """
 
     namespace: str
@@ -180,6 +182,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     source: SourceSeen | None
     coherence: CoherenceSeen | None
     next_read: NextRead
+    levers: str | None = None
+    levers_unread: str | None = None
     value: Any = msgspec.UNSET
 
     @property

@@ -131,6 +131,10 @@ def _next(read: NextRead, seen: Explanation) -> Iterator[Line]:
             yield Line("next read", f"loads from the source, because {why}", "note")
     if not seen.enabled:
         yield Line("", "cache.enable() switches the cache on again, in this process", "bad")
+    if seen.levers is not None:
+        yield Line("levers", seen.levers, "bad")
+    if seen.levers_unread is not None:
+        yield Line("levers", f"{seen.levers_unread}: the service may follow what is not shown here", "bad")
 
 
 def _cause(seen: Explanation) -> Iterator[Line]:

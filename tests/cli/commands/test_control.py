@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,42 @@ def test_with_other_secrets_nothing_is_claimed_and_nothing_erased(
     assert control("show", "--json").data["endpoints"]["product"]["killed"] is True
     assert control(*arguments, "--force", CACHEASIDE_SECRETS=SECRET[::-1]).code == 0
     assert "unknown_key" in control("show").out
+
+
+def test_explain_shows_what_the_fleet_is_told(
+    server: Server, control: Callable[..., Ran], tmp_path: Path
+) -> None:
+    """A look from a shell is by what is in force in the service: the kill switch, an override; and says when it could not
+    read that."""
+
+    def explained(**environ: str) -> tuple[Ran, Any]:
+        said = {
+            "CACHEASIDE_URL": server.url,
+            "CACHEASIDE_NAMESPACE": "shop",
+            "CACHEASIDE_SECRETS": SECRET,
+            **environ,
+        }
+        words = ("explain", "product", "42", "--app", "shop:cache")
+        ran = cacheaside(*words, cwd=tmp_path, columns=300, **said)
+        return ran, cacheaside(*words, "--json", cwd=tmp_path, **said).data
+
+    ran, found = explained()
+    assert (found["next_read"]["forward"], found["levers"], found["levers_unread"]) == ("absent", None, None)
+    assert "levers" not in ran.out
+    assert control("override", "product", "ttl=5s", "--for", "10m").code == 0
+    assert explained()[1]["ttl_s"] == 5.0
+    assert control("kill", "product", "--for", "10m").code == 0
+    ran, found = explained()
+    assert found["next_read"]["forward"] == "bypass"
+    assert "KILLED" in ran.out
+    assert found["levers"].startswith("KILLED, ttl='5s' (by the fleet, ends in 9m")
+    assert "not among CACHEASIDE_SECRETS" in explained(CACHEASIDE_SECRETS=SECRET[::-1])[1]["levers_unread"]
+    server.kill()
+    began = time.monotonic()
+    ran, found = explained()
+    print(f"two looks without a server took {time.monotonic() - began:.1f} s")
+    assert ran.code == 0
+    assert "what the fleet is told could not be read" in ran.out
 
 
 def test_a_fleet_that_cannot_be_told_is_a_failure(control: Callable[..., Ran], server: Server) -> None:

@@ -15,9 +15,8 @@ from cacheaside.cache import Cache
 from cacheaside.cli.locate import located
 from cacheaside.cli.options import AppOption, JsonOption, checked_duration
 from cacheaside.cli.shown import brief_s, show
-from cacheaside.control.message import Ignored
 from cacheaside.control.state import ControlState, EndpointControl
-from cacheaside.control.unread import in_words, may_be_overwritten
+from cacheaside.control.unread import in_words, unread
 from cacheaside.errors import UsageError
 from cacheaside.policy.levers import EVERY
 
@@ -89,7 +88,7 @@ def control(
         "endpoints": {one.name: state.as_dict()["endpoints"][one.name] for one in chosen}
     }
     show(data, as_json=as_json, people=lambda console: _say(console, state, chosen))
-    return 1 if _unread(state) else None
+    return 1 if unread(state) else None
 
 
 def _act(
@@ -157,20 +156,13 @@ def _value(text: str) -> Any:
         return text
 
 
-def _unread(state: ControlState) -> list[Ignored]:
-    """Why what the fleet was told is not followed here, where that may be in force in the service."""
-    if state.fleet is None or state.fleet.version is not None:
-        return []
-    return [why for why in map(Ignored, state.fleet.ignored) if not may_be_overwritten(why)]
-
-
 def _say(console: Console, state: ControlState, chosen: list[EndpointControl]) -> None:
     fleet = state.fleet
     if fleet is None:
         console.print(f"{escape(state.namespace)}: no fleet: the cache has no URL, or no secrets.")
-    elif unread := _unread(state):
+    elif whys := unread(state):
         console.print(f"{escape(state.namespace)}: the fleet was told something that is not followed here:")
-        for why in unread:
+        for why in whys:
             console.print(f"[bold]{escape(why.value)}[/]: {in_words(why)}.")
     elif fleet.version is None:
         console.print(f"{escape(state.namespace)}: the fleet was told nothing.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 import typer
+from msgspec.structs import replace
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -13,6 +14,7 @@ from cacheaside.cli.arguments import called, varied
 from cacheaside.cli.locate import located
 from cacheaside.cli.options import AppOption, JsonOption
 from cacheaside.cli.shown import show
+from cacheaside.control.looking import looked
 from cacheaside.endpoint.explaining import explain_here, facade_of
 from cacheaside.endpoint.seeing import host_of
 from cacheaside.errors import CacheasideError, UsageError
@@ -66,19 +68,22 @@ def explain(
 
     Arguments are read by the types of the endpoint's parameters. The values themselves are not printed.
     """
-    host = host_of(located(app))
+    cache = located(app)
+    host = host_of(cache)
     facade = facade_of(host, endpoint)
     with varied(facade.endpoint, vary or []):
         args, kwargs = called(facade.endpoint, arguments or [], json_args)
         try:
+            state, unread = looked(cache.control)  # before the call is made: that is done by what is in force
             call = _call(facade, args, kwargs)
             seen = explain_here(
                 call, host, facade,
                 within_s=WITHIN_S, with_value=value, elsewhere=True,
             )  # fmt: skip
         finally:
-            if host.shared is not None:
-                host.shared.close()
+            cache.close()
+    one = state.endpoints[facade.endpoint.name]
+    seen = replace(seen, levers=one.words if one.is_changed else None, levers_unread=unread)
     show(seen.as_dict(), as_json=as_json, people=lambda console: _print(seen, console, value))
 
 
