@@ -50,6 +50,37 @@ def test_what_was_asked_wrongly_ends_with_2(arguments: list[str]) -> None:
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["kill", "product"], "kill is a lever, and no command: cacheaside control kill …"),
+        (
+            ["--app", "shop:cache", "ramp", "product"],
+            "ramp is a lever, and no command: cacheaside control ramp …",
+        ),
+        (["reset"], "cacheaside control reset …"),
+        (["--app", "shop:cache", "doctor"], "--app stands after the command: cacheaside doctor --app …"),
+        (["--app=shop:cache", "explain", "k"], "--app stands after the command: cacheaside explain --app …"),
+        (["--json", "contracts"], "--json stands after the command: cacheaside contracts --json …"),
+        (["drill"], "cacheaside drill list"),
+    ],
+)
+def test_what_stands_in_the_wrong_place_is_told_its_own(arguments: list[str], words: str) -> None:
+    """One line with the place, exit code 2, and no guess at another command."""
+    ran = cacheaside(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert words in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_an_argument_that_is_called_like_a_lever_is_none() -> None:
+    """What follows a command is the command's: an endpoint may be called `kill`, and `--help` is of all."""
+    ran = cacheaside("contracts", "kill", "--app", "tests.cli.shopping:cache")
+    assert "lever" not in ran.err
+    assert "kill" in ran.err
+    assert cacheaside("--help", "doctor").code == 0
+
+
 def test_a_missing_extra_is_one_line(tmp_path: Path) -> None:
     """Without typer the command line says what to install, and nothing else."""
     (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('no', name='typer')\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Annotated, Any, Final
@@ -10,11 +11,12 @@ import typer
 
 from cacheaside import __version__
 from cacheaside.cli.commands.contracts import contracts
-from cacheaside.cli.commands.control import control
+from cacheaside.cli.commands.control import Action, control
 from cacheaside.cli.commands.doctor import doctor
 from cacheaside.cli.commands.drill import drill
 from cacheaside.cli.commands.explain import explain
 from cacheaside.cli.commands.warm import warm
+from cacheaside.cli.misplaced import refuse_misplaced
 from cacheaside.cli.shown import say_error
 from cacheaside.errors import CacheasideError, DeclarationError, UsageError
 
@@ -47,8 +49,12 @@ def _application() -> typer.Typer:
     )
     made.callback(help=_HELP)(_version)
     for command in COMMANDS:
-        made.command(command.__name__.replace("_", "-"))(_ending(command))
+        made.command(_name_of(command))(_ending(command))
     return made
+
+
+def _name_of(command: Callable[..., int | None]) -> str:
+    return command.__name__.replace("_", "-")
 
 
 def _say_version(asked: bool) -> None:
@@ -68,8 +74,10 @@ def _version(
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        _application()(args=None if arguments is None else list(arguments), prog_name="cacheaside")
+        refuse_misplaced(given, [_name_of(command) for command in COMMANDS], set(Action) - {Action.SHOW})
+        _application()(args=given, prog_name="cacheaside")
     except SystemExit as end:  # typer's way to end, with its own words for options that cannot be
         return end.code if isinstance(end.code, int) else 0
     except (DeclarationError, UsageError) as wrong:

@@ -150,7 +150,7 @@ def test_with_other_secrets_nothing_is_claimed_and_nothing_erased(
 def test_explain_shows_what_the_fleet_is_told(
     server: Server, control: Callable[..., Ran], tmp_path: Path
 ) -> None:
-    """A look from a shell is by what is in force in the service: the kill switch, an override; and says when it could not
+    """A look from a shell is by what is in force in the service: the kill switch, an override; and says when it
     read that."""
 
     def explained(**environ: str) -> tuple[Ran, Any]:

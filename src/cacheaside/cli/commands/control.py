@@ -20,7 +20,7 @@ from cacheaside.control.unread import in_words, unread
 from cacheaside.errors import UsageError
 from cacheaside.policy.levers import EVERY
 
-__all__ = ["control"]
+__all__ = ["Action", "control"]
 
 
 class Action(StrEnum):

@@ -39,12 +39,12 @@ _ABORT: Final = "When it is called off"
 
 def drill(
     name: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="NAME",
             help="`list` names them; `restore` puts right what a killed drill left; `proxy` is below.",
         ),
-    ],
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Write the report: .json, .md and .html.", rich_help_panel=_RUN),
@@ -161,6 +161,10 @@ def drill(
         err.print(f"[dim]{escape(said)}[/]", soft_wrap=True)
 
     match name:
+        case None:
+            raise UsageError(
+                "Which drill? `cacheaside drill list` names them; --dry-run prints what one would do."
+            )
         case "list":
             show(dict(command.listed()), as_json=as_json, people=_list)
             return 0
