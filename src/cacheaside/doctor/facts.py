@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from cacheaside.control.state import EndpointControl
 from cacheaside.endpoint.review import EndpointReview
 
 __all__ = ["CacheFacts", "Facts", "ServerFacts", "SourceFacts"]
@@ -82,7 +83,8 @@ class CacheFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. unreached: why no server was found at all. families: the kinds of tags that are declared. nested: for
-    each endpoint, those that its loader names in its code."""
+    each endpoint, those that its loader names in its code. levers: what is changed of endpoints at run time;
+    levers_unread: why the service may follow more than that."""
 
     cache: CacheFacts
     servers: tuple[ServerFacts, ...] = ()
@@ -91,3 +93,5 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[SourceFacts, ...] = ()
     families: tuple[str, ...] = ()
     nested: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
+    levers: tuple[EndpointControl, ...] = ()
+    levers_unread: str | None = None

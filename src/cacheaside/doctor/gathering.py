@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from cacheaside.control.control import Control
+from cacheaside.control.looking import looked
 from cacheaside.doctor.facts import CacheFacts, Facts, ServerFacts, SourceFacts
 from cacheaside.doctor.probing import Times, facts_of
 from cacheaside.endpoint.host import Host
@@ -25,17 +27,20 @@ _AT_ONCE: Final = 8
 def gathered(
     host: Host,
     *,
+    control: Control | None = None,
     processes: int | None = None,
     capacities: Mapping[str, int] | None = None,
     times: Times | None = None,
 ) -> Facts:
-    """Everything that the checks look at. Blocks, for some seconds at most; a server that is away is a fact."""
+    """Everything that the checks look at; control: the levers too. Blocks, for some seconds at most; a server that is
+    away is a fact."""
     with host.lock:
         endpoints = dict(sorted(host.endpoints.items()))
         families = sorted(host.families)
         sources = [*host.sources.values(), host.default_source]
     reviews = [reviewed(endpoint) for endpoint in endpoints.values()]
     servers, unreached = _servers(host, times or Times())
+    state, unread = (None, None) if control is None else looked(control)
     given = capacities or {}
     return Facts(
         cache=_cache(host, processes),
@@ -61,6 +66,8 @@ def gathered(
             )
             for name, facade in sorted(host.facades.items())
         },
+        levers=() if state is None else tuple(state.endpoints.values()),
+        levers_unread=unread,
     )
 
 

@@ -39,7 +39,7 @@ def doctor(
         ),
     ] = None,
 ) -> int | None:
-    """What is wrong with the servers, the settings or the contracts, how grave it is, and what to do.
+    """What is wrong with servers, settings or contracts, or was changed by operators, how grave, and what to do.
 
     Each server is asked as the service's own user, within some seconds; what cannot be asked is said, and the rest is
     checked all the same. To try its rights it writes two names of its own in the namespace, and takes them back.
@@ -48,8 +48,11 @@ def doctor(
 
     Ends with 1 when there is an error: something that does not work now. Warnings will be errors on a bad day.
     """
-    host, capacities = host_of(located(app)), _capacities(capacity or [])
-    facts = gathered(host, processes=processes, capacities=capacities)
+    cache, capacities = located(app), _capacities(capacity or [])
+    try:
+        facts = gathered(host_of(cache), control=cache.control, processes=processes, capacities=capacities)
+    finally:
+        cache.close()
     known = [source.name for source in facts.sources]
     if unknown := [name for name in capacities if name not in known]:
         raise UsageError(
