@@ -87,7 +87,7 @@ async def test_every_number_of_an_endpoint_is_exported(world: World) -> None:
         "name": "",
         "hits": "reads", "shared_hits": "reads", "shared_stale": "reads", "grace": "reads", "outdated": "reads",
         "remembered_errors": "reads", "loaded": "reads", "collapsed": "reads", "failed": "reads",
-        "misses": "forward",
+        "misses": "forward", "killed": "control.killed", "ramp": "control.ramp",
     }  # fmt: skip
     names = {sample.metric.name for sample in samples_of(world.cache.stats())}
     missing = [name for name in counters if f"cacheaside.{shown.get(name, name)}" not in names]

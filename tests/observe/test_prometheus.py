@@ -46,6 +46,28 @@ def numbers(families: Iterator[Any]) -> Numbers:
     }
 
 
+def test_levers_are_gauges_of_their_endpoint() -> None:
+    """A kill switch and a ramp are seen where they are thrown, and no more once they are reset."""
+    cache = Cache(namespace="shop")
+    rows = declared(cache)
+    registry = registered(cache)
+
+    def seen() -> tuple[float, float]:
+        found = numbers(parse(generate_latest(registry).decode()))
+        return found["cacheaside_control_killed", "shop", "rows"], found[
+            "cacheaside_control_ramp", "shop", "rows"
+        ]
+
+    rows(1)
+    assert seen() == (0, 1)
+    cache.control.ramp("rows", 25)
+    assert seen() == (0, 0.25)
+    cache.control.kill()
+    assert seen() == (1, 0.25)
+    cache.control.reset()
+    assert seen() == (0, 1)
+
+
 def test_both_formats_say_the_same() -> None:
     """The text format and OpenMetrics are valid, and what was counted by hand is in both."""
     cache = Cache(namespace="shop")

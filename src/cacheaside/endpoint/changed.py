@@ -14,7 +14,7 @@ import msgspec
 from cacheaside.flow.call import Call
 from cacheaside.policy.ramping import is_in
 
-__all__ = ["Changed", "Switched", "to_the_source"]
+__all__ = ["Changed", "Switched", "switched", "to_the_source"]
 
 
 class Changed(Protocol):
@@ -34,6 +34,11 @@ class Switched(msgspec.Struct, frozen=True):
     def applied_to(self, call: Call) -> None:
         if self.killed or not is_in(call.key, self.ramp):
             to_the_source(call)
+
+
+def switched(changed: Changed | None) -> tuple[bool, float]:
+    """Whether its reads are killed, and the share of its keys that is cached, 0 to 1."""
+    return (changed.killed, changed.ramp / 100) if isinstance(changed, Switched) else (False, 1.0)
 
 
 def to_the_source(call: Call) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cacheaside.endpoint.changed import switched
 from cacheaside.endpoint.explaining import explain_awaited, explain_here, facade_of
 from cacheaside.endpoint.host import Host
 from cacheaside.endpoint.review import EndpointReview, reviewed
@@ -37,9 +38,15 @@ class Seeing:
             host.l1.bytes_used,
             {
                 e.name: endpoint_stats(
-                    e.name, e.tally, entries=len(e.table.entries), entry_hits=host.l1.hits(e.table)
+                    e.name,
+                    e.tally,
+                    entries=len(e.table.entries),
+                    entry_hits=host.l1.hits(e.table),
+                    killed=killed,
+                    ramp=ramp,
                 )
                 for e in endpoints
+                for killed, ramp in [switched(e.changed)]
             },
             None if host.shared is None else host.shared.stats(),
             host.enabled,

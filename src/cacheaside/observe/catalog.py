@@ -105,6 +105,14 @@ _ENDPOINTS: Final[tuple[tuple[Metric, OfEndpoint], ...]] = (
     (_counter("invalidations", "call", "Calls of invalidate and purge."), lambda e: e.invalidations),
     (_counter("evicted", "entry", "Entries of L1 that went for room."), lambda e: e.evicted),
     (_gauge("entries", "{entry}", "Entries held in L1.", of=ENDPOINT), lambda e: e.entries),
+    (
+        _gauge("control.killed", "", "1 while its kill switch is thrown.", of=ENDPOINT, across=Across.MOST),
+        lambda e: e.killed,
+    ),
+    (
+        _gauge("control.ramp", "", "The share of its keys that is cached.", of=ENDPOINT, across=Across.LEAST),
+        lambda e: e.ramp,
+    ),
     (_histogram("fill", "From the beginning of a load to its landing.", FILL_EDGES_US), lambda e: e.fill),
     (
         _histogram("age_at_serve", "Age of values when the cache served them, sampled.", AGE_EDGES_US),

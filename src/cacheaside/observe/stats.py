@@ -88,7 +88,8 @@ class EndpointStats:
     waiting; refreshes_paced: because the source had enough of them, once for each read that asked.
     stored: loads whose value the cache kept; not_stored: the others that gave a value, by the reason (`NotStored`).
     invalidations: by this endpoint's own `invalidate` and `purge`. evicted: entries that went for room.
-    entries: held now.
+    entries: held now. killed, ramp: what `cache.control` makes of its reads now, ramp as a share of its keys, 0 to 1;
+    as declared until the first read, which has the fleet looked at.
 
     fill: from the beginning of a load to its landing; loads that raised are not in it. age_at_serve: staleness, as the
     time since the load of what the cache served began; a fresh entry's hits are sampled, at most once a second each,
@@ -122,6 +123,8 @@ class EndpointStats:
     evicted: int
     fill: Distribution
     age_at_serve: Distribution
+    killed: bool = False
+    ramp: float = 1.0
 
     @property
     def served(self) -> Mapping[str, int]:
@@ -279,7 +282,9 @@ class CacheStats:
         }
 
 
-def endpoint_stats(name: str, tally: Tally, *, entries: int, entry_hits: int) -> EndpointStats:
+def endpoint_stats(
+    name: str, tally: Tally, *, entries: int, entry_hits: int, killed: bool, ramp: float
+) -> EndpointStats:
     """The snapshot of one endpoint; `entry_hits` are those counted on the fast path."""
     return EndpointStats(
         name=name,
@@ -309,4 +314,6 @@ def endpoint_stats(name: str, tally: Tally, *, entries: int, entry_hits: int) ->
         evicted=tally.evicted,
         fill=Distribution.of(tally.fill),
         age_at_serve=Distribution.of(tally.age_at_serve),
+        killed=killed,
+        ramp=ramp,
     )
