@@ -30,6 +30,14 @@ def test_each_condition_calls_off_beyond_its_bound(abort: Abort, calm: Record, w
     assert "more than" in str(reason_to_abort(abort, wild, 0.0, 10.0))
 
 
+def test_when_it_is_called_off_is_a_sentence() -> None:
+    """A dry run says under which conditions, and where there are none, that it runs to its end and what to give."""
+    assert str(Abort(errors=0.05, p99_s=2.0)) == (
+        "call it off and restore, when more than 5% of requests fail or come too late, or p99 is above 2 s, over 2 s"
+    )
+    assert str(Abort()).startswith("let it run to its end: no --abort-errors, ")
+
+
 def test_what_is_long_over_is_no_reason() -> None:
     """Only the last seconds count."""
     assert (

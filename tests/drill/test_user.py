@@ -117,6 +117,7 @@ def test_a_dry_run_does_nothing(command: Command) -> None:
     assert code == 0
     assert command.target in out
     assert "50%" in out
+    assert "call it off and restore, when more than" in " ".join(out.split())
     assert command.maxmemory == "500000000"
 
 

@@ -70,7 +70,7 @@ async def test_the_wait_for_a_turn_has_an_end_of_its_own(cache: Cache) -> None:
 async def test_the_wait_for_a_turn_counts_against_the_timeout(cache: Cache) -> None:
     """Where the queue may be waited in for longer than half of it, what was waited is gone for the load."""
     source = cache.source(
-        "db", open=contextlib.nullcontext, limit=Admission(1, queue_timeout="1h"), timeout="60ms"
+        "db", open=contextlib.nullcontext, limit=Admission(1, queue_timeout="60ms"), timeout="60ms"
     )
     held = HeldLoads()
     value = endpoint(cache, source, held)

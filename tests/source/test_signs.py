@@ -137,6 +137,13 @@ def test_an_admission_that_cannot_be_is_refused(options: dict[str, Any], says: s
     assert says in str(refused.value)
 
 
+def test_a_wait_that_is_longer_than_the_timeout_is_refused() -> None:
+    """It could never be waited: the message names the source and says both."""
+    with pytest.raises(DeclarationError, match=r"source 'db': queue_timeout='30s' .* timeout of 5s"):
+        Cache().source("db", open=contextlib.nullcontext, limit=Admission(queue_timeout="30s"), timeout="5s")
+    Cache().source("db", open=contextlib.nullcontext, limit=Admission(queue_timeout="5s"), timeout="5s")
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

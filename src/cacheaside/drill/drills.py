@@ -138,7 +138,7 @@ def steps_of(drill: Drill, settings: Settings, *, target: str, namespace: str) -
         f"target: {target}, namespace {namespace}",
         f"watch for {settings.before_s:g} s while nothing is wrong",
         f"break: {drill.what.format(**places)}",
-        f"call off, and restore: {settings.abort}",
+        str(settings.abort),
         *([f"restore: {drill.undo}"] if drill.undo else ["restore: nothing is left to undo"]),
         f"watch until it has recovered, {settings.after_s:g} s at most; then report",
     ]

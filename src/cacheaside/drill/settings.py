@@ -52,11 +52,9 @@ class Abort:
             said.append(f"more than {self.running} queries run at once")
         if self.p99_s is not None:
             said.append(f"p99 is above {self.p99_s:g} s")
-        return (
-            (f"when {', or '.join(said)}, over {self.window_s:g} s")
-            if said
-            else "never: whatever happens, it is let run"
-        )
+        if not said:
+            return "let it run to its end: no --abort-errors, --abort-p99 or --abort-running says when to call it off"
+        return f"call it off and restore, when {', or '.join(said)}, over {self.window_s:g} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from cacheaside.durations import Duration, seconds
 from cacheaside.errors import DeclarationError
+from cacheaside.observe.brief import brief_s
 
 __all__ = ["Admission"]
 
@@ -27,7 +28,7 @@ class Admission:
     queue_max: loads that wait for a turn; the next is refused, or makes a lower priority leave. 16 for each of the
         ceiling unless told.
     queue_timeout: a load that waited so long is refused; half of the source's timeout unless told, so that it has the
-        other half to run.
+        other half to run. No longer than that timeout, which counts from when the load begins to wait.
     overloaded_by: errors of loads that are signs of overload, such as your driver's for "too many connections". Other
         errors, such as a row that was not found, say nothing about the limit.
     shared_limit: what all processes of one namespace may have under way together, while their shared tier is up: each
@@ -96,11 +97,19 @@ class Admission:
         """How many may wait."""
         return self.limit * QUEUE_PER_SLOT if self.queue_max is None else self.queue_max
 
-    def queue_timeout_s(self, timeout_s: float) -> float:
-        """How long one may wait, in seconds; no longer than the source's timeout."""
+    def queue_timeout_s(self, timeout_s: float, where: str) -> float:
+        """How long one may wait, in seconds; a `DeclarationError`, begun by `where`, when that is longer than the
+        source's timeout."""
         if self.queue_timeout is None:
             return timeout_s / 2
-        return min(timeout_s, seconds(self.queue_timeout, name="queue_timeout"))
+        wait_s = seconds(self.queue_timeout, name="queue_timeout")
+        if wait_s > timeout_s:
+            raise DeclarationError(
+                f"{where}: queue_timeout={self.queue_timeout!r} is longer than the source's timeout of "
+                f"{brief_s(timeout_s)}, which counts from when a load begins to wait: none would wait so long. Shorten "
+                "queue_timeout, or lengthen timeout."
+            )
+        return wait_s
 
 
 def _whole(value: Any, name: str, *, least: int) -> None:

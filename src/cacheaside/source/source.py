@@ -49,7 +49,7 @@ class Source(Generic[R]):
             raise DeclarationError(
                 f"source {name!r}: timeout is longer than a thread can wait ({TIMEOUT_MAX:.0f} s)."
             )
-        self.queue_timeout_s = self.admission.queue_timeout_s(self.timeout_s)
+        self.queue_timeout_s = self.admission.queue_timeout_s(self.timeout_s, f"source {name!r}")
         most = self.admission.limit
         adaptive = AdaptiveLimit(self.admission.lowest, most) if self.admission.adaptive else None
         self.limit = Limit(most, self.admission.waiting_max, adaptive=adaptive)
