@@ -137,6 +137,7 @@ class TestTheGate:
         assert world.is_open
         world.hearing.listening("one")
         assert world.hearing.synced_through == -math.inf
+        assert not world.is_open
 
     def test_a_lost_connection_takes_back_no_proof(self) -> None:
         """What was heard up to then holds until it is too old (G2 asks no more)."""

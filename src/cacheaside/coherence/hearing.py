@@ -106,6 +106,9 @@ class Hearing:
         Listen, *then* drop. The other order: (1) all is dropped (2) a fetch finds an entry that is valid still, and it
         is kept (3) a writer bumps it: nobody is told (4) the listener listens: L1 holds an old value, and hears
         nothing more of it.
+
+        What was proved over an earlier connection is not this one's: L1 answers again once this one has answered. By
+        then there is little in it.
         """
         with self._near.lock:
             self._near.clear()
@@ -113,6 +116,7 @@ class Hearing:
             # Of each node by itself: (1) a blind one begins (2) one that tells begins: L1 is as blind as before.
             self._blind = self._blind | {node} if blind else self._blind - {node}
             self._blind_since = self._clock.now()
+            self._open()
 
     @property
     def is_blind(self) -> bool:
