@@ -337,8 +337,9 @@ CHECKS = {
         "--no-logo",
     ],
 }
-# One process for each core; `loadgroup` keeps tests that share something slow (the built wheel) together.
-PARALLEL = ["-n", "auto", "--dist", "loadgroup"]
+# One process for each core, and one more, since many tests wait for a server; `loadgroup` keeps tests that share
+# something slow (the built wheel) together.
+PARALLEL = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadgroup"]
 
 
 def test(arguments: list[str]) -> int:

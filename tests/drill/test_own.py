@@ -78,6 +78,7 @@ def test_a_drill_is_called_off_and_restored(tmp_path: Path) -> None:
     assert "it answers again" in report.evidence
 
 
+@pytest.mark.soak  # two whole runs; in virtual time it is part of every run (test_virtual.py)
 def test_the_metastable_case_on_real_servers(tmp_path: Path) -> None:
     """The same load and flush: with admission it recovers, without it the collapse outlives its cause."""
     settings = Settings(
