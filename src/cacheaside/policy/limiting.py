@@ -72,8 +72,9 @@ class _Norm:
             self.mean_s = max(took_s, LEAST_S)
         if self.loads < NORM_LOADS:
             self.loads += 1
-        mean_s = self.mean_s + (min(took_s, OUTLIER * self.mean_s) - self.mean_s) / self.loads
-        self.mean_s = max(mean_s, LEAST_S)
+        most_s = OUTLIER * self.mean_s
+        mean_s = self.mean_s + ((took_s if took_s < most_s else most_s) - self.mean_s) / self.loads
+        self.mean_s = mean_s if mean_s > LEAST_S else LEAST_S
 
 
 class AdaptiveLimit:

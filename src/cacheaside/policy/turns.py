@@ -69,7 +69,8 @@ class RetryBudget:
 
     def earn(self) -> None:
         """A load had its turn."""
-        self.left = min(BURST, self.left + EARNED)
+        if self.left < BURST:
+            self.left = min(BURST, self.left + EARNED)
 
     def spend(self) -> bool:
         """Take a token; False when there is none."""

@@ -77,9 +77,10 @@ class Footing:
     def end(self, gone: Gone, ended: Ended = Ended.NOTHING, kind: Hashable = None) -> None:
         """One of those who stand on it is done."""
         with self._lock:
-            if gone in self._standing:
-                self._standing.remove(gone)
-            if self._standing:
+            standing = self._standing
+            if gone in standing:
+                standing.remove(gone)
+            if standing:
                 return
         self._limit.give_back(self.turn, ended, kind)
         if self.under is not None:

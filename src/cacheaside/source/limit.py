@@ -170,7 +170,9 @@ class Limit:
         """The weight that may have a turn now."""
         # Each is read once: this is asked without the lock as well, while another thread moves it, or ends it.
         adaptive, slow, share = self.adaptive, self.slow, self.share
-        allowed = share if adaptive is None else min(share, adaptive.allowed)
+        allowed = share
+        if adaptive is not None and (found := adaptive.allowed) < share:
+            allowed = found
         return allowed if slow is None else min(allowed, slow())
 
     def ask(
@@ -187,7 +189,10 @@ class Limit:
 
         deadline: on the clock of `now`. repeats: the load is nobody's first try.
         """
-        turn = Turn(wake, gone, priority, max(1, min(weight, self.most)), deadline)
+        # In here and below: a call of `min` or `max` is a fiftieth of what admission may cost.
+        turn = Turn(
+            wake, gone, priority, weight if 0 < weight <= self.most else self._clamped(weight), deadline
+        )
         with self._lock:
             if self._held_all + turn.weight > self.allowed or any(self._queues):
                 called = self._line_up(turn, repeats)
@@ -200,7 +205,7 @@ class Limit:
 
     def take(self, gone: Callable[[], bool] = _never, priority: int = NORMAL, weight: int = 1) -> Turn | None:
         """A turn that is free now and that nobody waits for, or None."""
-        turn = Turn(_woken, gone, priority, max(1, min(weight, self.most)))
+        turn = Turn(_woken, gone, priority, self._clamped(weight))
         with self._lock:
             if any(self._queues) or not self._has_room(turn.weight):
                 return None
@@ -302,6 +307,9 @@ class Limit:
         self._held = [0] * PRIORITIES
         self._held_all = 0
 
+    def _clamped(self, weight: int) -> int:
+        return max(1, min(weight, self.most))
+
     # Under the lock.
 
     def _has_room(self, weight: int) -> bool:
@@ -372,12 +380,15 @@ class Limit:
         self._held_all -= turn.weight
 
     def _learn(self, turn: Turn, ended: Ended, kind: Hashable) -> None:
-        took_s = max(0.0, self._now() - turn.began)
+        took_s = self._now() - turn.began
+        if took_s < 0.0:
+            took_s = 0.0
         self.mean_s += (took_s - self.mean_s) / MEAN_OF_LOADS if self.mean_s else took_s
         if self.adaptive is None:
             return
         if ended is Ended.ANSWERED:
-            self.adaptive.answered(kind, took_s, max(turn.beside, self._held_all))
+            beside, held = turn.beside, self._held_all
+            self.adaptive.answered(kind, took_s, beside if beside > held else held)
         else:
             self.adaptive.overloaded()
 
