@@ -46,7 +46,13 @@ def held(report: Report, words: str) -> bool | None:
     return finding.held
 
 
-@pytest.mark.parametrize("name", list(DRILLS))
+IN_EVERY_RUN = ("flush", "hot-key", "l2-frozen", "eviction-storm", "rolling-restart")
+"""The others take the same way with another fault (test_faults.py has each), ten seconds apiece."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in IN_EVERY_RUN else pytest.param(name, marks=pytest.mark.soak) for name in DRILLS]
+)
 def test_a_drill_shows_its_fault_and_the_service_survives_it(name: str, tmp_path: Path) -> None:
     """The fault is shown to have happened (after a flush the source works); the source is never asked for more than its
     limit, the queue keeps its bound, no answer is too old, and the service comes back by itself."""
