@@ -309,7 +309,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        except BaseException:\n            ports.heard.owe(tags, calls)\n            raise\n",
                 "",
             ),
-            given="threads=True,cancels=3,processes=1,focus=1,lag=0.4,readers=6",
+            given="threads=True,cancels=3,processes=1,focus=1,lag=0.4,readers=6,short=0.0,failovers=0,clock_steps=0,"
+            "evictions=0,unavailable=0.0,views=row,writers=3,writes=4,reads=8",
         ),
         other(
             "cancelled-and-unheard",
@@ -320,6 +321,7 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "        if tags:\n            ports.heard.owe(tags, calls)\n        raise\n",
                 "        raise\n",
             ),
-            given="threads=False,cancels=3,processes=1,focus=1,lag=0.4,readers=6",
+            given="threads=False,cancels=3,processes=1,focus=1,lag=0.4,readers=6,short=0.0,failovers=0,clock_steps=0,"
+            "evictions=0,unavailable=0.0,views=row",
         ),
     )

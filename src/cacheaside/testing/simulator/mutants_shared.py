@@ -272,7 +272,8 @@ def mutants(named: Make, other: Make) -> tuple[Mutant, ...]:
                 "                commands += (longer, joining, (",
                 "                commands += (joining, longer, (",
             ),
-            given="writers=3,writes=2,focus=1,hurry=0.5,failovers=0,clock_steps=0,unavailable=0.0",
+            given="writers=3,writes=2,focus=1,hurry=0.5,failovers=0,clock_steps=0,unavailable=0.0,short=0.0,evictions=0,"
+            "views=row",
         ),
         other(
             "own-bumps-unheard",
