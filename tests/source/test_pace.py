@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cacheaside.source.limit import Limit
-from cacheaside.source.pace import Pace
+from cacheaside.source.pace import Pace, Step
 
 
 def _entered(pace: Pace, times: int) -> list[object]:
@@ -56,3 +56,22 @@ def test_a_fork_takes_nothing_along() -> None:
     before.end()
     assert len(pace) == 1
     assert after is not None
+
+
+def test_one_may_end_while_it_is_looked_which_can_never_end() -> None:
+    """The garbage collector may end a refresh anywhere, on the very thread that looks: (1) all places are taken, and it
+    is looked at one of them (2) the collector runs, and ends another (3) the look goes on."""
+    pace = Pace(Limit(4, 100))
+    steps: list[Step] = []
+
+    def ends_another() -> bool:
+        for step in steps[1:]:
+            step.end()
+        return False
+
+    for _ in range(3):
+        step = pace.enter(ends_another)
+        assert step is not None
+        steps.append(step)
+    assert pace.enter(lambda: False) is not None
+    assert len(pace) == 2

@@ -56,7 +56,8 @@ class Pace:
         """Begin a refresh, to be ended with `Step.end`; None when it may not begin now."""
         with self._lock:
             if not self.free:
-                self._steps -= {step for step in self._steps if step.gone()}
+                # Of a copy: (1) this looks at one (2) the collector runs, and ends another (3) the set is another one.
+                self._steps -= {step for step in tuple(self._steps) if step.gone()}
                 if not self.free:
                     return None
             step = Step(self, gone)
