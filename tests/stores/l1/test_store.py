@@ -8,6 +8,8 @@ import pytest
 
 from cacheaside import Cache, Contract, Served
 from cacheaside.flow.blocking import run_blocking
+from cacheaside.stores.l1.entry import Entry
+from cacheaside.stores.l1.store import HARVESTED_AT_ONCE
 from cacheaside.stores.l1.table import PASSING_MAX, RETRIES_MAX, RETRY_AFTER_S, Table
 from cacheaside.tally import Tally
 from tests.stores.l1.agreement import assert_agreement
@@ -293,3 +295,49 @@ def test_a_key_is_passed_for_its_time_and_no_longer_than_until_it_is_kept(
     assert (l1(cache).passes(one), l1(cache).passes(two)) == (True, False)
     clock.at += 5.0
     assert not l1(cache).passes(one)
+
+
+def test_all_may_be_forgotten_in_the_midst_of_a_harvest(cache: Cache, value: Any) -> None:
+    """Each hit is counted once, and given to one harvest once: also those of entries that it was about to look at."""
+    reads = 100
+    table = cache._host.endpoints["value"].table
+    list(l1(cache).harvest(table))
+    keys = 2 * HARVESTED_AT_ONCE
+    for key in range(keys):
+        for _ in range(reads):
+            value(key)
+    hits = l1(cache).hits(table)
+    harvest = l1(cache).harvest(table)
+    given = [next(harvest)]
+    l1(cache).clear()
+    given += list(harvest)
+    given += list(l1(cache).harvest(table))
+    assert l1(cache).hits(table) == hits == keys * (reads - 1)
+    assert len(given) == len(dict(given)) == keys
+
+
+def test_other_terms_count_also_where_something_is_invalidated_meanwhile(cache: Cache, value: Any) -> None:
+    """A signal's handler, or a finaliser, may invalidate on the very thread that goes through what is held."""
+
+    class Interrupting(Entry):
+        __slots__ = ()
+
+        @property
+        def until(self) -> float:  # type: ignore[override]
+            l1(cache).changed(of_another)
+            found: float = Entry.until.__get__(self)  # type: ignore[attr-defined]
+            return found
+
+        @until.setter
+        def until(self, until: float) -> None:
+            Entry.until.__set__(self, until)  # type: ignore[attr-defined]
+
+    for key in range(6):
+        value(key)
+    table = cache._host.endpoints["value"].table
+    of_another = table.entries[1].tags
+    table.entries[0].__class__ = Interrupting
+    l1(cache).judge_by(table, table.terms)
+    table.entries[0].__class__ = Entry
+    assert [(key, entry.until) for key, entry in table.entries.items()] == [(key, 0.0) for key in (0, 2, 3, 5)]
+    assert_agreement(l1(cache))

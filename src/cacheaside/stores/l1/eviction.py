@@ -138,7 +138,7 @@ class Eviction:
         if not entry.charge & MAIN:
             self._blocks_probation -= entry.blocks
         entry.charge &= ~MAIN
-        _keep_hits(entry, 0)
+        keep_hits(entry, 0)
 
     def clear(self) -> None:
         """Forget every entry, and what was learned. Work for every entry held: not for the hot path."""
@@ -214,11 +214,11 @@ class Eviction:
         self._main.append(entry)
         if entry.charge & MAIN:
             self._quiet = 0
-            _keep_hits(entry, max(0, min(entry.hits - 1, SECOND_CHANCES)))
+            keep_hits(entry, max(0, min(entry.hits - 1, SECOND_CHANCES)))
         else:
             entry.charge |= MAIN
             self._blocks_probation -= entry.blocks
-            _keep_hits(entry, 0)
+            keep_hits(entry, 0)
 
     def _remember(self, victim: Entry) -> None:
         ghosts = self._ghosts
@@ -231,7 +231,8 @@ class Eviction:
         self._balance.evicted(origin, self._entries, ghosts.length)
 
 
-def _keep_hits(entry: Entry, kept: int) -> None:
+def keep_hits(entry: Entry, kept: int) -> None:
+    """Take all hits but `kept` off `entry`. They stay counted, and whoever harvests them is given those of use to it."""
     table = entry.table
     if table.leavers is not None and entry.hits > HITS_OF_USE:
         table.leavers.append((entry.key, entry.hits - HITS_OF_USE))

@@ -18,7 +18,7 @@ from cacheaside.flow.ports import Clock, Found, Position
 from cacheaside.lookup import Forward, NotStored
 from cacheaside.policy.freshness import early_refresh_at, fresh_for_s
 from cacheaside.stores.l1.entry import Entry, blocks_of, key_hash_of
-from cacheaside.stores.l1.eviction import HITS_OF_USE, Eviction
+from cacheaside.stores.l1.eviction import HITS_OF_USE, Eviction, keep_hits
 from cacheaside.stores.l1.gate import Gate
 from cacheaside.stores.l1.index import TagIndex
 from cacheaside.stores.l1.moments import Moments
@@ -204,8 +204,12 @@ class L1:
         """
         table.terms = terms
         with self.lock:
-            for entry in table.entries.values():
-                entry.until = min(entry.until, 0.0)
+            # Of a copy: a signal handler, or a finaliser, may invalidate on this very thread, in the middle of it. And
+            # with no call between the look and what follows, or: (1) it is looked at (2) the handler marks it as out of
+            # date (3) it is fresh again.
+            for entry in list(table.entries.values()):
+                if entry.until > 0:
+                    entry.until = 0.0
 
     def drop(self, call: Call) -> None:
         """Remove what is held for `call`, value and all."""
@@ -247,7 +251,7 @@ class L1:
     def hits(self, table: Table) -> int:
         """Hits of a table's entries so far, those gone included."""
         with self.lock:
-            return table.hits + sum(entry.hits for entry in table.entries.values())
+            return table.hits + sum([entry.hits for entry in list(table.entries.values())])
 
     def clear(self) -> None:
         """Forget every entry, and what was learned of keys. What is being filled is not kept."""
@@ -259,7 +263,8 @@ class L1:
                 table.retries.clear()
                 table.gone.clear()
                 table.passing.clear()
-                table.hits += sum(entry.hits for entry in entries)
+                for entry in entries:  # a harvest that took its list of them before finds nothing more in them
+                    keep_hits(entry, 0)
             self._index = TagIndex()
             self._eviction = Eviction(max(1, self._entries_max), self._bytes_max)
 
