@@ -194,3 +194,18 @@ def test_a_key_that_left_nothing_to_store_is_loaded_without_a_lease(world: World
     world.cache.blocking.invalidate_all()
     world.run(read(call, ports))
     assert asked[-1] is True
+
+
+def test_an_early_refresh_asks_for_the_lease_whatever_a_load_left(world: World) -> None:
+    """A load of the key has failed just now, so that it is to be loaded without a lease; but what is to be refreshed is
+    there, and fresh: it is loaded with the lease or not at all."""
+    one = leasing(world, Leased.MINE, Leased.ANOTHERS)
+    call = world.call("value", 1)
+    world.run(read(call, one.ports))
+    one.ports.near.pass_by(call, PASS_S)
+    world.run(refresh(call, one.ports, replaces=one.t - LOAD_S, early=True))
+    tally = world.cache._host.endpoints["value"].tally
+    assert (tally.loads, tally.refreshes, tally.refreshes_failed) == (1, 1, 0)
+    one.says = [Leased.MINE]
+    world.run(refresh(call, one.ports, replaces=one.t - LOAD_S, early=True))
+    assert tally.loads == 2

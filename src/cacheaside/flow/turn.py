@@ -46,7 +46,8 @@ async def take_turn(boarded: Sequence[Boarded], tags: Sequence[TagId], ports: Po
     if one.in_vain:
         return Turn(ports.heard.position())
     lease = _lease(boarded, ports)
-    if lease is not None and ports.near.passes(one.call):
+    # An early refresh replaces what was stored: it loads with the lease or not at all.
+    if lease is not None and not one.early and ports.near.passes(one.call):
         return await _passing(lease, tags, ports)
     # What is stored is of use to a refresh only if it is younger than what that is to replace: jitter makes an entry
     # stale in one process while it is fresh in another.

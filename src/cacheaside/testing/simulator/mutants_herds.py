@@ -61,7 +61,7 @@ def mutants(_named: Make, other: Make) -> tuple[Mutant, ...]:
             (FILL, "this.lease, free=free)", "this.lease, free=False)"),
             (
                 TURN,
-                "if lease is not None and ports.near.passes(one.call):",
+                "if lease is not None and not one.early and ports.near.passes(one.call):",
                 "if lease is not None and not lease.key:",
             ),
             given="passing",
@@ -72,7 +72,7 @@ def mutants(_named: Make, other: Make) -> tuple[Mutant, ...]:
             "shared",
             (
                 TURN,
-                "if lease is not None and ports.near.passes(one.call):",
+                "if lease is not None and not one.early and ports.near.passes(one.call):",
                 "if lease is not None and not lease.key:",
             ),
             (
