@@ -270,3 +270,30 @@ async def test_a_refusal_is_never_remembered() -> None:
     failing = False
     with pytest.raises(KeyError):
         await row(2)
+
+
+async def test_a_batch_that_waits_in_vain_is_answered_by_what_landed_meanwhile(shop: Shop) -> None:
+    """What holds for one read holds for each key of those that are loaded together."""
+    source = shop.cache.source("slow", open=contextlib.nullcontext, limit=1, timeout="400ms")
+
+    @shop.cache.read("late", TTL, source=source)
+    async def late(resource: None, key: int) -> int:
+        return key
+
+    @late.batch
+    async def lates(resource: None, keys: list[int]) -> list[int]:
+        return keys
+
+    running = source.limit.take()
+    assert running is not None
+    reads = asyncio.create_task(late.many([1, 2], return_exceptions=True))
+    await soon(lambda: len(source.limit) == 1)
+    strong = asyncio.create_task(late.using(priority="high", consistency="strong")(1))
+    await soon(lambda: len(source.limit) == 2)
+    after = source.limit.ask(lambda: True, priority=0)
+    source.limit.give_back(running)
+    assert await strong == 1
+    one, two = await reads
+    assert one == 1
+    assert isinstance(two, Overloaded)
+    source.limit.give_back(after)

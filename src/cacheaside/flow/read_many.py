@@ -10,6 +10,7 @@ from cacheaside.flow.call import Call
 from cacheaside.flow.fill import Boarded
 from cacheaside.flow.flights import Flight, answers
 from cacheaside.flow.lead import board, lead
+from cacheaside.flow.overload import held_instead
 from cacheaside.flow.ports import Failure, Flow, Ports, TierAway
 from cacheaside.flow.read import read, serve, serve_record, share, start_over
 from cacheaside.lookup import Forward, Lookup
@@ -133,6 +134,7 @@ async def _await_one(
         landing = await ports.crew.wait(flight)
         if landing is None or not answers(flight, landing, arrived):
             return await start_over(call, arrived, forward, ports)
-        return landed(call, landing, forward, leads, ports)
+        instead = held_instead(call, landing.error, forward, ports)
+        return instead if instead is not None else landed(call, landing, forward, leads, ports)
     except Exception as error:  # noqa: BLE001 - one key's failure is its own
         return Failure(error)
