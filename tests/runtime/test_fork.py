@@ -330,3 +330,11 @@ def test_a_child_knows_no_share_of_a_limit_yet(cache: Cache) -> None:
     source.share(64)
     assert in_child(lambda: (source.limit.share, source.limit.allowed)) == "(4, 4)"
     assert source.limit.share == 64
+
+
+def test_a_child_of_who_declared_no_safe_share_begins_with_the_limit(cache: Cache) -> None:
+    """It is what is taken unless told otherwise, at the beginning of any process."""
+    source = cache.source("db", open=contextlib.nullcontext, limit=Admission(64, shared_limit=64))
+    source.share(16)
+    assert in_child(lambda: source.limit.share) == "64"
+    assert source.limit.share == 16

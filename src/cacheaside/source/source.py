@@ -65,8 +65,7 @@ class Source(Generic[R]):
         self.limit.set_share(weight)
 
     def _begin_share(self) -> None:
-        if self.admission.safe_share is not None:
-            self.limit.set_share(self.admission.safe_share)
+        self.limit.set_share(self.admission.safe_share or self.admission.limit)
 
     def forget(self) -> None:
         """After a fork: the loads, and the share that was learnt, are the parent's."""
