@@ -27,7 +27,7 @@ from cacheaside.contract import PRIORITIES
 from cacheaside.lookup import NotStored
 from cacheaside.types import Generation, TagId
 
-__all__ = ["Flight", "FlightSeen", "Flights", "Landing", "answers"]
+__all__ = ["LAST", "Flight", "FlightSeen", "Flights", "Landing", "answers"]
 
 LAST: Final = len(PRIORITIES) - 1
 
@@ -92,7 +92,8 @@ class Flight:
         self.priority = priority
         """The highest, which is the least number, of those who lead it or joined it."""
         self.hurry: Callable[[int], None] | None = None
-        """While its load waits for a turn of its source: has it wait among those of a higher priority."""
+        """Once its load had to wait for a turn of its source: has it, if it still does, wait among those of a higher
+        priority."""
         self.withdrawn = False
         """Ended before it began, because what it was to load had landed meanwhile: look in L1 again."""
         self.waiters: list[Callable[[], None]] = []

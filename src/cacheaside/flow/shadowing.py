@@ -17,21 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from cacheaside.contract import PRIORITIES
 from cacheaside.flow.call import Call
+from cacheaside.flow.flights import LAST
 from cacheaside.flow.lead import alone
 from cacheaside.flow.ports import Ports, Position, TierAway
 from cacheaside.types import Generation, TagId
 
 __all__ = ["Compared", "load_to_compare"]
-
-_LAST: Final = len(PRIORITIES) - 1
-"""Nobody waits for it: whatever somebody waits for goes first."""
-
 
 class Compared(msgspec.Struct, frozen=True):
     """What the source says now.
@@ -50,13 +46,14 @@ class Compared(msgspec.Struct, frozen=True):
 
 async def load_to_compare(call: Call, since: Position, ports: Ports) -> Compared:
     """Load `call`, which was served after `since` was taken, and neither store nor share it."""
+    # Of the last priority: nobody waits for it, so whatever somebody waits for goes first.
     asking = Call(
         call.endpoint,
         call.slot,
         call.key,
         call.tags,
         call.values,
-        replace(call.terms, strong=True, store=False, priority=_LAST),
+        replace(call.terms, strong=True, store=False, priority=LAST),
         bypass=True,
         unshared=True,
     )

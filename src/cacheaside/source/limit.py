@@ -229,8 +229,10 @@ class Limit:
     def hurry(self, turn: Turn, priority: int) -> None:
         """Let `turn`, if it is waited for, wait among those of a higher `priority`, as the last of them."""
         with self._lock:
+            if turn.granted or turn.refused is not None or priority >= turn.priority:
+                return
             queue = self._queues[turn.priority]
-            if priority >= turn.priority or turn not in queue:
+            if turn not in queue:  # it was given back
                 return
             queue.remove(turn)
             turn.priority = priority

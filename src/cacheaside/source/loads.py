@@ -254,7 +254,10 @@ def _footing(
     source = endpoint.source
     around = None if nest.outer is None else nest.outer.footing_of(source)
     deadline = source.limit.now() + source.queue_timeout_s
-    priority = min([terms.priority, *[flight.priority for flight in aboard]])
+    priority = terms.priority
+    for flight in aboard:
+        if flight.priority < priority:
+            priority = flight.priority
     return footing(
         source.limit, around, wake, gone, priority, terms.weight, deadline=deadline, repeats=repeats
     )
