@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -198,3 +199,28 @@ def test_a_slow_start_that_ends_meanwhile_fails_nobody() -> None:
 
     limit = Ending(8, 0)
     assert {limit.allowed for _ in range(4)} == {2, 8}
+
+
+def test_the_collector_may_end_loads_in_the_midst_of_a_look_at_who_is_gone() -> None:
+    """A load that is collected as garbage gives its turn back wherever the collector runs: no request fails by that,
+    and no turn is lost."""
+    at, most, usual = 0.0, 30, gc.get_threshold()
+    for number in range(300):
+        limit = Limit(most, 1, now=lambda: at)
+        turns = [ask(limit) for _ in range(most)]
+
+        def end_one(phase: str, _: Mapping[str, int], turns: list[Turn] = turns, limit: Limit = limit) -> None:
+            if phase == "start" and len(turns) > 1:
+                limit.give_back(turns.pop())
+
+        at += 1.0  # so that it looks
+        gc.callbacks.append(end_one)
+        gc.set_threshold(1 + number % 7)
+        try:
+            last = limit.ask(always)
+        finally:
+            gc.set_threshold(*usual)
+            gc.callbacks.remove(end_one)
+        for turn in (*turns, last):
+            limit.give_back(turn)
+        assert (limit.holders, len(limit)) == (0, 0)

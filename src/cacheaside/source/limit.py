@@ -453,9 +453,10 @@ class Limit:
             return False
         self._asked_since_look = 0
         self._look_again_at = now + self.most * LOOK_EVERY_S
-        self._holding -= {turn for turn in tuple(self._holding) if turn.gone()}
+        # Of copies, since the collector may end a load meanwhile. Lists: it may run as well while a tuple is made of a set.
+        self._holding -= {turn for turn in list(self._holding) if turn.gone()}
         held = [0] * PRIORITIES
-        for turn in tuple(self._holding):
+        for turn in list(self._holding):
             held[turn.priority] += turn.weight
         self._held, self._held_all = held, sum(held)
         return True

@@ -57,7 +57,8 @@ class Pace:
         with self._lock:
             if not self.free:
                 # Of a copy: (1) this looks at one (2) the collector runs, and ends another (3) the set is another one.
-                self._steps -= {step for step in tuple(self._steps) if step.gone()}
+                # A list: where a tuple is made of a set the collector may run in between.
+                self._steps -= {step for step in list(self._steps) if step.gone()}
                 if not self.free:
                     return None
             step = Step(self, gone)
