@@ -29,6 +29,7 @@ from cacheaside.types import Generation, TagId
 
 __all__ = ["Compared", "load_to_compare"]
 
+
 class Compared(msgspec.Struct, frozen=True):
     """What the source says now.
 

@@ -339,5 +339,7 @@ def test_other_terms_count_also_where_something_is_invalidated_meanwhile(cache: 
     table.entries[0].__class__ = Interrupting
     l1(cache).judge_by(table, table.terms)
     table.entries[0].__class__ = Entry
-    assert [(key, entry.until) for key, entry in table.entries.items()] == [(key, 0.0) for key in (0, 2, 3, 5)]
+    assert [(key, entry.until) for key, entry in table.entries.items()] == [
+        (key, 0.0) for key in (0, 2, 3, 5)
+    ]
     assert_agreement(l1(cache))

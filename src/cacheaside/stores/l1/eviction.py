@@ -232,7 +232,7 @@ class Eviction:
 
 
 def keep_hits(entry: Entry, kept: int) -> None:
-    """Take all hits but `kept` off `entry`. They stay counted, and whoever harvests them is given those of use to it."""
+    """Take all hits but `kept` off `entry`. They stay counted, and those that count as heat are left to a harvest."""
     table = entry.table
     if table.leavers is not None and entry.hits > HITS_OF_USE:
         table.leavers.append((entry.key, entry.hits - HITS_OF_USE))

@@ -263,7 +263,9 @@ class L1:
                 table.retries.clear()
                 table.gone.clear()
                 table.passing.clear()
-                for entry in entries:  # a harvest that took its list of them before finds nothing more in them
+                for (
+                    entry
+                ) in entries:  # a harvest that took its list of them before finds nothing more in them
                     keep_hits(entry, 0)
             self._index = TagIndex()
             self._eviction = Eviction(max(1, self._entries_max), self._bytes_max)
