@@ -77,6 +77,6 @@ class Tally:
         self.invalidations = 0
         self.evicted = 0
         self.fill = Histogram()
-        """From the beginning of a load to its landing."""
+        """From the beginning of a load, its wait for a turn of its source included, to its landing."""
         self.age_at_serve = Histogram()
         """Sampled: the age of values when they were served from the cache."""

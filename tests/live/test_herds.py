@@ -143,6 +143,32 @@ async def test_what_is_not_stored_is_loaded_by_all_at_once(server: Server, proce
         assert not service.cache._host.l1.passes(service.cache._host.endpoints["draft"].call((1,)))
 
 
+async def test_where_nothing_is_held_a_key_is_passed_until_this_process_stores_it(
+    server: Server, processes: Start
+) -> None:
+    """What another process stored is fetched the short way, which tells nobody: with an L1 that holds nothing the key
+    is loaded without a lease until a load here has left something."""
+    services = await _services(processes, server, 2, l1_entries=0)
+    values = [-1, 7]
+
+    def declare(number: int) -> Any:
+        async def load(key: int) -> int:
+            return values[number]
+
+        return services[number].cache.read("draft", Contract("60s", store=lambda value: value > 0))(load)
+
+    drafts = [declare(0), declare(1)]
+    l1, call = services[0].cache._host.l1, services[0].cache._host.endpoints["draft"].call((1,))
+    assert [await draft(1) for draft in drafts] == [-1, 7]
+    assert l1.passes(call)
+    assert await drafts[0](1) == 7
+    assert l1.passes(call)
+    values[0] = 8
+    await drafts[0].invalidate(1)
+    assert await drafts[0](1) == 8
+    assert not l1.passes(call)
+
+
 async def _gone(server: Server, name: str) -> bool:
     return not await ask(server, "EXISTS", name)
 

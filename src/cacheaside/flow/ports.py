@@ -158,7 +158,8 @@ class Near(Protocol):
         """The failure that delays the next refresh, "" for one that stood down; None when one may start."""
 
     def pass_by(self, call: Call, for_s: float) -> None:
-        """A load of `call` left nothing to store: for so long load it without a lease, unless it is kept before."""
+        """A load of `call` left nothing to store: for so long load it without a lease, unless it is given to
+        `keep` before."""
 
     def passes(self, call: Call) -> bool:
         """Whether the last load of `call` left nothing to store, so that no lease is worth waiting for."""

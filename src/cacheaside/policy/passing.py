@@ -15,8 +15,8 @@ from cacheaside.lookup import NotStored
 __all__ = ["PASS_S", "passes_for_s"]
 
 PASS_S: Final = 10.0
-"""For a value that by its nature is not stored. It ends sooner when the key's value is stored after all, here or in
-another process."""
+"""For a value that by its nature is not stored. It ends sooner when the key's value is stored after all: here; or, if
+L1 holds what is fetched, in another process."""
 FAILED_S: Final = 1.0
 """For a load that failed: it may well succeed when it is tried again."""
 _BY_NATURE: Final[Container[NotStored | None]] = frozenset(
