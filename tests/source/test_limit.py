@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Mapping
+from itertools import count
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -204,16 +205,17 @@ def test_a_slow_start_that_ends_meanwhile_fails_nobody() -> None:
 def test_the_collector_may_end_loads_in_the_midst_of_a_look_at_who_is_gone() -> None:
     """A load that is collected as garbage gives its turn back wherever the collector runs: no request fails by that,
     and no turn is lost."""
-    at, most, usual = 0.0, 30, gc.get_threshold()
+    most, usual = 30, gc.get_threshold()
     for number in range(300):
-        limit = Limit(most, 1, now=lambda: at)
+        limit = Limit(most, 1, now=count(0.0).__next__)  # it looks again as soon as it is full
         turns = [ask(limit) for _ in range(most)]
 
-        def end_one(phase: str, _: Mapping[str, int], turns: list[Turn] = turns, limit: Limit = limit) -> None:
+        def end_one(
+            phase: str, _: Mapping[str, int], turns: list[Turn] = turns, limit: Limit = limit
+        ) -> None:
             if phase == "start" and len(turns) > 1:
                 limit.give_back(turns.pop())
 
-        at += 1.0  # so that it looks
         gc.callbacks.append(end_one)
         gc.set_threshold(1 + number % 7)
         try:

@@ -453,7 +453,7 @@ class Limit:
             return False
         self._asked_since_look = 0
         self._look_again_at = now + self.most * LOOK_EVERY_S
-        # Of copies, since the collector may end a load meanwhile. Lists: it may run as well while a tuple is made of a set.
+        # Of copies: the collector may end a load meanwhile. Lists: it may also run while a tuple is made of a set.
         self._holding -= {turn for turn in list(self._holding) if turn.gone()}
         held = [0] * PRIORITIES
         for turn in list(self._holding):

@@ -263,9 +263,8 @@ class L1:
                 table.retries.clear()
                 table.gone.clear()
                 table.passing.clear()
-                for (
-                    entry
-                ) in entries:  # a harvest that took its list of them before finds nothing more in them
+                # Off each: a harvest that took its list of them before finds nothing more there.
+                for entry in entries:
                     keep_hits(entry, 0)
             self._index = TagIndex()
             self._eviction = Eviction(max(1, self._entries_max), self._bytes_max)
