@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from cacheaside import Admission, Cache, Contract, DeclarationError, LoadTimeout, SourceStats
+from cacheaside.policy.limiting import AdaptiveLimit
+from cacheaside.source.limit import Ended, Limit, Turn
 from cacheaside.source.source import Source
 
 
@@ -159,3 +162,35 @@ def test_a_contract_that_cannot_be_admitted_is_refused(options: dict[str, Any], 
     with pytest.raises(DeclarationError) as refused:
         Contract("60s", **options)
     assert says in str(refused.value)
+
+
+def test_what_a_share_keeps_waiting_raises_no_limit() -> None:
+    """A limit that came down rises when it was reached. While this process's share of it is less, loads wait for that:
+    what the source does with fewer says nothing of more, of which it would have to bear them all at once when the share
+    rises."""
+    at, took_s, under_way = 0.0, 1.0, deque[Turn]()
+    adaptive = AdaptiveLimit(4, 64)
+    limit = Limit(64, 1_000, adaptive=adaptive, now=lambda: at)
+
+    def loads(number: int, at_once: int) -> None:
+        nonlocal at
+        for _ in range(number):
+            while len(under_way) < at_once:
+                under_way.append(limit.ask(lambda: True))
+            at += took_s / limit.holders
+            turn = under_way.popleft()
+            assert turn.granted
+            limit.give_back(turn, Ended.ANSWERED, "kind")
+
+    loads(100, 1)
+    while adaptive.limit > 24:
+        adaptive.overloaded()
+    before = adaptive.limit
+    limit.set_share(int(0.8 * before))
+    loads(1_000, 60)
+    print(f"{before:.1f}, then {adaptive.limit:.1f}")
+    assert adaptive.limit == before
+    limit.set_share(64)
+    loads(1_000, 60)
+    print(f"at last {adaptive.limit:.1f}")
+    assert adaptive.limit > before

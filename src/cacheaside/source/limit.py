@@ -325,8 +325,9 @@ class Limit:
             turn.wake = _woken
             self._grant(turn)
             return called
-        if self.adaptive is not None:
-            self.adaptive.reached()
+        adaptive = self.adaptive
+        if adaptive is not None and self.allowed == adaptive.allowed:
+            adaptive.reached()  # that limit, and not a share of it or a slow start, for which it must not rise
         if repeats and not self.budget.spend():
             self._refuse(turn, Refused.RETRY)
             return called
