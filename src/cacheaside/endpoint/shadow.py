@@ -138,9 +138,11 @@ class Shadow:
     def _begin(self, now: float) -> object | None:
         with self._lock:
             if len(self._under_way) >= AT_ONCE_MAX:
-                # One that was cancelled before its first step has run nothing, its `finally` included.
-                for mark in [mark for mark, until in self._under_way.items() if until <= now]:
-                    del self._under_way[mark]
+                # One that was cancelled before its first step has run nothing, its `finally` included. Over a copy:
+                # others end meanwhile, on their threads.
+                for mark, until in list(self._under_way.items()):
+                    if until <= now:
+                        self._under_way.pop(mark, None)
             if len(self._under_way) >= AT_ONCE_MAX or not self._has_room():
                 self._left_out += 1
                 return None
