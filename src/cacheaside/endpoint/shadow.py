@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
+
+import msgspec
 
 from cacheaside.endpoint.fields import different_fields
 from cacheaside.flow.call import Call
@@ -34,8 +35,7 @@ SAME_LOAD_S: Final = 0.1
 OVERDUE_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(msgspec.Struct, frozen=True):
     """One difference. fields: the top-level ones that differ; empty where the value has no named fields. age_s: of what
     was served. changed: names of tags that changed; tags: names of all that it depends on, without arguments."""
 
@@ -46,8 +46,7 @@ class Example:
     tags: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ShadowReport:
+class ShadowReport(msgspec.Struct, frozen=True):
     """What was compared since shadow mode was switched on. same + the differences + failed == compared.
 
     differences: by their reason (`policy.difference`); `violation` should be 0. fields: how often each top-level
@@ -67,7 +66,8 @@ class ShadowReport:
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON."""
-        return asdict(self)
+        made: dict[str, Any] = msgspec.to_builtins(self)
+        return made
 
 
 class Shadowed(Protocol):
