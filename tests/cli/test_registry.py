@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,22 @@ def test_every_command_has_help_and_json(command: str, columns: int) -> None:
     assert ran.code == 0
     assert "--json" in ran.out
     assert max(map(len, ran.out.splitlines())) <= columns
+
+
+def test_what_stands_between_colons_is_no_picture() -> None:
+    """Names, keys and errors are shown to the letter: rich would make a picture of `:x:`, `:key:` or `:id:`."""
+    target = ("--target", "redis://127.0.0.1:1", "--namespace", "shop")
+    ran = cacheaside("drill", "flush", "--ask", "nowhere:x", *target)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--ask nowhere:x: ModuleNotFoundError" in ran.err
+
+
+def test_no_command_waits_for_what_a_drill_needs() -> None:
+    """redis-py, which drills alone need, is not imported for `explain` at night."""
+    code = "import sys, cacheaside.cli.registry; print(sorted({'redis', 'markdown_it'} & set(sys.modules)))"
+    env = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}"}
+    ran = subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True)
+    assert ran.stdout == "[]\n"
 
 
 def test_the_version_is_told() -> None:

@@ -6,13 +6,14 @@ import json
 import logging
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cacheaside import Cache, Contract, Forward
-from cacheaside.control.file import FILE_MAX_BYTES, ControlFile
+from cacheaside.control.file import FILE_MAX_BYTES, ControlFile, Read
 from cacheaside.errors import UsageError
 from tests.control.conftest import until
 
@@ -215,3 +216,37 @@ def test_what_is_no_file_is_not_waited_for(path: Path) -> None:
     assert found.layer is None
     assert found.problem is not None
     path.unlink()
+
+
+def test_of_two_looks_the_later_one_counts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """(1) one reads the file (2) the file is replaced (3) another looks (4) the first follows what it read: what the
+    new file says stands in the end, since nobody would read that again."""
+    cache, product = product_of(path)
+    control: Any = cache.control
+    written(path, {"product": {"ramp": 50}})
+    second, wants = threading.Thread(target=control.look), threading.Event()
+    look, lock = control._file.look, control._file_lock
+
+    class Lock:
+        def __enter__(self) -> None:
+            if threading.current_thread() is second:
+                wants.set()
+            lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            lock.release()
+
+    def looked(*moments: float, again: bool) -> Read | None:
+        found: Read | None = look(*moments, again=again)
+        if threading.current_thread() is not second:
+            written(path, {"product": {"kill": True}})
+            second.start()
+            until(lambda: wants.is_set() or not second.is_alive())
+        return found
+
+    monkeypatch.setattr(control, "_file_lock", Lock())
+    monkeypatch.setattr(control._file, "look", looked)
+    control.look()
+    second.join(20.0)
+    assert is_killed(product)
+    cache.close()

@@ -19,7 +19,7 @@ from cacheaside.endpoint.fields import different_fields
 from cacheaside.endpoint.shadow import AT_ONCE_MAX, ShadowReport
 from cacheaside.source.limit import Turn
 from cacheaside.testing.servers import Server
-from tests.control.conftest import SECRETS, happens
+from tests.control.conftest import SECRETS, happens, until
 from tests.endpoint.world import World
 
 
@@ -218,6 +218,43 @@ async def test_comparisons_are_bounded() -> None:
     await happens(lambda: not running)
     assert most == AT_ONCE_MAX
     await cache.aclose()
+
+
+def test_a_comparison_may_end_while_another_begins() -> None:
+    """(1) one has been counted (2) a reader looks whether any of those under way is overdue (3) the one ends, on its
+    thread (4) the reader goes on, and gets its value."""
+    cache = Cache(namespace="shop")
+
+    @cache.read("product", Contract("60s"))
+    def product(number: int) -> int:
+        return number
+
+    product(1)
+    cache.control.shadow("product", 100)
+    shadow = cache._host.endpoints["product"].shadow
+    assert shadow is not None
+    end, count = threading.Event(), shadow._count
+
+    def counted(*found: Any) -> None:
+        count(*found)
+        assert end.wait(20.0)
+
+    class Moment(float):
+        """What the time of each that is under way is compared with, in step 2."""
+
+        def __ge__(self, until_s: float) -> bool:
+            end.set()
+            until(lambda: len(shadow._under_way) < AT_ONCE_MAX)
+            return super().__ge__(until_s)
+
+    shadow._count = counted  # type: ignore[method-assign]
+    for _ in range(AT_ONCE_MAX):
+        product(1)
+    until(lambda: shadow.report().compared == AT_ONCE_MAX)
+    shadow._now = lambda: Moment(cache._host.clock.now())
+    assert product(1) == 1
+    until(lambda: shadow.report().compared == AT_ONCE_MAX + 1)
+    cache.close()
 
 
 def test_fields_are_named_and_keys_of_data_are_not() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 
 from cacheaside import Cache, Contract
 from cacheaside.drill.faults.around import Cut, Silent, SlowWire
@@ -155,6 +156,24 @@ def test_an_eviction_storm_evicts_and_memory_is_as_it_was(server: Server, scope:
     assert all(one.happened for one in storm.evidence()), storm.evidence()
     assert server.ask("CONFIG", "GET", "maxmemory")[1] == "500000000"
     shop.cache.close()
+
+
+def test_memory_is_put_right_before_anything_is_looked_at(
+    server: Server, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is busy evicting may not say in time how much it evicted."""
+    storm = EvictionStorm(scope, 1.0)
+    storm.undo()
+    storm.begin()
+    assert server.ask("CONFIG", "GET", "maxmemory")[1] != "0"
+
+    def late(section: str) -> dict[str, Any]:
+        raise redis.TimeoutError(section)
+
+    monkeypatch.setattr(scope, "info", late)
+    with pytest.raises(redis.TimeoutError):
+        storm.end()
+    assert server.ask("CONFIG", "GET", "maxmemory")[1] == "0"
 
 
 def test_an_eviction_storm_spares_a_server_that_others_use(server: Server, scope: Scope, shop: Shop) -> None:

@@ -350,6 +350,16 @@ def test_a_forked_child_counts_for_itself(tmp_path: Path) -> None:
     assert said == "True [{'product_id': 2}]"
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_a_forked_child_that_counts_nothing_writes_nothing(tmp_path: Path) -> None:
+    """(1) the parent counts, and has not written yet (2) it forks (3) it writes (4) the child must not put what it
+    began with over that."""
+    shop = Shop(tmp_path / "heat")
+    shop.product(1)
+    assert in_child(lambda: (shop.heating.look(), shop.heating.write())) == "(None, False)"
+    assert shop.heating.write()
+
+
 KILLED = """
 import sys, time
 from cacheaside import Cache, Contract

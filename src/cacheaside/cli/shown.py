@@ -16,8 +16,9 @@ __all__ = ["brief_bytes", "brief_s", "console", "say_error", "show"]
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where people read: as wide as the terminal, plain where it is none."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    """Where people read: as wide as the terminal, plain where it is none. What stands between colons, as in a key or
+    in `shop:key`, stays what it is."""
+    return Console(stderr=stderr, highlight=False, soft_wrap=False, emoji=False)
 
 
 def show(data: Any, *, as_json: bool, people: Callable[[Console], None]) -> None:

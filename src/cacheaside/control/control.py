@@ -25,7 +25,7 @@ from types import FrameType
 from typing import Any, Final
 
 from cacheaside.control.desk import Desk, Update
-from cacheaside.control.file import ControlFile
+from cacheaside.control.file import ControlFile, Read
 from cacheaside.control.fleet import PATIENCE_S, Fleet
 from cacheaside.control.message import Keys, without_ended
 from cacheaside.control.state import ControlState, EndpointControl, FileState, FleetState
@@ -79,6 +79,7 @@ class Control(Desk):
         super().__init__(host)
         self.fleet = Fleet(host, Keys(secrets if host.shared is not None else ()), self._apply)
         self._file = None if file is None else ControlFile(file)
+        self._file_lock = threading.Lock()
         self._file_layer: Layer = {}
         self._file_problem: str | None = None
         self._file_malformed = 0
@@ -299,10 +300,16 @@ class Control(Desk):
     def _look_at_file(self) -> None:
         if self._file is None:
             return
-        again, self._file_again = self._file_again, False
-        found = self._file.look(self._host.clock.now(), time.time(), again=again)
-        if found is None:
-            return
+        # One look at a time, until it is followed. Else: (1) the thread reads the file (2) it is replaced (3) an
+        # operator's `look` reads the new one, and follows it (4) the thread follows the old one, and nobody reads the
+        # new one again.
+        with self._file_lock:
+            again, self._file_again = self._file_again, False
+            found = self._file.look(self._host.clock.now(), time.time(), again=again)
+            if found is not None:
+                self._follow_file(found)
+
+    def _follow_file(self, found: Read) -> None:
         with self._lock:
             if found.layer is None:
                 self._file_malformed += 1
@@ -347,6 +354,7 @@ class Control(Desk):
     def _after_fork(self) -> None:
         """In the child: the thread stayed in the parent, and so may have whoever held the lock, in the middle of it."""
         self._lock = threading.RLock()
+        self._file_lock = threading.Lock()
         self.fleet.forget()
         self._watch = None
         self._has_begun = False

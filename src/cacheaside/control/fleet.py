@@ -77,7 +77,8 @@ class Fleet(Desk):
     # -- following ---------------------------------------------------------------------------------------------
 
     def look(self) -> bool:
-        """Follow what is in the shared tier now; whether that is news. Raises `TierAway`."""
+        """Follow what is in the shared tier now; False while the time of its servers is not known yet. Raises
+        `TierAway`."""
         shared = self._shared()
         data = run_blocking(shared.kept.get())
         now_s = shared.server_now_s()
@@ -85,9 +86,9 @@ class Fleet(Desk):
             return False
         if data is None:
             self._put_back(shared, now_s)  # flushed, or evicted: what operators said still stands
-            return False
+            return True
         if data == self._looked_at:
-            return False
+            return True
         found = opened(data, self._host.namespace, self._keys, now_s)
         followed = self.message
         if isinstance(found, Message) and followed is not None and found.order < followed.order:
@@ -96,19 +97,17 @@ class Fleet(Desk):
         if isinstance(found, Ignored):
             self.ignored[found] += 1
             self._put_back(shared, now_s)
-            return False
-        return self._follow(found, data, now_s)
+        else:
+            self._follow(found, data, now_s)
+        return True
 
     def ask(self, within_s: float = PATIENCE_S) -> None:
         """Read what the fleet is told now, and follow it: for a program that cannot wait until it is told. Blocks, up
         to `within_s`; `Unacknowledged` when the shared tier does not answer."""
-        shared = self._shared()
         until, why = time.monotonic() + within_s, "its servers are not listened to yet"
         while True:
             try:
-                run_blocking(shared.kept.get())
-                if shared.server_now_s() is not None:
-                    self.look()
+                if self.look():
                     return
             except TierAway as away:
                 why = str(away)
@@ -119,8 +118,8 @@ class Fleet(Desk):
                 )
             time.sleep(RETRY_S)
 
-    def _follow(self, message: Message, data: bytes, server_now_s: float) -> bool:
-        """Follow `message`; False when one as new is followed already: (1) the thread has read the old one (2) this
+    def _follow(self, message: Message, data: bytes, server_now_s: float) -> None:
+        """Follow `message`, unless one as new is followed already: (1) the thread has read the old one (2) this
         process's own operator has written a newer, and follows it (3) the thread must not go back."""
         # Its moments become this process's once, here: whatever clock is set afterwards, its words end as they were to.
         shift_s = self._host.clock.now() - server_now_s
@@ -132,10 +131,8 @@ class Fleet(Desk):
             for name, levers in message.layer.items()
         }
         with self._lock:
-            if self.message is not None and message.order <= self.message.order:
-                return False
-            self.message, self._data, self.layer = message, data, layer
-        return True
+            if self.message is None or message.order > self.message.order:
+                self.message, self._data, self.layer = message, data, layer
 
     def forget(self) -> None:
         """After a fork: whoever held the lock may have stayed in the parent."""

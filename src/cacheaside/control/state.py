@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
+
+import msgspec
 
 from cacheaside.endpoint.shadow import ShadowReport
 from cacheaside.observe.brief import brief_s
@@ -12,8 +13,7 @@ from cacheaside.observe.brief import brief_s
 __all__ = ["ControlState", "EndpointControl", "FileState", "FleetState"]
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointControl:
+class EndpointControl(msgspec.Struct, frozen=True):
     """One endpoint. said_by: "file", "fleet" or "code", for each lever that one of them set. ends_in_s: for each
     that ends by itself. refused: why an override from outside is not followed here. shadow_report: what shadow mode
     found."""
@@ -48,8 +48,7 @@ class EndpointControl:
         return (", ".join(words) or "as declared") + (f" (by the {said}{ends})" if said else "")
 
 
-@dataclass(frozen=True, slots=True)
-class FleetState:
+class FleetState(msgspec.Struct, frozen=True):
     """What the fleet is told. version: of the message that is followed; None: there is none. ignored: messages that
     were not followed, by reason. why_away: why the shared tier could not be asked, at the last look."""
 
@@ -58,8 +57,7 @@ class FleetState:
     why_away: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class FileState:
+class FileState(msgspec.Struct, frozen=True):
     """The control file. malformed: how often it said what cannot be; problem: what is wrong with it now."""
 
     path: str
@@ -67,8 +65,7 @@ class FileState:
     problem: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ControlState:
+class ControlState(msgspec.Struct, frozen=True):
     """`cache.control.state()`: each endpoint; the fleet and the file, where there are such."""
 
     namespace: str
@@ -78,7 +75,8 @@ class ControlState:
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON."""
-        return asdict(self)
+        made: dict[str, Any] = msgspec.to_builtins(self)
+        return made
 
     def __str__(self) -> str:
         changed = [str(one) for one in self.endpoints.values() if one.is_changed]

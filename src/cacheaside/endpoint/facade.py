@@ -6,11 +6,11 @@ Both facades prepare calls and hand them to the same flows; they differ in who t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from cacheaside.contract import Terms
 from cacheaside.endpoint.batch import BATCH_KEYS_MAX
+from cacheaside.endpoint.changed import to_the_source
 from cacheaside.endpoint.endpoint import Endpoint
 from cacheaside.endpoint.explaining import explain_awaited, explain_here
 from cacheaside.endpoint.host import Host
@@ -64,8 +64,7 @@ class _Facade:
     def prepared(self, call: Call) -> Call:
         """`call`, which a disabled cache turns into a load that is not stored."""
         if not self._host.enabled:
-            call.terms = replace(call.terms, strong=True, store=False)
-            call.bypass = True
+            to_the_source(call)
             call.unshared = not self._host.shares_loads
         elif (changed := self.endpoint.changed) is not None:
             changed.applied_to(call)

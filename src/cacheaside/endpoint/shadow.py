@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
+
+import msgspec
 
 from cacheaside.endpoint.fields import different_fields
 from cacheaside.flow.call import Call
@@ -34,8 +35,7 @@ SAME_LOAD_S: Final = 0.1
 OVERDUE_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(msgspec.Struct, frozen=True):
     """One difference. fields: the top-level ones that differ; empty where the value has no named fields. age_s: of what
     was served. changed: names of tags that changed; tags: names of all that it depends on, without arguments."""
 
@@ -46,8 +46,7 @@ class Example:
     tags: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ShadowReport:
+class ShadowReport(msgspec.Struct, frozen=True):
     """What was compared since shadow mode was switched on. same + the differences + failed == compared.
 
     differences: by their reason (`policy.difference`); `violation` should be 0. fields: how often each top-level
@@ -67,7 +66,8 @@ class ShadowReport:
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON."""
-        return asdict(self)
+        made: dict[str, Any] = msgspec.to_builtins(self)
+        return made
 
 
 class Shadowed(Protocol):
@@ -138,9 +138,11 @@ class Shadow:
     def _begin(self, now: float) -> object | None:
         with self._lock:
             if len(self._under_way) >= AT_ONCE_MAX:
-                # One that was cancelled before its first step has run nothing, its `finally` included.
-                for mark in [mark for mark, until in self._under_way.items() if until <= now]:
-                    del self._under_way[mark]
+                # One that was cancelled before its first step has run nothing, its `finally` included. Over a copy:
+                # others end meanwhile, on their threads.
+                for mark, until in list(self._under_way.items()):
+                    if until <= now:
+                        self._under_way.pop(mark, None)
             if len(self._under_way) >= AT_ONCE_MAX or not self._has_room():
                 self._left_out += 1
                 return None

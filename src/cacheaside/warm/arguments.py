@@ -7,7 +7,6 @@ it says `Any`, a class of the user's own) is refused, and counted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -52,8 +51,7 @@ def are_identifiers(annotation: Any, levels_left: int = _LEVELS_MAX) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """A parameter in the key: what it is called, what it takes, and its default."""
 
     name: str

@@ -80,8 +80,6 @@ class Heating:
         self._half_life_s = half_life_s
         self._kept: dict[str, Arguments | None] = {}
         self._said = ""
-        self._written = 0
-        self._counted = 0
         self._begin()
         _all.add(self)
 
@@ -92,6 +90,8 @@ class Heating:
         self._bell = Bell()
         self._thread: threading.Thread | None = None
         self._seeded = False
+        self._written = 0
+        self._counted = 0
 
     # What readers call.
 

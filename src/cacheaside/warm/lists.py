@@ -10,7 +10,6 @@ says.
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -114,6 +113,8 @@ def _in_lines(content: bytes, where: str) -> list[Wish]:
 
 
 def _in_csv(content: bytes, where: str) -> list[Wish]:
+    import csv  # few lists are; nobody else needs it
+
     rows = csv.reader(io.StringIO(_text(content, where), newline=""), strict=True)
     wishes: list[Wish] = []
     header: list[str] | None = None

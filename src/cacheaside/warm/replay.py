@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
+
+import msgspec
 
 from cacheaside.lookup import Lookup, NotStored, Served, Tier
 from cacheaside.warm.report import Progress, Stopped, Warmed
@@ -40,8 +41,7 @@ class Unfit(Exception):
     """These arguments are none of this endpoint's. The message names parameters and classes, never a value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Went:
+class Went(msgspec.Struct, frozen=True):
     """How a read went. error: of what class, with its endpoint, where it failed; retry_after_s: it was refused; unfit:
     why it was not made after all."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 __all__ = ["Progress", "Stopped", "Warmed"]
 
@@ -13,8 +14,7 @@ Stopped = Literal["time", "refused", "failing", "away", "asked"]
 what was loaded, too often in a row; `progress` said so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """asked: keys in the list. done: those that are dealt with. seconds: since the beginning. eta_s: how long the rest
     takes at the pace so far; None before there is one."""
 
@@ -27,8 +27,7 @@ class Progress:
     eta_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Warmed:
+class Warmed(msgspec.Struct, frozen=True):
     """asked: keys in the list. Of them:
 
     loaded: from the source, by this or by a load that was under way. held: this process had them. shared: the shared
@@ -47,9 +46,9 @@ class Warmed:
     refused: int = 0
     seconds: float = 0.0
     peak_at_once: int = 0
-    not_stored: Mapping[str, int] = field(default_factory=dict[str, int])
-    failed: Mapping[str, int] = field(default_factory=dict[str, int])
-    unfit: Mapping[str, int] = field(default_factory=dict[str, int])
+    not_stored: Mapping[str, int] = msgspec.field(default_factory=dict[str, int])
+    failed: Mapping[str, int] = msgspec.field(default_factory=dict[str, int])
+    unfit: Mapping[str, int] = msgspec.field(default_factory=dict[str, int])
     stopped: Stopped | None = None
     problem: str | None = None
 
@@ -67,7 +66,8 @@ class Warmed:
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON."""
-        return asdict(self) | {"left": self.left}
+        made: dict[str, Any] = msgspec.to_builtins(self)
+        return made | {"left": self.left}
 
     def __str__(self) -> str:
         if self.problem is not None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -24,6 +22,8 @@ def save(path: Path, content: bytes) -> None:
     two containers (2) each renames its own, since no two have a name: the last one's stands, whole. The content is
     synced before the rename, so that a crash of the machine leaves the old file or the new one.
     """
+    import tempfile  # with all that it imports; most services keep no heat
+
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
     beside = Path(name)
     try:
@@ -39,8 +39,15 @@ def save(path: Path, content: bytes) -> None:
 
 
 def _remove_left_over(path: Path) -> None:
-    for other in path.parent.glob(f".{glob.escape(path.name)}.*.new"):
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return  # a folder that may be written to, and not listed
+    for name in names:
+        if not (name.startswith(f".{path.name}.") and name.endswith(".new")):
+            continue
         try:
+            other = path.parent / name
             if time.time() - other.stat().st_mtime > LEFT_OVER_S:
                 other.unlink(missing_ok=True)
         except OSError:

@@ -84,9 +84,8 @@ def control(
     if only is not None and only not in state.endpoints:
         raise UsageError(f"No endpoint is called {only}; known are {', '.join(state.endpoints) or 'none'}.")
     chosen = [one for one in state.endpoints.values() if only in (None, one.name)]
-    data = state.as_dict() | {
-        "endpoints": {one.name: state.as_dict()["endpoints"][one.name] for one in chosen}
-    }
+    data = state.as_dict()
+    data["endpoints"] = {one.name: data["endpoints"][one.name] for one in chosen}
     show(data, as_json=as_json, people=lambda console: _say(console, state, chosen))
     return 1 if unread(state) else None
 

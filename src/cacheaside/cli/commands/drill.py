@@ -1,4 +1,7 @@
-"""`cacheaside drill`: break a cache on purpose, and see whether everything holds."""
+"""`cacheaside drill`: break a cache on purpose, and see whether everything holds.
+
+What drills are made of, redis-py above all, is imported when there is one: each other command would begin half as fast.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,11 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 import typer
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.markup import escape
 
 from cacheaside.cli.options import JsonOption
 from cacheaside.cli.shown import console as streaming
 from cacheaside.cli.shown import show
-from cacheaside.drill import command
-from cacheaside.drill.faults.kind import CannotDrill
-from cacheaside.drill.journal import default_folder
-from cacheaside.drill.reporting.markdown import markdown_of
-from cacheaside.drill.restoring import restore
-from cacheaside.drill.settings import Abort, Radius, Settings
-from cacheaside.drill.tap import serving
-from cacheaside.drill.user.ground import Brought
-from cacheaside.drill.user.hooks import located
 from cacheaside.errors import UsageError
 
 __all__ = ["drill"]
@@ -155,6 +148,11 @@ def drill(
     processes, and callers without patience. With one, it touches that namespace alone, and restores what it changed:
     also on Ctrl-C; and after `kill -9`, by `drill restore`.
     """
+    from cacheaside.drill import command
+    from cacheaside.drill.settings import Abort, Radius, Settings
+    from cacheaside.drill.user.ground import Brought
+    from cacheaside.drill.user.hooks import located
+
     err = streaming(stderr=True)
 
     def say(said: str) -> None:
@@ -166,9 +164,13 @@ def drill(
                 "Which drill? `cacheaside drill list` names them; --dry-run prints what one would do."
             )
         case "list":
-            show(dict(command.listed()), as_json=as_json, people=_list)
+            drills = command.listed()
+            show(dict(drills), as_json=as_json, people=lambda console: _list(console, drills))
             return 0
         case "restore":
+            from cacheaside.drill.journal import default_folder
+            from cacheaside.drill.restoring import restore
+
             done = _asked(lambda: restore(default_folder(), target, say))
             show(
                 {"restored": done}, as_json=as_json, people=lambda console: console.print(f"restored: {done}")
@@ -223,16 +225,22 @@ def drill(
         return stopped.code
     for file in command.write(report, name, out) if out is not None else ():
         say(f"wrote {file}")
-    show(
-        msgspec.to_builtins(report),
-        as_json=as_json,
-        people=lambda console: console.print(Markdown(markdown_of(report))),
-    )
+
+    def people(console: Console) -> None:
+        from rich.markdown import Markdown
+
+        from cacheaside.drill.reporting.markdown import markdown_of
+
+        console.print(Markdown(markdown_of(report)))
+
+    show(msgspec.to_builtins(report), as_json=as_json, people=people)
     return command.exit_code(report)
 
 
 def _asked(work: Callable[[], T]) -> T:
     """The result of `work`; what cannot be drilled was asked wrongly."""
+    from cacheaside.drill.faults.kind import CannotDrill
+
     try:
         return work()
     except CannotDrill as error:
@@ -240,6 +248,9 @@ def _asked(work: Callable[[], T]) -> T:
 
 
 def _proxy(upstream: str | None, listen: int, control: Path | None, say: Callable[[str], None]) -> int:
+    from cacheaside.drill.journal import default_folder
+    from cacheaside.drill.tap import serving
+
     host, _, port = (upstream or "").rpartition(":")
     if not host or not port.isdigit():
         raise UsageError("drill proxy needs --upstream HOST:PORT, what it stands in front of.")
@@ -254,8 +265,8 @@ def _proxy(upstream: str | None, listen: int, control: Path | None, say: Callabl
     return 0
 
 
-def _list(console: Console) -> None:
-    for name, what in command.listed():
+def _list(console: Console, drills: list[tuple[str, str]]) -> None:
+    for name, what in drills:
         console.print(f"[bold]{name}[/]: {escape(what)}")
 
 

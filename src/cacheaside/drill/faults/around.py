@@ -172,8 +172,8 @@ class SlowSource:
         return None
 
     def end(self) -> None:
+        self._slow(1.0)  # before anything is looked at
         took_ms = self._took_ms(self._began)
-        self._slow(1.0)
         usual = "" if self._usual_ms is None else f", {self._usual_ms:.0f} ms before"
         if took_ms is None:
             self._said = [Evidence(False, "no query ended meanwhile")]

@@ -52,8 +52,9 @@ class EvictionStorm:
     def end(self) -> None:
         if self._before is None:
             return
-        self._evicted = int(self._scope.info("stats")["evicted_keys"]) - self._evicted_before
+        # Before anything is looked at: a server that is busy evicting may not answer in time.
         self._scope.set_directive(MEMORY, self._before)
+        self._evicted = int(self._scope.info("stats")["evicted_keys"]) - self._evicted_before
         self._after = self._scope.directive(MEMORY)
 
     def evidence(self) -> list[Evidence]:

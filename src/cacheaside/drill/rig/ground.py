@@ -74,10 +74,11 @@ class Own:
         self.restarts = 0
         self._database = database
         self._stack = stack
+        self._loop = asyncio.get_running_loop()
         self._services: dict[int, tuple[Child[FromService], int]] = {}
         self._hearing: set[asyncio.Task[None]] = set()
         self._filled = asyncio.Event()
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.failed: asyncio.Future[None] = self._loop.create_future()
         """Has an exception when one of the processes broke down."""
 
     @property
@@ -168,8 +169,9 @@ class Own:
             self.failed.result()
 
     def slow_source(self, times: float) -> None:
-        """Have every query take so many times as long."""
-        self._source.tell(Slow(times))
+        """Have every query take so many times as long. Called on other threads, where a pipe of the loop's is not to be
+        written to."""
+        self._loop.call_soon_threadsafe(self._source.tell, Slow(times))
 
     can_slow_source = True
 
