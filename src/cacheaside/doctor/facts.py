@@ -76,7 +76,6 @@ class CacheFacts(msgspec.Struct, frozen=True, kw_only=True):
     wait_replicas: int = 0
     l1_entries_max: int = 0
     l1_bytes_max: int = 0
-    commit_timeout_s: float = 0.0
     processes: int | None = None
     rejected: dict[str, int] = msgspec.field(default_factory=dict[str, int])
 

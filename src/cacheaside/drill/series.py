@@ -120,10 +120,6 @@ class Record:
             found.append(one)
         return found
 
-    def read_between(self, began: float, ended: float) -> list[Reading]:
-        """The readings of then."""
-        return [one for one in self.readings if began <= one.at < ended]
-
 
 @dataclass(frozen=True, slots=True)
 class Point:

@@ -71,8 +71,6 @@ class Heating:
         self.path = path
         self.keys_max = keys_max
         self.every_s = every_s
-        self.unwritable = 0
-        """Reads whose arguments cannot be written down."""
         self._host = weakref.proxy(host)
         self._namespace = host.namespace
         self._now = now
@@ -118,7 +116,6 @@ class Heating:
     def _write_down(self, key: Slot, arguments: Arguments, call: Call, endpoint: Endpoint) -> bool:
         text = arguments.written(endpoint.parts(call.values))
         if text is None:
-            self.unwritable += 1
             return False
         if len(self._arguments) >= 2 * self.sketch.counters_max:
             return False
@@ -229,7 +226,6 @@ class Heating:
                 single = len(endpoint.parameters.in_key) == 1
                 text = arguments.written((slot,) if single else slot)  # type: ignore[arg-type]
             if text is None:
-                self.unwritable += 1
                 continue
             yield Hot(name, msgspec.Raw(text), round(heat, 3))
 
